@@ -1,0 +1,3 @@
+export { builtInRecipes, canonicalJson, loadRecipe, type RecipeOverrides, recipeHash } from './load.ts';
+export { type Recipe, type RecipeInput, recipeSchema } from './recipe.ts';
+export { GLEANER_VERSION } from './version.ts';

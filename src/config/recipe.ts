@@ -1,0 +1,108 @@
+import { z } from 'zod';
+
+const count = z.int().positive();
+const milliseconds = z.int().positive();
+
+/**
+ * What a run does to its pairs, in the order in which it does it. Every number that decides about a pair stands
+ * here, with its unit in its name; a limit of `null` means: no such limit.
+ */
+export const recipeSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/i),
+  description: z.string().default(''),
+  extract: z
+    .strictObject({
+      /** Texts with fewer Unicode characters are dropped. LAION-400M: 5. */
+      minTextChars: z.int().min(1).default(1),
+      maxTextChars: count.nullable().default(null),
+      /** Texts with fewer words, parted by white space, are dropped. DataComp's basic filter: 3. */
+      minTextWords: z.int().min(1).default(1),
+      /** ISO 639-1 codes that are kept; null keeps every language. */
+      languages: z.array(z.string()).nonempty().nullable().default(null),
+      /** A WAT record above this is dropped. Common Crawl cuts pages at 1 MiB; their records stay below 10 MB. */
+      maxRecordBytes: count.default(64 << 20),
+    })
+    .prefault({}),
+  fetch: z
+    .strictObject({
+      /** Says who is asking; the product token before the first '/' is what robots.txt addresses. */
+      userAgent: z.string().min(1).default('gleaner/0.1 (+https://www.npmjs.com/package/gleaner)'),
+      /** Requests under way at once, over all hosts. */
+      concurrency: count.default(128),
+      /** Requests under way at once to one host. */
+      perHostConcurrency: count.default(4),
+      connectTimeoutMs: milliseconds.default(10_000),
+      firstByteTimeoutMs: milliseconds.default(10_000),
+      /** From the start of the request to its last byte: a trickle ends here. */
+      totalTimeoutMs: milliseconds.default(30_000),
+      maxBodyBytes: count.default(32 << 20),
+      maxRedirects: z.int().min(0).default(5),
+      /** Further tries, only for what can change: resets, connect timeouts, 429 and 503. */
+      retries: z.int().min(0).default(1),
+      respectRobots: z.boolean().default(true),
+      /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
+      respectHeaders: z.boolean().default(true),
+    })
+    .prefault({}),
+  image: z
+    .strictObject({
+      /** Bodies with fewer bytes are dropped. LAION-400M: 5,000. */
+      minBytes: z.int().min(0).default(0),
+      /** Pillow's limit for decompression bombs, which LAION-400M ran under: 89,478,485. */
+      maxPixels: count.default(89_478_485),
+      /** Images with a shorter side below this, in pixels, are dropped. DataComp's basic filter: 200. */
+      minShortestSide: count.nullable().default(null),
+      /** Images more elongated than this, longer side by shorter side, are dropped. DataComp's basic filter: 3. */
+      maxAspectRatio: z.number().min(1).nullable().default(null),
+      formats: z
+        .array(z.enum(['jpeg', 'png', 'webp', 'gif', 'avif']))
+        .nonempty()
+        .default(['jpeg', 'png', 'webp']),
+      /** Stored images have at most this shorter side, in pixels; smaller ones keep their size. */
+      storeShortestSide: count.default(256),
+      /** JPEG quality of stored images, 1 to 100. */
+      storeQuality: z.int().min(1).max(100).default(95),
+    })
+    .prefault({}),
+  score: z
+    .strictObject({
+      /** Pairs with a cosine of image and text below this are dropped. LAION-400M: 0.3. */
+      minSimilarity: z.number().min(-1).max(1).nullable().default(null),
+      /** Images and texts a call of the model. */
+      batchSize: count.default(32),
+    })
+    .prefault({}),
+  safety: z
+    .strictObject({
+      /** The category set that gives the NSFW classes: a built-in name, or the path of a YAML file. */
+      categories: z.string().default('stand-in'),
+      dropMinors: z.boolean().default(true),
+      dropAnimals: z.boolean().default(true),
+    })
+    .prefault({}),
+  harvest: z
+    .strictObject({
+      /** Pairs a task of harvest takes. */
+      pairsPerTask: count.default(10_000),
+    })
+    .prefault({}),
+  dedup: z
+    .strictObject({
+      /** Compressed WAT bytes a hash bucket stands for; decides how many buckets there are. */
+      watBytesPerBucket: count.default(256 << 20),
+    })
+    .prefault({}),
+  release: z
+    .strictObject({
+      /** Parts that metadata, embeddings and images are divided into. LAION-400M: 32 metadata files. */
+      parts: count.default(32),
+      /** More parts are made where one would have more rows. LAION-400M: 1,000,000 embeddings a file. */
+      maxRowsPerPart: count.default(1_000_000),
+    })
+    .prefault({}),
+});
+
+/** A recipe with every value filled in. */
+export type Recipe = Readonly<z.infer<typeof recipeSchema>>;
+/** A recipe as people write it: what is left out takes its default. */
+export type RecipeInput = z.input<typeof recipeSchema>;

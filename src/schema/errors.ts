@@ -1,0 +1,65 @@
+/**
+ * Every error that a user can cause or mend: a code that scripts can rely on, and a template that says what is
+ * wrong, where, and what to do. `exit` is the exit status of the command line: 2 for wrong usage, 1 for the rest.
+ */
+export const ERRORS = {
+  USAGE: { exit: 2, template: '{problem}' },
+  FILE_NOT_FOUND: { exit: 1, template: '{path}: no such file. {hint}' },
+  FILE_UNREADABLE: { exit: 1, template: '{path}: cannot be read ({problem}).' },
+  NOT_WARC: {
+    exit: 1,
+    template:
+      '{path}: is not a {kind} file (it begins with {found}). Give Common Crawl files, plain or gzip.',
+  },
+  RECIPE_UNKNOWN: {
+    exit: 2,
+    template: '{name}: no such recipe. Built in: {known}; or give the path of a YAML file.',
+  },
+  RECIPE_INVALID: { exit: 2, template: '{name}: {where}: {problem}' },
+  RUN_MISMATCH: {
+    exit: 1,
+    template: '{path}: holds a run with another {what}. Use another --out, or remove that folder.',
+  },
+  RUN_NOT_FOUND: { exit: 1, template: '{path}: holds no finished {what}. {hint}' },
+  RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
+  MODEL_INVALID: {
+    exit: 1,
+    template:
+      '{path}: {problem}. A model is a folder as the hub lays it out, with config.json, preprocessor_config.json, tokenizer.json and ONNX files.',
+  },
+  PORT_IN_USE: {
+    exit: 1,
+    template: 'port {port} on {host} is in use. Choose another with --port, or 0 for any that is free.',
+  },
+  DAMAGED: { exit: 1, template: '{path}: {problem}' },
+  TASK_FAILED: { exit: 1, template: '{task}: {problem}' },
+} as const satisfies Record<string, { exit: 1 | 2; template: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+type Placeholders<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholders<Rest>
+  : never;
+/** The values that the template of an error needs. */
+export type ErrorValues<C extends ErrorCode> = {
+  readonly [K in Placeholders<(typeof ERRORS)[C]['template']>]: string | number;
+};
+
+/** An error for the eyes of a user: one line, no stack trace. Anything else that is thrown is a defect of ours. */
+export class GleanerError<C extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = 'GleanerError';
+  readonly code: C;
+
+  constructor(code: C, values: ErrorValues<C>, options?: ErrorOptions) {
+    const lookup: Readonly<Record<string, string | number>> = values;
+    super(
+      ERRORS[code].template.replace(/\{(\w+)\}/g, (_, name: string) => String(lookup[name])).trim(),
+      options,
+    );
+    this.code = code;
+  }
+
+  get exitCode(): 1 | 2 {
+    return ERRORS[this.code].exit;
+  }
+}

@@ -1,0 +1,69 @@
+/** The step of the funnel at which a reason is given. The order is the order of the funnel. */
+export const FUNNEL_STEPS = [
+  'record',
+  'link',
+  'pair',
+  'unique',
+  'fetched',
+  'image',
+  'matched',
+  'safe',
+] as const;
+export type FunnelStep = (typeof FUNNEL_STEPS)[number];
+
+/**
+ * Every reason for which something is dropped: a closed list, so that counts of two runs can be compared and no
+ * pair disappears without one. `step` is the step of the funnel that it fails to reach.
+ */
+export const REASONS = {
+  // Records of a WAT file.
+  record_corrupt: { step: 'record', title: 'container damaged: gzip member, WARC header or length' },
+  record_json: { step: 'record', title: 'metadata is not legal JSON' },
+  record_too_large: { step: 'record', title: 'record above the size limit' },
+  // Links of a record: an <img src>.
+  no_text: { step: 'link', title: 'no alternative text' },
+  no_url: { step: 'link', title: 'no URL, or none that can be resolved' },
+  url_scheme: { step: 'link', title: 'scheme is not http or https' },
+  // Pairs: a link with a text.
+  text_short: { step: 'pair', title: 'text too short' },
+  text_long: { step: 'pair', title: 'text too long' },
+  language: { step: 'pair', title: 'text in another language' },
+  // The exchange.
+  duplicate: { step: 'unique', title: 'URL and text seen before' },
+  // Fetching, from the web or from an archive.
+  opt_out: { step: 'fetched', title: 'host or URL is on an opt-out list' },
+  robots: { step: 'fetched', title: 'closed by robots.txt' },
+  robots_header: { step: 'fetched', title: 'closed by X-Robots-Tag or TDM-Reservation' },
+  address: { step: 'fetched', title: 'address is not public' },
+  dns: { step: 'fetched', title: 'host name does not resolve' },
+  connection: { step: 'fetched', title: 'connection refused, reset or broken' },
+  tls: { step: 'fetched', title: 'TLS failed' },
+  timeout: { step: 'fetched', title: 'took too long' },
+  http_status: { step: 'fetched', title: 'HTTP status is not 200' },
+  redirects: { step: 'fetched', title: 'too many redirects, or to nowhere' },
+  body_large: { step: 'fetched', title: 'body above the size limit' },
+  body_broken: { step: 'fetched', title: 'body does not match its headers' },
+  not_archived: { step: 'fetched', title: 'not in the archive' },
+  // Decoding.
+  body_small: { step: 'image', title: 'body too small' },
+  format: { step: 'image', title: 'format not accepted' },
+  pixels: { step: 'image', title: 'too many pixels' },
+  undecodable: { step: 'image', title: 'cannot be decoded' },
+  size_small: { step: 'image', title: 'shorter side too small' },
+  aspect: { step: 'image', title: 'too elongated' },
+  // Scoring.
+  similarity: { step: 'matched', title: 'text does not match the image' },
+  // Safety.
+  minor: { step: 'safe', title: 'possible minor beside possible sexual content' },
+  animal: { step: 'safe', title: 'animal beside possible sexual content' },
+} as const satisfies Record<string, { step: FunnelStep; title: string }>;
+
+export type Reason = keyof typeof REASONS;
+
+/** All reasons, in the order of the funnel. */
+export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
+
+/** Whether `name` is one of the closed list: for what is read back from files. */
+export function isReason(name: string): name is Reason {
+  return Object.hasOwn(REASONS, name);
+}

@@ -1,0 +1,180 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { GleanerError } from '../schema/index.ts';
+import type { ByteSource, FileInfo } from './bytes.ts';
+import type { PendingFile, Storage } from './storage.ts';
+
+/** Names of files that are being written begin so: no reader and no listing sees them. */
+const PENDING = '.pending-';
+/** Bytes a read of a stream asks for: few calls, little memory. */
+const STREAM_CHUNK_BYTES = 1 << 20;
+
+/**
+ * Files below a folder of this machine. The folder is made when the first file is written.
+ * Paths that lead out of it are refused: they may come from a manifest that somebody else wrote.
+ */
+export function fileStorage(root: string): Storage {
+  const base = resolve(root);
+  const at = (path: string): string => {
+    const full = resolve(base, path);
+    if (full !== base && !full.startsWith(base.endsWith(sep) ? base : base + sep))
+      throw new GleanerError('DAMAGED', { path, problem: `leads out of ${base}` });
+    return full;
+  };
+  return {
+    location: base,
+    async open(path) {
+      return openFile(at(path));
+    },
+    stream(path, options) {
+      return streamFile(at(path), options?.start);
+    },
+    async read(path) {
+      return readFile(at(path)).catch((error: unknown) => refuse(at(path), error));
+    },
+    async create(path) {
+      return createFile(at(path), path);
+    },
+    async put(path, bytes, options) {
+      const file = await createFile(at(path), path);
+      try {
+        await file.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+        return await file.commit(options);
+      } catch (error) {
+        await file.abort();
+        throw error;
+      }
+    },
+    async size(path) {
+      const found = await stat(at(path)).catch(absent);
+      return found?.isFile() ? found.size : undefined;
+    },
+    async list(prefix) {
+      const entries = await readdir(at(prefix), { recursive: true, withFileTypes: true }).catch(absent);
+      return (entries ?? [])
+        .filter((entry) => entry.isFile() && !entry.name.startsWith(PENDING))
+        .map((entry) =>
+          join(entry.parentPath, entry.name)
+            .slice(base.length + 1)
+            .split(sep)
+            .join('/'),
+        )
+        .sort();
+    },
+    async remove(path) {
+      await rm(at(path), { recursive: true, force: true });
+    },
+    async sweep() {
+      const entries = await readdir(base, { recursive: true, withFileTypes: true }).catch(absent);
+      for (const entry of entries ?? [])
+        if (entry.name.startsWith(PENDING)) await rm(join(entry.parentPath, entry.name), { force: true });
+    },
+  };
+}
+
+/** Opens one file, given by any path of the machine, for reading in ranges. @throws GleanerError */
+export async function openFile(path: string): Promise<ByteSource & { close(): Promise<void> }> {
+  const file = await open(path, 'r').catch((error: unknown) => refuse(path, error));
+  const { size } = await file.stat();
+  return {
+    byteLength: size,
+    async slice(start, end = size) {
+      const from = Math.max(0, start < 0 ? size + start : start);
+      const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - from));
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesRead } = await file.read(bytes, done, bytes.length - done, from + done);
+        if (bytesRead === 0)
+          throw new GleanerError('DAMAGED', { path, problem: 'became shorter while it was read' });
+        done += bytesRead;
+      }
+      return bytes.buffer;
+    },
+    close: () => file.close(),
+  };
+}
+
+/** The bytes of one file, given by any path of the machine. @throws GleanerError */
+export async function* streamFile(path: string, start = 0): AsyncGenerator<Uint8Array> {
+  const stream = createReadStream(path, { start, highWaterMark: STREAM_CHUNK_BYTES });
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    refuse(path, error);
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function createFile(full: string, path: string): Promise<PendingFile> {
+  await mkdir(dirname(full), { recursive: true });
+  const pending = join(dirname(full), `${PENDING}${randomBytes(8).toString('hex')}`);
+  const file: FileHandle = await open(pending, 'wx');
+  const digest = createHash('sha256');
+  let bytes = 0;
+  let open_ = true;
+  return {
+    async write(chunk) {
+      digest.update(chunk);
+      for (let done = 0; done < chunk.length; )
+        done += (await file.write(chunk, done, chunk.length - done)).bytesWritten;
+      bytes += chunk.length;
+    },
+    async commit(options) {
+      await file.datasync();
+      await file.close();
+      open_ = false;
+      const info: FileInfo = { path, bytes, sha256: digest.digest('hex') };
+      if (!options?.ifAbsent) {
+        await rename(pending, full);
+        return info;
+      }
+      try {
+        // A link fails where the name is taken, which a rename does not: of two that race, one wins.
+        await link(pending, full);
+        return info;
+      } catch (error) {
+        if (isCode(error, 'EEXIST')) return undefined;
+        throw error;
+      } finally {
+        await unlink(pending);
+      }
+    },
+    async abort() {
+      if (open_) await file.close();
+      open_ = false;
+      await rm(pending, { force: true });
+    },
+  };
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+function absent(error: unknown): undefined {
+  if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return undefined;
+  throw error;
+}
+
+function refuse(path: string, error: unknown): never {
+  if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR'))
+    throw new GleanerError('FILE_NOT_FOUND', { path, hint: 'Check the name.' }, { cause: error });
+  if (isCode(error, 'EISDIR'))
+    throw new GleanerError('FILE_UNREADABLE', { path, problem: 'it is a folder' }, { cause: error });
+  if (isCode(error, 'EACCES'))
+    throw new GleanerError('FILE_UNREADABLE', { path, problem: 'permission denied' }, { cause: error });
+  throw error;
+}

@@ -1,0 +1,39 @@
+import type { ByteSink, ByteSource, FileInfo } from './bytes.ts';
+
+/** A file being written: nothing of it is seen under its name before `commit`. */
+export interface PendingFile extends ByteSink {
+  /**
+   * Gives the file its name, at once and whole. With `ifAbsent`, only where there is none of that name yet.
+   * @returns what was written, or undefined where `ifAbsent` found another
+   */
+  commit(options?: { readonly ifAbsent?: boolean }): Promise<FileInfo | undefined>;
+  /** Throws away what was written. */
+  abort(): Promise<void>;
+}
+
+/** The files of a run, wherever they lie. Paths are relative to its root, with '/' as separator. */
+export interface Storage {
+  /** For messages: where the root is. */
+  readonly location: string;
+  /** @throws GleanerError FILE_NOT_FOUND */
+  open(path: string): Promise<ByteSource & { close(): Promise<void> }>;
+  /** The bytes in order, from `start`. @throws GleanerError FILE_NOT_FOUND */
+  stream(path: string, options?: { readonly start?: number }): AsyncIterable<Uint8Array>;
+  /** @throws GleanerError FILE_NOT_FOUND */
+  read(path: string): Promise<Uint8Array>;
+  create(path: string): Promise<PendingFile>;
+  /** Writes a whole small file atomically. @returns undefined where `ifAbsent` found another */
+  put(
+    path: string,
+    bytes: Uint8Array | string,
+    options?: { readonly ifAbsent?: boolean },
+  ): Promise<FileInfo | undefined>;
+  /** Size in bytes, undefined where there is no such file. */
+  size(path: string): Promise<number | undefined>;
+  /** Names of all files below `prefix` (a folder), sorted. Files being written are not among them. */
+  list(prefix: string): Promise<readonly string[]>;
+  /** Removes a file or a folder with all it holds; nothing happens where there is none. */
+  remove(path: string): Promise<void>;
+  /** Removes what killed writers left unfinished. Only to be called while nobody else writes below this root. */
+  sweep(): Promise<void>;
+}

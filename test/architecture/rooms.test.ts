@@ -1,0 +1,65 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { parseSync } from 'oxc-parser';
+import { describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** From the bottom to the top; rooms of one line do not import each other. See docs/architecture.md. */
+const LAYERS = [
+  ['schema'],
+  ['storage'],
+  ['formats'],
+  ['image', 'fetcher', 'knn'],
+  ['clip'],
+  ['safety'],
+  ['config'],
+  ['stages'],
+  ['pipeline'],
+  ['executors'],
+  ['service'],
+  ['cli'],
+];
+const level = new Map(LAYERS.flatMap((rooms, i) => rooms.map((room) => [room, i] as const)));
+
+/** Files of src with the files that each imports, types included. */
+function imports(): { file: string; target: string }[] {
+  return globSync('src/**/*.ts', { cwd: root }).flatMap((file) => {
+    const { module } = parseSync(file, readFileSync(join(root, file), 'utf8'));
+    const specifiers = [
+      ...module.staticImports.map((i) => i.moduleRequest.value),
+      ...module.staticExports.flatMap((e) => e.entries.flatMap((entry) => entry.moduleRequest?.value ?? [])),
+    ];
+    return [...new Set(specifiers)]
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => ({ file, target: relative('.', normalize(join(dirname(file), specifier))) }));
+  });
+}
+
+const roomOf = (file: string) => file.split('/')[1] ?? '';
+
+describe('rooms', () => {
+  const all = imports();
+
+  it('reads imports', () => {
+    expect(all).toContainEqual({ file: 'src/schema/row.ts', target: 'src/schema/pair.ts' });
+    expect(all.length).toBeGreaterThan(200);
+  });
+
+  it('knows every room', () => {
+    const rooms = globSync('src/*/', { cwd: root }).map(roomOf);
+    expect(rooms.filter((room) => !level.has(room))).toEqual([]);
+  });
+
+  it('has arrows only downward', () => {
+    const wrong = all.filter(({ file, target }) => {
+      if (file === 'src/index.ts' || roomOf(file) === roomOf(target)) return false;
+      return (level.get(roomOf(target)) ?? Number.POSITIVE_INFINITY) >= (level.get(roomOf(file)) ?? -1);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('has no import from outside src', () => {
+    expect(all.filter(({ target }) => !target.startsWith('src/'))).toEqual([]);
+  });
+});

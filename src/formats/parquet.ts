@@ -1,0 +1,283 @@
+import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { ByteWriter, type ColumnSource, ParquetWriter as Encoder } from 'hyparquet-writer';
+import { GleanerError } from '../schema/index.ts';
+import type { ByteSink, ByteSource } from '../storage/index.ts';
+
+/** int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. */
+export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double';
+
+/** A column of a table. Columns that are not nullable are written as required, as pyarrow's `nullable=False`. */
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** @default false */
+  readonly nullable?: boolean;
+}
+
+interface Values {
+  readonly string: string;
+  readonly int32: number;
+  readonly int64: bigint;
+  readonly float: number;
+  readonly double: number;
+}
+
+/** A row of a table whose columns are written `[...] as const satisfies readonly Column[]`. */
+export type RowOf<C extends readonly Column[]> = {
+  readonly [K in C[number] as K['name']]:
+    | Values[K['type']]
+    | (K extends { readonly nullable: true } ? null : never);
+};
+
+export interface ParquetWriterOptions {
+  /** Key-value metadata of the file, in this order. */
+  readonly kvMetadata?: Readonly<Record<string, string>>;
+}
+
+export interface ParquetWriter<C extends readonly Column[]> {
+  /** Writes the rows as one row group, in their order. No rows, no row group. Holds one row group in memory. */
+  writeRowGroup(rows: readonly RowOf<C>[]): Promise<void>;
+  /** Rows written so far. */
+  readonly rows: number;
+  /** Writes the footer. The sink stays open: it is its owner's. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Writes a Parquet file (format 2, Snappy, dictionaries where they pay) into `sink`. The same rows in the same
+ * groups give the same bytes.
+ */
+export function createParquetWriter<const C extends readonly Column[]>(
+  sink: ByteSink,
+  columns: C,
+  options: ParquetWriterOptions = {},
+): ParquetWriter<C> {
+  const buffer = new ByteWriter(1 << 16);
+  const kv = Object.entries(options.kvMetadata ?? {}).map(([key, value]) => ({ key, value }));
+  const encoder = new Encoder({
+    writer: buffer,
+    schema: [{ name: 'schema', num_children: columns.length }, ...columns.map(schemaElement)],
+    createdBy: 'gleaner',
+    ...(kv.length > 0 && { kvMetadata: kv }),
+  });
+
+  // The encoder keeps counting offsets from the start of the file; only its buffer begins anew.
+  async function drain(): Promise<void> {
+    const bytes = buffer.getBytes().slice();
+    buffer.index = 0;
+    await sink.write(bytes);
+  }
+
+  let written = 0;
+  return {
+    get rows() {
+      return written;
+    },
+    async writeRowGroup(rows) {
+      if (rows.length === 0) return;
+      const columnData: ColumnSource[] = columns.map(({ name }) => ({
+        name,
+        data: rows.map((row) => (row as Readonly<Record<string, unknown>>)[name]),
+      }));
+      await encoder.write({ columnData, rowGroupSize: rows.length });
+      written += rows.length;
+      await drain();
+    },
+    async finish() {
+      await encoder.finish();
+      await drain();
+    },
+  };
+}
+
+const PHYSICAL = {
+  string: 'BYTE_ARRAY',
+  int32: 'INT32',
+  int64: 'INT64',
+  float: 'FLOAT',
+  double: 'DOUBLE',
+} as const satisfies Record<ColumnType, SchemaElement['type']>;
+
+function schemaElement({ name, type, nullable = false }: Column): SchemaElement {
+  return {
+    name,
+    type: PHYSICAL[type],
+    repetition_type: nullable ? 'OPTIONAL' : 'REQUIRED',
+    ...(type === 'string' && { converted_type: 'UTF8', logical_type: { type: 'STRING' } }),
+  };
+}
+
+export interface ParquetInfo {
+  readonly rows: number;
+  /** Top-level columns in the order of the file. `type` is a `ColumnType` where it is one of them, else 'other'. */
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: ColumnType | 'other';
+    readonly nullable: boolean;
+  }[];
+  readonly rowGroups: readonly {
+    readonly rows: number;
+    /** Number of rows in the groups before this one. */
+    readonly rowStart: number;
+    /** Size as stored, compressed. */
+    readonly bytes: number;
+  }[];
+  readonly kvMetadata: ReadonlyMap<string, string>;
+  /** The footer as hyparquet reads it. */
+  readonly metadata: FileMetaData;
+}
+
+export interface ParquetReadOptions {
+  /** What messages call the file. @default 'Parquet file' */
+  readonly name?: string;
+  /** The footer, where it has been read already. */
+  readonly info?: ParquetInfo;
+}
+
+/** Reads the footer. @throws GleanerError DAMAGED where it is not that of a Parquet file */
+export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Promise<ParquetInfo> {
+  let metadata: FileMetaData;
+  try {
+    metadata = await parquetMetadataAsync(source);
+  } catch (cause) {
+    throw damaged(name, 'is not a whole Parquet file', cause);
+  }
+  let rowStart = 0;
+  const rowGroups = metadata.row_groups.map((group) => {
+    const start = rowStart;
+    rowStart += Number(group.num_rows);
+    const bytes = group.columns.reduce((n, c) => n + Number(c.meta_data?.total_compressed_size ?? 0n), 0);
+    return { rows: Number(group.num_rows), rowStart: start, bytes };
+  });
+  return {
+    rows: Number(metadata.num_rows),
+    columns: topLevelColumns(metadata.schema),
+    rowGroups,
+    kvMetadata: new Map((metadata.key_value_metadata ?? []).map(({ key, value = '' }) => [key, value])),
+    metadata,
+  };
+}
+
+function topLevelColumns(schema: readonly SchemaElement[]): ParquetInfo['columns'] {
+  const columns: { name: string; type: ColumnType | 'other'; nullable: boolean }[] = [];
+  // Depth-first list of the schema tree; `open` holds how many children each open group still has.
+  const open: number[] = [schema[0]?.num_children ?? 0];
+  for (const element of schema.slice(1)) {
+    while (open.length > 1 && open.at(-1) === 0) open.pop();
+    if (open.length === 1)
+      columns.push({
+        name: element.name,
+        type: columnType(element),
+        nullable: element.repetition_type !== 'REQUIRED',
+      });
+    open.push((open.pop() ?? 1) - 1);
+    if (element.num_children) open.push(element.num_children);
+  }
+  return columns;
+}
+
+function columnType(element: SchemaElement): ColumnType | 'other' {
+  if (element.num_children || element.repetition_type === 'REPEATED') return 'other';
+  const plain = element.converted_type === undefined && element.logical_type === undefined;
+  switch (element.type) {
+    case 'BYTE_ARRAY': // Some writers leave the UTF8 mark out; hyparquet gives a string either way.
+      return plain || element.converted_type === 'UTF8' || element.logical_type?.type === 'STRING'
+        ? 'string'
+        : 'other';
+    case 'INT32':
+      return plain || element.converted_type?.includes('INT_') ? 'int32' : 'other';
+    case 'INT64':
+      return plain || element.converted_type?.includes('INT_') ? 'int64' : 'other';
+    case 'FLOAT':
+      return 'float';
+    case 'DOUBLE':
+      return 'double';
+    default:
+      return 'other';
+  }
+}
+
+/**
+ * The rows of one row group, with these columns only; each value is checked against its column's type. An int64
+ * is taken from an int32 column too, a double from any number.
+ * @throws GleanerError DAMAGED where a column is missing or its values are of another type
+ */
+export async function readParquetRowGroup<const C extends readonly Column[]>(
+  source: ByteSource,
+  columns: C,
+  rowGroup: number,
+  options: ParquetReadOptions = {},
+): Promise<RowOf<C>[]> {
+  const { name = 'Parquet file' } = options;
+  const info = options.info ?? (await parquetInfo(source, name));
+  const group = info.rowGroups[rowGroup];
+  if (!group) throw damaged(name, `has no row group ${rowGroup}`);
+  const missing = columns.find((c) => !info.columns.some((have) => have.name === c.name));
+  if (missing)
+    throw damaged(
+      name,
+      `has no column '${missing.name}' (it has ${info.columns.map((c) => c.name).join(', ')})`,
+    );
+  let rows: Record<string, unknown>[];
+  try {
+    rows = await parquetReadObjects({
+      file: source,
+      metadata: info.metadata,
+      columns: columns.map((c) => c.name),
+      rowStart: group.rowStart,
+      rowEnd: group.rowStart + group.rows,
+      compressors,
+    });
+  } catch (cause) {
+    throw damaged(name, `row group ${rowGroup} cannot be read`, cause);
+  }
+  if (rows.length !== group.rows) throw damaged(name, `row group ${rowGroup} is not whole`);
+  for (const row of rows)
+    for (const column of columns) {
+      const value = parseValue(row[column.name], column);
+      if (value === undefined)
+        throw damaged(name, `column '${column.name}' holds a value that is not a ${column.type}`);
+      row[column.name] = value;
+    }
+  return rows as RowOf<C>[];
+}
+
+function parseValue(value: unknown, { type, nullable }: Column): string | number | bigint | null | undefined {
+  if (value === null || value === undefined) return nullable ? null : undefined;
+  switch (type) {
+    case 'string':
+      return typeof value === 'string' ? value : undefined;
+    case 'int64':
+      return typeof value === 'bigint'
+        ? value
+        : Number.isSafeInteger(value)
+          ? BigInt(Number(value))
+          : undefined;
+    case 'int32': {
+      const n = typeof value === 'bigint' ? Number(value) : value;
+      return typeof n === 'number' && (n | 0) === n ? n : undefined;
+    }
+    default:
+      return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined;
+  }
+}
+
+/**
+ * The rows of a file in their order, row group by row group (one group in memory at a time).
+ * `rowGroups` picks groups by their number, in the order given; without it, all.
+ * @throws GleanerError DAMAGED as `readParquetRowGroup`
+ */
+export async function* readParquetRows<const C extends readonly Column[]>(
+  source: ByteSource,
+  columns: C,
+  options: ParquetReadOptions & { readonly rowGroups?: readonly number[] } = {},
+): AsyncGenerator<RowOf<C>, void, undefined> {
+  const info = options.info ?? (await parquetInfo(source, options.name));
+  for (const rowGroup of options.rowGroups ?? info.rowGroups.keys())
+    yield* await readParquetRowGroup(source, columns, rowGroup, { ...options, info });
+}
+
+function damaged(path: string, problem: string, cause?: unknown): GleanerError {
+  return new GleanerError('DAMAGED', { path, problem }, cause === undefined ? {} : { cause });
+}

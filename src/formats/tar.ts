@@ -1,0 +1,300 @@
+import { GleanerError } from '../schema/index.ts';
+import type { ByteSink } from '../storage/index.ts';
+
+/** Everything in a tar is padded to blocks of this size. POSIX.1-2017, pax, "ustar Interchange Format". */
+const BLOCK = 512;
+/** Archives end with two zero blocks and are padded to this size, as tar(1) and Python's tarfile do. */
+const RECORD = 20 * BLOCK;
+
+/** Where a member's bytes lie in the tar. */
+export interface TarMember {
+  readonly name: string;
+  /** Of the first byte of the content. */
+  readonly offset: number;
+  /** Bytes of the content. */
+  readonly length: number;
+}
+
+export interface TarWriter {
+  /** Adds a file. Names are UTF-8, with '/' between folders. */
+  add(name: string, bytes: Uint8Array): Promise<TarMember>;
+  /** Writes the end of the archive. The sink stays open: it is its owner's. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Writes a USTAR archive; a name that does not fit is given in a pax header before the member. Time, owner and mode
+ * are fixed, so that the same members give the same bytes.
+ */
+export function createTarWriter(sink: ByteSink): TarWriter {
+  let position = 0;
+  async function write(bytes: Uint8Array): Promise<void> {
+    position += bytes.length;
+    await sink.write(bytes);
+  }
+  async function writeMember(header: Uint8Array, bytes: Uint8Array): Promise<void> {
+    await write(header);
+    await write(bytes);
+    const rest = bytes.length % BLOCK;
+    if (rest > 0) await write(new Uint8Array(BLOCK - rest));
+  }
+  return {
+    async add(name, bytes) {
+      const encoded = encoder.encode(name);
+      if (name === '' || encoded.includes(0))
+        throw new RangeError(`${JSON.stringify(name)} is no name for a member`);
+      const place = splitName(encoded);
+      if (place === undefined || encoded.some((b) => b > 0x7f)) {
+        const pax = paxRecord('path', name);
+        await writeMember(header({ name: encoder.encode('pax/header') }, pax.length, 'x'), pax);
+      }
+      await writeMember(header(place ?? { name: encoded.subarray(0, 100) }, bytes.length, '0'), bytes);
+      const padded = Math.ceil(bytes.length / BLOCK) * BLOCK;
+      return { name, offset: position - padded, length: bytes.length };
+    },
+    async finish() {
+      const end = 2 * BLOCK;
+      await write(new Uint8Array(end + ((RECORD - ((position + end) % RECORD)) % RECORD)));
+    },
+  };
+}
+
+const encoder = new TextEncoder();
+
+interface UstarName {
+  /** At most 100 bytes. */
+  readonly name: Uint8Array;
+  /** At most 155 bytes; a '/' between it and the name is implied. */
+  readonly prefix?: Uint8Array;
+}
+
+/** Fits a path into the fields of USTAR; undefined where it does not. */
+function splitName(path: Uint8Array): UstarName | undefined {
+  if (path.length <= 100) return { name: path };
+  const slash = path.indexOf(0x2f, path.length - 101);
+  if (slash <= 0 || slash > 155 || slash === path.length - 1) return undefined;
+  return { name: path.subarray(slash + 1), prefix: path.subarray(0, slash) };
+}
+
+function header({ name, prefix }: UstarName, size: number, type: '0' | 'x'): Uint8Array {
+  // 11 octal digits; no file of ours comes near 8 GiB.
+  if (size >= 8 ** 11) throw new RangeError(`a member of ${size} bytes does not fit into a tar`);
+  const block = new Uint8Array(BLOCK);
+  const text = (at: number, value: string) => block.set(encoder.encode(value), at);
+  block.set(name, 0);
+  text(100, '0000644\0');
+  text(108, '0000000\0'); // uid
+  text(116, '0000000\0'); // gid
+  text(124, `${size.toString(8).padStart(11, '0')}\0`);
+  text(136, '00000000000\0'); // mtime: 1970
+  text(148, '        '); // the checksum counts itself as blanks
+  text(156, type);
+  text(257, 'ustar\x0000');
+  if (prefix) block.set(prefix, 345);
+  text(148, `${checksum(block).toString(8).padStart(6, '0')}\0 `);
+  return block;
+}
+
+/** The sum of the header's bytes, those of the checksum field taken as they are. */
+function checksum(block: Uint8Array): number {
+  return block.reduce((sum, byte) => sum + byte, 0);
+}
+
+/** `LENGTH KEY=VALUE\n`, where LENGTH counts its own digits too. */
+function paxRecord(key: string, value: string): Uint8Array {
+  const rest = encoder.encode(` ${key}=${value}\n`).length;
+  let length = rest + 1;
+  while (String(length).length + rest !== length) length = String(length).length + rest;
+  return encoder.encode(`${length} ${key}=${value}\n`);
+}
+
+/** A file of a tar. */
+export interface TarEntry extends TarMember {
+  /** null where the content is above `maxMemberBytes`. */
+  readonly bytes: Uint8Array | null;
+}
+
+export interface TarReadOptions {
+  /** Content of a larger member is passed over, in bytes. @default 256 MiB */
+  readonly maxMemberBytes?: number;
+  /** What messages call the file. @default 'tar file' */
+  readonly name?: string;
+}
+
+/** Longest name that is believed, in bytes: that of a path in Linux, PATH_MAX. */
+const MAX_NAME_BYTES = 4096;
+/** Largest pax header or GNU long name that is read, in bytes. */
+const MAX_META_BYTES = 1 << 20;
+
+/**
+ * The regular files of a tar (V7, USTAR, pax, GNU) in their order; folders, links and devices are passed over.
+ * @throws GleanerError DAMAGED at a wrong checksum, a nonsense size or name, or where the archive is cut off
+ */
+export async function* readTar(
+  chunks: AsyncIterable<Uint8Array>,
+  options: TarReadOptions = {},
+): AsyncGenerator<TarEntry, void, undefined> {
+  const { maxMemberBytes = 256 << 20, name: file = 'tar file' } = options;
+  const reader = new Reader(chunks);
+  const fail = (problem: string, at: number) =>
+    new GleanerError('DAMAGED', { path: file, problem: `${problem} (at byte ${at})` });
+  let override: { path?: string; size?: number } = {};
+  try {
+    for (;;) {
+      const at = reader.position;
+      const block = await reader.take(BLOCK);
+      // The end mark is two zero blocks; one, or none at all, is forgiven, as tar(1) does.
+      if (block === undefined || block.every((b) => b === 0)) {
+        if (block === undefined && reader.short > 0) throw fail('the archive is cut off', at);
+        return;
+      }
+      const stored = octal(block, 148, 8);
+      const blanked = block.slice().fill(0x20, 148, 156);
+      if (stored === undefined || (stored !== checksum(blanked) && stored !== signedChecksum(blanked)))
+        throw fail('is not a tar, or a header is damaged', at);
+      const type = String.fromCharCode(block[156] ?? 0);
+      const size = override.size ?? octal(block, 124, 12);
+      if (size === undefined || !Number.isSafeInteger(size)) throw fail('a member has no legal size', at);
+      const padding = (BLOCK - (size % BLOCK)) % BLOCK;
+
+      if (type === 'x' || type === 'L' || type === 'K' || type === 'g') {
+        const own = octal(block, 124, 12) ?? 0;
+        if (own > MAX_META_BYTES) throw fail(`a header of ${own} bytes`, at);
+        const meta = await reader.take(own);
+        if (!meta || !(await reader.skip((BLOCK - (own % BLOCK)) % BLOCK)))
+          throw fail('the archive is cut off', at);
+        if (type === 'L') override.path = cString(meta);
+        if (type === 'x') override = { ...override, ...parsePax(meta) };
+        continue;
+      }
+      const name = override.path ?? ustarName(block);
+      override = {};
+      const offset = reader.position;
+      const regular = type === '0' || type === '\0' || type === '7';
+      if (!regular || size > maxMemberBytes) {
+        // Links and folders have no content, whatever their size field says.
+        const content = regular ? size + padding : type >= '1' && type <= '6' ? 0 : size + padding;
+        if (!(await reader.skip(content))) throw fail('the archive is cut off', at);
+        if (regular) yield { name, offset, length: size, bytes: null };
+        continue;
+      }
+      if (name === '' || encoder.encode(name).length > MAX_NAME_BYTES)
+        throw fail('a member has no legal name', at);
+      const bytes = await reader.take(size);
+      if (!bytes || !(await reader.skip(padding))) throw fail('the archive is cut off', at);
+      yield { name, offset, length: size, bytes };
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+function ustarName(block: Uint8Array): string {
+  const name = cString(block.subarray(0, 100));
+  const ustar = cString(block.subarray(257, 262)) === 'ustar';
+  // GNU writes 'ustar  ' and keeps times where USTAR has its prefix.
+  const prefix = ustar && block[262] === 0 ? cString(block.subarray(345, 500)) : '';
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+function cString(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/** An octal field, or GNU's base-256 for numbers that do not fit; undefined where it is neither. */
+function octal(block: Uint8Array, start: number, length: number): number | undefined {
+  const field = block.subarray(start, start + length);
+  if (field[0] === 0x80) return field.subarray(1).reduce((n, byte) => n * 256 + byte, 0);
+  const digits = cString(field).trim();
+  return /^[0-7]*$/.test(digits) ? Number.parseInt(digits || '0', 8) : undefined;
+}
+
+/** Some old writers summed signed bytes. */
+function signedChecksum(block: Uint8Array): number {
+  return block.reduce((sum, byte) => sum + ((byte << 24) >> 24), 0);
+}
+
+function parsePax(meta: Uint8Array): { path?: string; size?: number } {
+  const found: { path?: string; size?: number } = {};
+  let at = 0;
+  while (at < meta.length) {
+    const blank = meta.indexOf(0x20, at);
+    const length = blank < 0 ? Number.NaN : Number(cString(meta.subarray(at, blank)));
+    if (!Number.isInteger(length) || length <= blank - at || at + length > meta.length) break;
+    const record = new TextDecoder().decode(meta.subarray(blank + 1, at + length - 1));
+    const equals = record.indexOf('=');
+    const key = record.slice(0, equals);
+    const value = record.slice(equals + 1);
+    if (key === 'path') found.path = value;
+    if (key === 'size' && /^\d+$/.test(value)) found.size = Number(value);
+    at += length;
+  }
+  return found;
+}
+
+/** Takes bytes in the portions asked for, whatever the chunks they come in. */
+class Reader {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = new Uint8Array();
+  position = 0;
+  /** Bytes left over at the end that did not fill the last portion asked for. */
+  short = 0;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  async #more(): Promise<boolean> {
+    while (this.#chunk.length === 0) {
+      const next = await this.#chunks.next();
+      if (next.done) return false;
+      this.#chunk = next.value;
+    }
+    return true;
+  }
+
+  /** The next bytes, or undefined where there are fewer. Memory grows with what came, not with what was asked. */
+  async take(length: number): Promise<Uint8Array | undefined> {
+    const parts: Uint8Array[] = [];
+    let have = 0;
+    while (have < length) {
+      if (!(await this.#more())) {
+        this.short = have;
+        return undefined;
+      }
+      const part = this.#chunk.subarray(0, length - have);
+      this.#chunk = this.#chunk.subarray(part.length);
+      parts.push(part);
+      have += part.length;
+      this.position += part.length;
+    }
+    return parts.length === 1 && parts[0] ? parts[0] : concat(parts, length);
+  }
+
+  async skip(length: number): Promise<boolean> {
+    let left = length;
+    while (left > 0) {
+      if (!(await this.#more())) return false;
+      const n = Math.min(left, this.#chunk.length);
+      this.#chunk = this.#chunk.subarray(n);
+      this.position += n;
+      left -= n;
+    }
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+}
+
+function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,324 @@
+import type { WarcDamage, WarcRecord } from './warc.ts';
+import { parseHeader } from './warc-header.ts';
+
+/** Longest header of a record, in bytes: real ones have a few hundred, long URLs a few thousand. */
+const MAX_HEADER_BYTES = 64 << 10;
+const LF = 0x0a;
+const CR = 0x0d;
+const MARK = new TextEncoder().encode('WARC/');
+
+export interface ParserOptions {
+  readonly maxRecordBytes: number;
+  /** A gzip file gives its records member by member; in a plain one a record's offset is its own. */
+  readonly plain: boolean;
+}
+
+/** Where a record begins. */
+interface Place {
+  readonly offset: number;
+  readonly skip: number;
+}
+
+/** A record that is complete but is not believed before something fitting follows it. */
+interface Held {
+  readonly record: WarcRecord;
+  /** Position of its first payload byte in the buffer. */
+  readonly payloadStart: number;
+}
+
+/**
+ * Cuts a stream of bytes, pushed in any portions, into WARC records. Synchronous: the caller empties `out` after
+ * each push.
+ *
+ * A record is given out when what follows it fits: the next `WARC/` line, or a good end. If something else follows,
+ * its length was wrong; it is reported, and reading goes on at the next `WARC/` line after its header.
+ */
+export class WarcParser {
+  readonly out: (WarcRecord | WarcDamage)[] = [];
+  /** Whether the stream has begun with something that is no WARC record: the file is none. */
+  foreign = false;
+  #started = false;
+  readonly #options: ParserOptions;
+
+  #buffer: Uint8Array = new Uint8Array();
+  #owned = false;
+  /** Of what is kept, of what is parsed next, and of what is there, as positions in the buffer. */
+  #start = 0;
+  #cursor = 0;
+  #end = 0;
+
+  /** Offset of the member, or of the file in a plain one, and the bytes in it before the buffer's position 0. */
+  #member = 0;
+  #before = 0;
+
+  #state: 'between' | 'record' | 'skip' | 'resync' = 'between';
+  #place: Place = { offset: 0, skip: 0 };
+  #held: Held | undefined;
+  #skipLeft = 0;
+  /** No use in parsing before the buffer reaches to here. */
+  #need = 0;
+  #fresh = false;
+  /** Reading goes on at a guess since the last damage: what fails of it is no damage of its own. */
+  #guessing = false;
+  /** The current member is reported already. */
+  #reported = false;
+
+  constructor(options: ParserOptions) {
+    this.#options = options;
+  }
+
+  /** A member begins, or the file does. */
+  begin(offset: number): void {
+    this.#member = offset;
+    this.#before = -this.#end;
+    this.#fresh = true;
+    this.#reported = false;
+  }
+
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#fresh) {
+      this.#fresh = false;
+      // A member that begins with a record ends whatever was still open, even if its length says otherwise.
+      if (this.#state !== 'between' && startsWithMark(bytes, 0)) this.#abandon('length');
+    }
+    this.#append(bytes);
+    if (this.#end >= this.#need) this.#parse(false);
+  }
+
+  /** The member or the file ends. If it is damaged, what is still open of it is lost. */
+  end(problem?: string): void {
+    if (problem === undefined) {
+      this.#parse(true);
+      return;
+    }
+    if (this.#open && !this.#guessing) this.#damage(this.#open, problem);
+    else if (!this.#reported) this.#damage({ offset: this.#member, skip: 0 }, problem);
+    this.#forget();
+    this.#state = 'resync';
+  }
+
+  /** The last good end was that of the file. */
+  close(): void {
+    if (this.#state === 'between' && this.#cursor < this.#end) {
+      this.#release();
+      this.#damage(this.#here(), 'cut off');
+    }
+    while (this.#state === 'record') {
+      if (!this.#guessing) this.#damage(this.#place, 'cut off');
+      this.#resyncFrom(this.#cursor + MARK.length);
+      this.#parse(true);
+    }
+  }
+
+  /** The record that is open, if one is. */
+  get #open(): Place | undefined {
+    return this.#held || this.#state === 'record' ? this.#place : undefined;
+  }
+
+  /** The place of the next byte to be parsed. */
+  #here(): Place {
+    const at = this.#before + this.#cursor;
+    return this.#options.plain ? { offset: this.#member + at, skip: 0 } : { offset: this.#member, skip: at };
+  }
+
+  #damage(place: Place, detail: string): void {
+    this.out.push({ kind: 'damage', offset: place.offset, reason: 'record_corrupt', detail });
+    this.#reported = true;
+  }
+
+  #abandon(problem: string): void {
+    if (this.#open) this.#damage(this.#open, problem);
+    this.#forget();
+    this.#state = 'between';
+  }
+
+  #forget(): void {
+    this.#held = undefined;
+    this.#start = this.#cursor = this.#end;
+    this.#need = 0;
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#start === this.#end) {
+      this.#before += this.#end;
+      this.#buffer = bytes;
+      this.#owned = false;
+      this.#start = this.#cursor = 0;
+      this.#end = bytes.length;
+      this.#need = 0;
+      return;
+    }
+    const kept = this.#end - this.#start;
+    if (!this.#owned || this.#end + bytes.length > this.#buffer.length) {
+      // Payloads given out lie in the old buffer: it is left to them, never written to again.
+      const grown = new Uint8Array(Math.max(2 * kept, kept + bytes.length));
+      grown.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#shift(this.#start);
+      this.#buffer = grown;
+      this.#owned = true;
+    }
+    this.#buffer.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  #shift(by: number): void {
+    this.#before += by;
+    this.#start -= by;
+    this.#cursor -= by;
+    this.#end -= by;
+    this.#need = Math.max(0, this.#need - by);
+    if (this.#held) this.#held = { ...this.#held, payloadStart: this.#held.payloadStart - by };
+  }
+
+  /** Parses as far as the bytes go. `final`: no more will come of this member or file. */
+  #parse(final: boolean): void {
+    for (;;) {
+      const more =
+        this.#state === 'between'
+          ? this.#between(final)
+          : this.#state === 'record'
+            ? this.#record()
+            : this.#state === 'skip'
+              ? this.#skip()
+              : this.#resync();
+      if (!more) return;
+    }
+  }
+
+  /** Before a record: line ends, then `WARC/`. */
+  #between(final: boolean): boolean {
+    while (this.#cursor < this.#end && isLineEnd(this.#buffer[this.#cursor])) this.#cursor++;
+    if (!this.#held) this.#start = this.#cursor;
+    const have = this.#end - this.#cursor;
+    if (have === 0) {
+      if (final) this.#release();
+      return false;
+    }
+    if (have < MARK.length && startsLikeMark(this.#buffer.subarray(this.#cursor, this.#end))) {
+      this.#need = this.#cursor + MARK.length;
+      return false;
+    }
+    if (startsWithMark(this.#buffer.subarray(0, this.#end), this.#cursor)) {
+      this.#release();
+      this.#started = true;
+      this.#place = this.#here();
+      this.#state = 'record';
+      return true;
+    }
+    if (!this.#started) this.foreign = true;
+    if (this.#held) {
+      const { payloadStart } = this.#held;
+      this.#damage(this.#place, 'length');
+      this.#resyncFrom(payloadStart);
+    } else {
+      this.#damage(this.#here(), 'no record');
+      this.#resyncFrom(this.#cursor);
+    }
+    return true;
+  }
+
+  /** Gives out the record whose end has proved good. */
+  #release(): void {
+    if (this.#held) this.out.push(this.#held.record);
+    this.#held = undefined;
+    this.#start = this.#cursor;
+  }
+
+  /** At a `WARC/` line: the header, then the payload. */
+  #record(): boolean {
+    const limit = Math.min(this.#end, this.#cursor + MAX_HEADER_BYTES);
+    const header = parseHeader(this.#buffer.subarray(this.#cursor, limit));
+    if (header === 'incomplete') {
+      this.#need = this.#end + 1;
+      if (limit === this.#end) return false;
+    }
+    if (header === 'incomplete' || header === 'illegal') {
+      if (!this.#guessing) this.#damage(this.#place, 'header');
+      this.#resyncFrom(this.#cursor + MARK.length);
+      return true;
+    }
+    this.#guessing = false;
+    const payloadStart = this.#cursor + header.length;
+    const { contentLength } = header;
+    if (contentLength > this.#options.maxRecordBytes) {
+      const { offset } = this.#place;
+      this.out.push({ kind: 'damage', offset, reason: 'record_too_large', detail: `${contentLength} bytes` });
+      this.#cursor = this.#start = payloadStart;
+      this.#reported = true;
+      this.#skipLeft = contentLength;
+      this.#state = 'skip';
+      return true;
+    }
+    const payloadEnd = payloadStart + contentLength;
+    if (payloadEnd > this.#end) {
+      this.#need = payloadEnd;
+      return false;
+    }
+    this.#held = {
+      record: {
+        kind: 'record',
+        ...this.#place,
+        type: (header.fields.get('warc-type') ?? '').toLowerCase(),
+        headers: header.fields,
+        payload: this.#buffer.subarray(payloadStart, payloadEnd),
+      },
+      payloadStart,
+    };
+    this.#cursor = payloadEnd;
+    this.#state = 'between';
+    return true;
+  }
+
+  #skip(): boolean {
+    const n = Math.min(this.#skipLeft, this.#end - this.#cursor);
+    this.#skipLeft -= n;
+    this.#start = this.#cursor += n;
+    if (this.#skipLeft > 0) return false;
+    this.#state = 'between';
+    return true;
+  }
+
+  /** Looks for the next `WARC/` that begins a line. */
+  #resync(): boolean {
+    const bytes = this.#buffer.subarray(0, this.#end);
+    for (let at = this.#cursor; ; at++) {
+      at = bytes.indexOf(MARK[0] ?? 0, at);
+      if (at < 0) break;
+      if (at + MARK.length > this.#end && startsLikeMark(bytes.subarray(at))) {
+        this.#cursor = this.#start = at;
+        this.#need = at + MARK.length;
+        return false;
+      }
+      const lineStart = at === 0 || at === this.#start || bytes[at - 1] === LF;
+      if (lineStart && startsWithMark(bytes, at)) {
+        this.#cursor = this.#start = at;
+        this.#state = 'between';
+        return true;
+      }
+    }
+    this.#cursor = this.#start = this.#end;
+    return false;
+  }
+
+  #resyncFrom(position: number): void {
+    this.#held = undefined;
+    this.#cursor = this.#start = position;
+    this.#need = 0;
+    this.#state = 'resync';
+    this.#guessing = true;
+  }
+}
+
+function isLineEnd(byte: number | undefined): boolean {
+  return byte === LF || byte === CR;
+}
+
+function startsWithMark(bytes: Uint8Array, at: number): boolean {
+  return bytes.length - at >= MARK.length && MARK.every((byte, i) => bytes[at + i] === byte);
+}
+
+/** Whether these few bytes can become the mark. */
+function startsLikeMark(bytes: Uint8Array): boolean {
+  return bytes.every((byte, i) => byte === MARK[i]);
+}

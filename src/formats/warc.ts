@@ -1,0 +1,120 @@
+import { GleanerError, type Reason } from '../schema/index.ts';
+import { gzipMembers } from './gzip-members.ts';
+import { describeContent } from './sniff.ts';
+import { WarcParser } from './warc-parser.ts';
+
+/** One record of a WARC file. */
+export interface WarcRecord {
+  readonly kind: 'record';
+  /** Byte offset in the file: of the record, or, where the file is gzip, of the gzip member that it begins in. */
+  readonly offset: number;
+  /** Bytes of that member, decompressed, before the record: 0 where each record has its own member, as usual. */
+  readonly skip: number;
+  /** WARC-Type in lower case: 'response', 'metadata'... */
+  readonly type: string;
+  /** Names in lower case; the first of several fields of one name. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** The record's block, without the line ends after it. Valid for good: nobody writes to it later. */
+  readonly payload: Uint8Array;
+}
+
+/** A stretch of the file that gave no record. Reading goes on at the next record that can be found. */
+export interface WarcDamage {
+  readonly kind: 'damage';
+  readonly offset: number;
+  readonly reason: Reason;
+  readonly detail: string;
+}
+
+export interface WarcOptions {
+  /** What messages call the file. */
+  readonly path: string;
+  /** What the file is meant to be, for the message where it is not. */
+  readonly fileKind: 'WAT' | 'WARC';
+  /** Largest payload, in bytes; a larger record is passed over and reported as record_too_large. */
+  readonly maxRecordBytes: number;
+  /** Offset of the first chunk in the file, where reading does not begin at its start. @default 0 */
+  readonly start?: number;
+}
+
+/**
+ * The records of a WARC file (versions 0.17 to 1.1), plain, gzip by member or gzip as one stream, with CRLF or bare
+ * LF line ends. `chunks` are the bytes of the file in order from `start`, where a record or member begins.
+ * Memory: a record of `maxRecordBytes` and a few MB.
+ * @throws GleanerError NOT_WARC where the first bytes are neither gzip nor WARC
+ */
+export async function* readWarc(
+  chunks: AsyncIterable<Uint8Array>,
+  options: WarcOptions,
+): AsyncGenerator<WarcRecord | WarcDamage, void, undefined> {
+  const { path, fileKind, maxRecordBytes, start = 0 } = options;
+  const { head, all } = await peek(chunks);
+  // gzip by its magic alone: its first member may be damaged like any other.
+  const plain = head[0] !== 0x1f || head[1] !== 0x8b;
+  const parser = new WarcParser({ maxRecordBytes, plain });
+  const notWarc = (found: string) => new GleanerError('NOT_WARC', { path, kind: fileKind, found });
+  if (head.length === 0) throw notWarc('nothing: it is empty');
+
+  if (plain) {
+    parser.begin(start);
+    for await (const bytes of all) {
+      parser.push(bytes);
+      if (parser.foreign) throw notWarc(describeContent(head));
+      yield* drain(parser);
+    }
+  } else {
+    let first: Uint8Array = head;
+    for await (const event of gzipMembers(all, start)) {
+      if (event.kind === 'begin') parser.begin(event.offset);
+      else if (event.kind === 'bytes') {
+        if (first === head && event.bytes.length > 0) first = event.bytes;
+        parser.push(event.bytes);
+      } else if (event.ok) {
+        if (parser.foreign) throw notWarc(`gzip of ${describeContent(first)}`);
+        parser.end();
+      } else {
+        // What a damaged member gave is no proof that the file is none.
+        parser.foreign = false;
+        parser.end(event.problem);
+      }
+      if (!parser.foreign) yield* drain(parser);
+    }
+  }
+  if (plain) parser.end();
+  parser.close();
+  if (parser.foreign) throw notWarc(describeContent(head));
+  yield* drain(parser);
+}
+
+function* drain(parser: WarcParser): Generator<WarcRecord | WarcDamage, void, undefined> {
+  if (parser.out.length > 0) yield* parser.out.splice(0);
+}
+
+/** The first bytes, and all bytes with them. `head` is empty only where there are none. */
+async function peek(
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<{ readonly head: Uint8Array; readonly all: AsyncIterable<Uint8Array> }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let head: Uint8Array = new Uint8Array();
+  let done = false;
+  while (head.length < 16 && !done) {
+    const next = await iterator.next();
+    done = next.done === true;
+    if (!next.done) head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield head;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { head, all: all() };
+}
+
+/** WARC-Target-URI, without the angle brackets that old versions of wget put around it; '' if there is none. */
+export function targetUri(record: WarcRecord): string {
+  const uri = record.headers.get('warc-target-uri') ?? '';
+  return uri.startsWith('<') && uri.endsWith('>') ? uri.slice(1, -1) : uri;
+}

@@ -1,0 +1,191 @@
+import {
+  carriesEntities,
+  createParquetWriter,
+  parseWat,
+  readWarc,
+  type WarcRecord,
+} from '../formats/index.ts';
+import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
+import { loadLanguageDetector } from './language.ts';
+import { pageLicense } from './license.ts';
+import { imageLinks, normalizeText, pageBase, resolveImage } from './link.ts';
+import type { StageContext, StageResult } from './stage.ts';
+import { bucketOf, PAIR_COLUMNS, type PairRecord, pairRecord, shardPath } from './tables.ts';
+import { createTrailWriter } from './trail.ts';
+import { writeFiles } from './write-file.ts';
+
+export interface ExtractTask {
+  /** Path or URL of the WAT file, as the user gave it. */
+  readonly wat: string;
+  readonly index: number;
+  /** Hash buckets that the pairs are parted into: the same number for all tasks of a run. */
+  readonly buckets: number;
+}
+
+export interface ExtractOptions {
+  /** Texts with fewer Unicode code points are dropped. */
+  readonly minTextChars: number;
+  /** Texts with more Unicode code points are dropped; null: none. */
+  readonly maxTextChars: number | null;
+  /** Texts with fewer words, parted by white space, are dropped. */
+  readonly minTextWords: number;
+  /** ISO 639-1 codes that are kept; null: every language. */
+  readonly languages: readonly string[] | null;
+  /** WAT records with a larger payload are dropped, in bytes. */
+  readonly maxRecordBytes: number;
+}
+
+/** Key-value metadata of pairs/*.parquet: which bucket each row group holds (JSON array), and how many there are. */
+export const BUCKETS_KEY = 'gleaner.buckets';
+export const BUCKET_COUNT_KEY = 'gleaner.bucket_count';
+
+/**
+ * Reads one WAT file and writes its pairs: `pairs/NNNNN.parquet`, where each row group is a hash bucket, in the
+ * order of the buckets, rows in the order of the WAT; and `dropped/extract/NNNNN.parquet`, each dropped link that
+ * has a text. Links without a text are counted only.
+ *
+ * Ledgers: record (metadata records; a damaged stretch of the file counts as one), link (images), pair (images with
+ * a text and a good URL). Facts: rows.
+ *
+ * Memory: the pairs of one WAT file, some 100 MB for one of Common Crawl's.
+ * @throws GleanerError FILE_NOT_FOUND, NOT_WARC
+ */
+export async function extract(
+  task: ExtractTask,
+  options: ExtractOptions,
+  open: (path: string) => AsyncIterable<Uint8Array>,
+  ctx: StageContext,
+): Promise<StageResult> {
+  const judgeText = await textJudge(options);
+  const name = baseName(task.wat);
+  const records = new LedgerCounter();
+  const links = new LedgerCounter();
+  const pairs = new LedgerCounter();
+  const buckets = new Map<number, PairRecord[]>();
+  let rows = 0;
+
+  const files = await writeFiles(
+    ctx.storage,
+    [shardPath('pairs', task.index), shardPath('dropped/extract', task.index)],
+    async ([pairSink, trailSink]) => {
+      if (!pairSink || !trailSink) throw new Error('a sink for each file');
+      const trail = createTrailWriter(trailSink);
+      const source = readWarc(open(task.wat), {
+        path: task.wat,
+        fileKind: 'WAT',
+        maxRecordBytes: options.maxRecordBytes,
+      });
+      let decodeEntities = false;
+      for await (const entry of source) {
+        ctx.signal.throwIfAborted();
+        if (entry.kind === 'damage') {
+          records.in();
+          records.drop(entry.reason);
+        } else if (entry.type === 'warcinfo') decodeEntities = carriesEntities(entry);
+        else if (entry.type === 'metadata') await readPage(entry, decodeEntities, trail.add);
+      }
+      await trail.finish();
+      const order = [...buckets.keys()].sort((a, b) => a - b);
+      const writer = createParquetWriter(pairSink, PAIR_COLUMNS, {
+        kvMetadata: { [BUCKETS_KEY]: JSON.stringify(order), [BUCKET_COUNT_KEY]: String(task.buckets) },
+      });
+      for (const bucket of order) await writer.writeRowGroup(buckets.get(bucket) ?? []);
+      await writer.finish();
+    },
+  );
+  const ledgers = { record: records.ledger(), link: links.ledger(), pair: pairs.ledger() };
+  return { files, ledgers, facts: { rows } };
+
+  async function readPage(
+    record: WarcRecord,
+    decodeEntities: boolean,
+    trail: ReturnType<typeof createTrailWriter>['add'],
+  ): Promise<void> {
+    records.in();
+    const parsed = parseWat(record.payload, { decodeEntities });
+    if (!parsed.kept) {
+      records.drop(parsed.reason);
+      return;
+    }
+    records.out();
+    const page = parsed.value;
+    const images = imageLinks(page);
+    if (images.length === 0) return;
+    const base = pageBase(page);
+    const license = pageLicense(page);
+    const drop = (pair: Pair, { reason, detail }: Dropped) =>
+      trail({ ...pair, reason, detail, similarity: null });
+    for (const image of images) {
+      links.in();
+      const text = normalizeText(image.alt ?? '');
+      if (text === '') {
+        links.drop('no_text');
+        continue;
+      }
+      const url = resolveImage(image.url, base);
+      const address = url.kept ? url.value : (image.url ?? '').toWellFormed();
+      const { language, outcome } = judgeText(text);
+      const pair: Pair = {
+        uid: pairUid(address, text),
+        url: address,
+        text,
+        pageUrl: page.url.toWellFormed(),
+        wat: `${name}#${record.offset}`,
+        license,
+        language,
+      };
+      if (!url.kept) {
+        links.drop(url.reason);
+        await drop(pair, url);
+        continue;
+      }
+      links.out();
+      pairs.in();
+      if (outcome) {
+        pairs.drop(outcome.reason);
+        await drop(pair, outcome);
+        continue;
+      }
+      pairs.out();
+      rows++;
+      const bucket = bucketOf(pair.uid, task.buckets);
+      const held = buckets.get(bucket);
+      if (held) held.push(pairRecord(pair));
+      else buckets.set(bucket, [pairRecord(pair)]);
+    }
+    ctx.progress(images.length);
+  }
+}
+
+/** The filters that look at the text alone; `outcome` is undefined where it passes. */
+async function textJudge(
+  options: ExtractOptions,
+): Promise<(text: string) => { readonly language: string; readonly outcome: Dropped | undefined }> {
+  const detect = await loadLanguageDetector();
+  const languages = options.languages && new Set(options.languages);
+  return (text) => {
+    const { language } = detect(text);
+    return { language, outcome: refuse(text, language) };
+  };
+
+  function refuse(text: string, language: string): Dropped | undefined {
+    const chars = [...text].length;
+    if (chars < options.minTextChars) return dropped('text_short', `${chars} characters`);
+    const words = text.split(' ').length;
+    if (words < options.minTextWords) return dropped('text_short', `${words} words`);
+    if (options.maxTextChars !== null && chars > options.maxTextChars)
+      return dropped('text_long', `${chars} characters`);
+    if (languages && !languages.has(language)) return dropped('language', language);
+    return undefined;
+  }
+}
+
+/** Last part of a path or URL. */
+function baseName(path: string): string {
+  return (
+    path
+      .split(/[?#]/, 1)[0]
+      ?.split(/[\\/]/)
+      .findLast((part) => part !== '') ?? path
+  );
+}

@@ -1,0 +1,40 @@
+import type { WatLink, WatPage } from '../formats/index.ts';
+import { dropped, kept, type Outcome } from '../schema/index.ts';
+
+/** The links that are images with a place for a text: `<img src alt>`. */
+export function imageLinks(page: WatPage): readonly WatLink[] {
+  return page.links.filter((link) => link.path === 'IMG@/src');
+}
+
+/**
+ * An alternative text as it is compared and stored: Unicode NFC, white space and ASCII control characters folded into
+ * single blanks, none at the ends, lone surrogates replaced by U+FFFD. '' where nothing is left. The control
+ * characters from U+0080 on stay: they are bytes of UTF-8 taken for Latin-1, and without them nothing can mend that.
+ */
+export function normalizeText(text: string): string {
+  return text
+    .toWellFormed()
+    .normalize('NFC')
+    .replace(/[\s[\p{Cc}--[\u0080-\u009f]]]+/gv, ' ')
+    .trim();
+}
+
+/** What the relative URLs of a page start from (HTML, 2.4.3): its base element, resolved against its own URL. */
+export function pageBase(page: WatPage): URL | undefined {
+  const own = URL.parse(page.url) ?? undefined;
+  if (page.base === undefined) return own;
+  const base = URL.parse(page.base, own);
+  // A base of data: or javascript: is none, by the book.
+  return base && base.protocol !== 'data:' && base.protocol !== 'javascript:' ? base : own;
+}
+
+/** The absolute URL of an image by WHATWG's rules, without fragment. Dropped: no_url, url_scheme. */
+export function resolveImage(url: string | undefined, base: URL | undefined): Outcome<string> {
+  if (url === undefined || url.trim() === '') return dropped('no_url', 'empty');
+  const resolved = URL.parse(url, base);
+  if (!resolved) return dropped('no_url', base ? 'illegal' : 'relative, and no page URL');
+  if (resolved.protocol !== 'http:' && resolved.protocol !== 'https:')
+    return dropped('url_scheme', resolved.protocol.slice(0, -1).slice(0, 40));
+  resolved.hash = '';
+  return kept(resolved.href);
+}

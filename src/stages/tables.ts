@@ -1,0 +1,87 @@
+import { type Column, parquetInfo, type RowOf, readParquetRowGroup } from '../formats/index.ts';
+import { type DroppedRow, GleanerError, type Pair, parseUid } from '../schema/index.ts';
+import type { Storage } from '../storage/index.ts';
+
+/**
+ * The hash bucket of a uid: its leading 32 bits scaled to the number of buckets, so that each bucket is a range of
+ * uids and buckets in order are uids in order.
+ */
+export function bucketOf(uid: string, buckets: number): number {
+  return Math.floor((Number.parseInt(uid.slice(0, 8), 16) * buckets) / 2 ** 32);
+}
+
+/** Name of an output file of a task, as `pairs/00003.parquet`. */
+export function shardPath(folder: string, index: number): string {
+  return `${folder}/${String(index).padStart(5, '0')}.parquet`;
+}
+
+/** Columns of pairs/*.parquet and unique/*.parquet. */
+export const PAIR_COLUMNS = [
+  { name: 'uid', type: 'string' },
+  { name: 'url', type: 'string' },
+  { name: 'text', type: 'string' },
+  { name: 'page_url', type: 'string' },
+  { name: 'wat', type: 'string' },
+  { name: 'license', type: 'string' },
+  { name: 'language', type: 'string' },
+] as const satisfies readonly Column[];
+
+/** Columns of dropped/*.parquet. */
+export const DROPPED_COLUMNS = [
+  ...PAIR_COLUMNS,
+  { name: 'reason', type: 'string' },
+  { name: 'detail', type: 'string' },
+  { name: 'similarity', type: 'double', nullable: true },
+] as const satisfies readonly Column[];
+
+export type PairRecord = RowOf<typeof PAIR_COLUMNS>;
+export type DroppedRecord = RowOf<typeof DROPPED_COLUMNS>;
+
+export function pairRecord(pair: Pair): PairRecord {
+  const { uid, url, text, pageUrl, wat, license, language } = pair;
+  return { uid, url, text, page_url: pageUrl, wat, license, language };
+}
+
+/** @param path for the message. @throws GleanerError DAMAGED at a uid that is none */
+export function parsePair(record: PairRecord, path: string): Pair {
+  const uid = parseUid(record.uid);
+  if (uid === undefined)
+    throw new GleanerError('DAMAGED', { path, problem: `${JSON.stringify(record.uid)} is no uid` });
+  const { url, text, page_url: pageUrl, wat, license, language } = record;
+  return { uid, url, text, pageUrl, wat, license, language };
+}
+
+export function droppedRecord(row: DroppedRow): DroppedRecord {
+  const { uid, url, text, pageUrl, wat, license, language, reason, detail, similarity } = row;
+  return { uid, url, text, page_url: pageUrl, wat, license, language, reason, detail, similarity };
+}
+
+export function parseDropped(record: DroppedRecord): DroppedRow {
+  const { page_url: pageUrl, ...same } = record;
+  return { ...same, pageUrl };
+}
+
+/**
+ * The pairs of a file from row `rowStart` up to, not with, `rowEnd`. Only the row groups that hold them are read.
+ * @throws GleanerError FILE_NOT_FOUND, DAMAGED
+ */
+export async function* readPairs(
+  storage: Storage,
+  path: string,
+  rowStart = 0,
+  rowEnd = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Pair, void, undefined> {
+  const file = await storage.open(path);
+  try {
+    const info = await parquetInfo(file, path);
+    for (const [i, group] of info.rowGroups.entries()) {
+      const from = Math.max(0, rowStart - group.rowStart);
+      const to = Math.min(group.rows, rowEnd - group.rowStart);
+      if (from >= to) continue;
+      const records = await readParquetRowGroup(file, PAIR_COLUMNS, i, { name: path, info });
+      for (const record of records.slice(from, to)) yield parsePair(record, path);
+    }
+  } finally {
+    await file.close();
+  }
+}

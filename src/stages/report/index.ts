@@ -1,0 +1,21 @@
+export { renderCard } from './card.ts';
+export { collectStatistics } from './collect.ts';
+export { renderCroissant } from './croissant.ts';
+export { buildFunnel, type FormatFunnelOptions, formatFunnel } from './funnel.ts';
+export { renderReport } from './page.ts';
+export { parseStatistics } from './parse.ts';
+export { collectSamples, type Sample, type SampleBand, type SampleOptions } from './samples.ts';
+export type {
+  Distribution,
+  DropCount,
+  FunnelRow,
+  Histogram,
+  ModelInfo,
+  Quantiles,
+  ReportInput,
+  SizeCount,
+  Statistics,
+  Tally,
+  ValueCount,
+} from './statistics.ts';
+export { type WriteReportInput, writeReport } from './write.ts';

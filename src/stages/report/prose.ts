@@ -1,0 +1,47 @@
+import { formatCount } from './numbers.ts';
+import type { ModelInfo, Statistics } from './statistics.ts';
+
+export const HOW_TO_READ_SHARES =
+  'Every link is accounted for: what came into a step either left it or is listed with its reason. Bars are on one linear scale, from no link to all.';
+
+/** What the scores are worth: a small encoder is not to be taken for CLIP. */
+export function encoderNote(model: ModelInfo): string {
+  const scored = `Scored by ${model.name}, embeddings of ${model.dimension} dimensions.`;
+  return model.name === 'gleaner-mini'
+    ? `${scored} gleaner-mini is a small contrastive encoder that knows emoji, not CLIP: its cosines say how well a text fits a drawing of an emoji, and nothing reliable about photographs.`
+    : `${scored} Cosines of different encoders cannot be compared.`;
+}
+
+/** The run in words, a sentence a step, with the numbers that it ran with. */
+export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'model'>): readonly string[] {
+  const { extract, image, fetch, score, safety } = recipe;
+  const texts = [
+    `at least ${count(extract.minTextChars, 'character')}`,
+    ...(extract.maxTextChars === null ? [] : [`at most ${count(extract.maxTextChars, 'character')}`]),
+    ...(extract.minTextWords > 1 ? [`at least ${count(extract.minTextWords, 'word')}`] : []),
+  ].join(', ');
+  const shapes = [
+    ...(image.minShortestSide === null
+      ? []
+      : [`at least ${count(image.minShortestSide, 'pixel')} on the shorter side`]),
+    ...(image.maxAspectRatio === null ? [] : [`at most ${image.maxAspectRatio} times as long as wide`]),
+  ];
+  const honoured = [
+    ...(fetch.respectRobots ? ['robots.txt'] : []),
+    ...(fetch.respectHeaders ? ['X-Robots-Tag (noai, noimageai, noindex) and TDM-Reservation'] : []),
+  ];
+  const dropped = [...(safety.dropMinors ? ['minors'] : []), ...(safety.dropAnimals ? ['animals'] : [])];
+  return [
+    `Links: every image of a page that has an alternative text and an http or https URL, read from WAT files. The licence is a Creative Commons link anywhere on the page.`,
+    `Texts: ${texts}; ${extract.languages === null ? 'every language' : `language ${extract.languages.join(', ')}`}.`,
+    `Duplicates: the same URL with the same text once, compared exactly over the whole run (SHA-256 of both, then the values themselves). The same image at another URL stays, as does the same URL with another text.`,
+    `Fetching: user agent “${fetch.userAgent}”; bodies up to ${formatCount(fetch.maxBodyBytes)} bytes, ${formatCount(fetch.totalTimeoutMs)} ms a request, ${count(fetch.maxRedirects, 'redirect')}. ${honoured.length > 0 ? `Honoured: ${honoured.join('; ')}.` : 'robots.txt and opt-out headers were not honoured.'}`,
+    `Images: ${image.formats.join(', ')}; at least ${formatCount(image.minBytes)} bytes; at most ${formatCount(image.maxPixels)} pixels${shapes.map((shape) => `; ${shape}`).join('')}. Stored as JPEG of quality ${image.storeQuality}, at most ${formatCount(image.storeShortestSide)} pixels on the shorter side.`,
+    `Similarity: cosine of the embeddings of image and text by ${model.name}, ${score.minSimilarity === null ? 'recorded, no threshold' : `at least ${score.minSimilarity}`}.`,
+    `Safety: NSFW classes from category prompts (${safety.categories}) scored against the image. ${dropped.length > 0 ? `Pairs of class NSFW or UNSURE that may show ${dropped.join(' or ')} were dropped.` : 'Nothing was dropped by them.'}`,
+  ];
+}
+
+function count(n: number, unit: string): string {
+  return `${formatCount(n)} ${unit}${n === 1 ? '' : 's'}`;
+}

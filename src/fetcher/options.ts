@@ -1,0 +1,156 @@
+import { GleanerError } from '../schema/index.ts';
+import type { Resolve } from './resolve.ts';
+
+/** What bounds, and what guides, fetching from the web. */
+export interface WebSourceOptions {
+  /**
+   * How gleaner names itself: who asks, and where to complain.
+   * @default 'gleaner/0.1 (image-text dataset builder)'
+   */
+  readonly userAgent?: string;
+  /**
+   * The product token that robots.txt and X-Robots-Tag address; letters, '-' and '_'.
+   * @default the one that the user agent begins with, as 'gleaner' in 'gleaner/0.1'
+   */
+  readonly robotsToken?: string;
+  /** Honour robots.txt (RFC 9309). @default true */
+  readonly respectRobots?: boolean;
+  /** Honour X-Robots-Tag and TDM-Reservation. @default true */
+  readonly respectHeaders?: boolean;
+  /**
+   * Hosts ('example.com', with its subdomains) and URL prefixes ('https://example.com/private/') never to be asked.
+   * @default []
+   */
+  readonly optOut?: readonly string[];
+  /**
+   * HOST:PORT pairs (exact; '127.0.0.1:8080', '[::1]:80') that may be fetched although their address is not public.
+   * @default []
+   */
+  readonly allowHosts?: readonly string[];
+  /** Refuse servers whose certificate is not valid. @default true */
+  readonly rejectUnauthorized?: boolean;
+
+  /** Requests in flight, in all. @default 256 */
+  readonly concurrency?: number;
+  /** Requests in flight at one host (name and port). @default 4 */
+  readonly perHostConcurrency?: number;
+  /** Least time from the start of one request at a host to the next one's, in milliseconds. @default 0 */
+  readonly perHostIntervalMs?: number;
+
+  /** Until a connection stands: name resolution, TCP and TLS together, in milliseconds. @default 10_000 */
+  readonly connectTimeoutMs?: number;
+  /**
+   * From the request until the head of the response is there, in milliseconds. Above one second it is kept to half
+   * a second or so (undici).
+   * @default 10_000
+   */
+  readonly firstByteTimeoutMs?: number;
+  /**
+   * For one URL, over all redirects and retries, in milliseconds. Waiting for a slot, for robots.txt or before a
+   * retry does not count.
+   * @default 30_000
+   */
+  readonly totalTimeoutMs?: number;
+  /** Largest body, as sent and again after its content encodings are removed, in bytes. @default 20_971_520 */
+  readonly maxBodyBytes?: number;
+  /** Largest head of a response, in bytes. @default 16_384 */
+  readonly maxHeaderBytes?: number;
+  /** @default 5 */
+  readonly maxRedirects?: number;
+
+  /** Further tries after what may pass: a connection that fails, 429 and 503. @default 1 */
+  readonly retries?: number;
+  /** Mean wait before the first retry, in milliseconds; it doubles with each. @default 500 */
+  readonly retryBackoffMs?: number;
+  /** Longest Retry-After that is waited for; above it there is no retry. In milliseconds. @default 5_000 */
+  readonly maxRetryAfterMs?: number;
+
+  /** Origins whose robots.txt is remembered. @default 10_000 */
+  readonly robotsCacheEntries?: number;
+
+  /** Resolves host names. @default the system's resolver */
+  readonly resolve?: Resolve;
+  /** Time and chance. @default the machine's */
+  readonly clock?: Clock;
+}
+
+/** Time and chance, handed in so that tests need neither wait nor guess. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** From 0 up to, not with, 1. */
+  random(): number;
+  /** @throws the reason of `signal` once it is aborted */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Options with nothing left open. */
+export type WebSettings = Required<WebSourceOptions>;
+
+const COUNTS = {
+  concurrency: 1,
+  perHostConcurrency: 1,
+  perHostIntervalMs: 0,
+  connectTimeoutMs: 1,
+  firstByteTimeoutMs: 1,
+  totalTimeoutMs: 1,
+  maxBodyBytes: 1,
+  maxHeaderBytes: 1,
+  maxRedirects: 0,
+  retries: 0,
+  retryBackoffMs: 0,
+  maxRetryAfterMs: 0,
+  robotsCacheEntries: 1,
+} as const satisfies { readonly [K in keyof WebSourceOptions]?: 0 | 1 };
+
+/** setTimeout's limit: above it, it fires at once. */
+const MAX_COUNT = 2 ** 31 - 1;
+
+/**
+ * Fills in the defaults and checks the rest.
+ * @throws GleanerError USAGE for a value that cannot be
+ */
+export function webSettings(
+  options: WebSourceOptions,
+  system: { resolve: Resolve; clock: Clock },
+): WebSettings {
+  const userAgent = options.userAgent ?? 'gleaner/0.1 (image-text dataset builder)';
+  const settings: WebSettings = {
+    userAgent,
+    robotsToken: /^[a-z_-]+/i.exec(userAgent)?.[0] ?? '',
+    respectRobots: true,
+    respectHeaders: true,
+    optOut: [],
+    allowHosts: [],
+    rejectUnauthorized: true,
+    concurrency: 256,
+    perHostConcurrency: 4,
+    perHostIntervalMs: 0,
+    connectTimeoutMs: 10_000,
+    firstByteTimeoutMs: 10_000,
+    totalTimeoutMs: 30_000,
+    maxBodyBytes: 20 * 1024 * 1024,
+    maxHeaderBytes: 16 * 1024,
+    maxRedirects: 5,
+    retries: 1,
+    retryBackoffMs: 500,
+    maxRetryAfterMs: 5_000,
+    robotsCacheEntries: 10_000,
+    ...system,
+    ...options,
+  };
+  for (const [name, least] of Object.entries(COUNTS)) {
+    const value = settings[name as keyof typeof COUNTS];
+    if (!Number.isSafeInteger(value) || value < least || value > MAX_COUNT)
+      throw usage(`${name}: ${value} is not a whole number from ${least} to ${MAX_COUNT}.`);
+  }
+  if (!/^[\x20-\x7e]+$/.test(settings.userAgent))
+    throw usage('userAgent: give printable ASCII characters, at least one.');
+  if (!/^[a-z_-]+$/i.test(settings.robotsToken))
+    throw usage(`robotsToken: "${settings.robotsToken}" has to be letters, '-' and '_' (RFC 9309).`);
+  return settings;
+}
+
+export function usage(problem: string): GleanerError<'USAGE'> {
+  return new GleanerError('USAGE', { problem });
+}

@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent } from 'undici';
+import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
+import { createConnector } from './connect.ts';
+import { createDispatch, type FetchStats } from './dispatch.ts';
+import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
+import { HostLimiter, limitHosts } from './limit.ts';
+import { createOptOut, honourOptOut } from './opt-out.ts';
+import { type Clock, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { followRedirects } from './redirect.ts';
+import { systemResolve } from './resolve.ts';
+import { retryPassing } from './retry.ts';
+import { honourRobots, MAX_ROBOTS_REDIRECTS, RobotsGate } from './robots-gate.ts';
+import type { ImageSource } from './source.ts';
+import { parseTarget } from './target.ts';
+import { honourHeaders } from './wishes.ts';
+
+export interface WebSource extends ImageSource {
+  /** Counts since the source was made. */
+  readonly stats: Readonly<FetchStats>;
+}
+
+/** Idle connections are kept for the next request to their host so long, in milliseconds. */
+const KEEP_ALIVE_MS = 4_000;
+
+const systemClock: Clock = {
+  now: Date.now,
+  random: Math.random,
+  sleep: async (ms, signal) => {
+    signal.throwIfAborted();
+    const given = new AbortController();
+    const giveUp = () => given.abort();
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      await sleep(ms, undefined, { signal: given.signal });
+    } catch {
+      signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  },
+};
+
+/**
+ * Fetches images over HTTP and HTTPS, from public addresses, within limits, and only where their owners leave it
+ * open.
+ * @throws GleanerError USAGE for options that cannot be
+ */
+export function createWebSource(options: WebSourceOptions = {}): WebSource {
+  const settings = webSettings(options, { resolve: systemResolve, clock: systemClock });
+  const connector = createConnector(settings);
+  const agent = new Agent({
+    connect: connector.connect,
+    allowH2: false,
+    connections: settings.perHostConcurrency,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: settings.maxHeaderBytes,
+  });
+  const stats: FetchStats = { requests: 0, bytes: 0 };
+  const limiter = new HostLimiter(settings);
+  const closing = new AbortController();
+  const active = new Set<AbortController>();
+  closing.signal.addEventListener('abort', () => {
+    for (const controller of active) controller.abort(closing.signal.reason);
+  });
+  const exchange = chain(settings, limiter, createDispatch(agent, settings, stats), closing.signal);
+
+  const get = async (text: string, signal?: AbortSignal): Promise<Outcome<FetchedImage>> => {
+    closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    const target = parseTarget(text);
+    if (!target.kept) return target;
+    const controller = new AbortController();
+    const giveUp = () => controller.abort(signal?.reason);
+    active.add(controller);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      const result = await exchange({
+        url: target.value,
+        maxBodyBytes: settings.maxBodyBytes,
+        overflow: 'fail',
+        budget: { leftMs: settings.totalTimeoutMs },
+        signal: controller.signal,
+      });
+      if (!result.kept) return dropped(result.reason, result.detail);
+      const { url, status, headers, body } = result.value;
+      if (status !== 200) return dropped('http_status', `${status}`);
+      return kept({
+        bytes: body,
+        finalUrl: url.href,
+        contentType: headerText(headers, 'content-type') ?? '',
+      });
+    } finally {
+      active.delete(controller);
+      signal?.removeEventListener('abort', giveUp);
+    }
+  };
+
+  return {
+    stats,
+    get,
+    close: async () => {
+      closing.abort(new Error('The image source is closed.'));
+      limiter.close();
+      connector.destroy();
+      if (!agent.destroyed) await agent.destroy();
+    },
+  };
+}
+
+/** The order of the chain, for images and for robots.txt: what comes first sees a request first. */
+function chain(
+  settings: WebSettings,
+  limiter: HostLimiter,
+  dispatch: Exchange,
+  closed: AbortSignal,
+): Exchange {
+  // Waiting before a retry holds no slot, so the limit is below it.
+  const transport = compose(retryPassing(settings), limitHosts(limiter))(dispatch);
+  const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
+  if (settings.optOut.length > 0) links.push(honourOptOut(createOptOut(settings.optOut)));
+  if (settings.respectRobots) {
+    const fetchRobots = followRedirects(MAX_ROBOTS_REDIRECTS)(transport);
+    links.push(honourRobots(new RobotsGate(fetchRobots, settings, closed)));
+  }
+  if (settings.respectHeaders) links.push(honourHeaders(settings.robotsToken));
+  return compose(...links)(transport);
+}

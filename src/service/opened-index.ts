@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { basename, join, resolve } from 'node:path';
+import { type KnnIndex, openKnn } from '../knn/index.ts';
+import { GleanerError } from '../schema/index.ts';
+import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-release.ts';
+import { fileStorage } from '../storage/index.ts';
+import { ImageStore } from './image-store.ts';
+import { RowStore } from './row-store.ts';
+
+/** DIR/index with what it points to, open for reading. */
+export interface OpenedIndex {
+  /** Name of the folder of the run: what clip-retrieval's clients call `indice_name`. */
+  readonly name: string;
+  readonly summary: IndexSummary;
+  readonly image: KnnIndex;
+  readonly text: KnnIndex;
+  readonly rows: RowStore;
+  readonly images: ImageStore;
+  close(): Promise<void>;
+}
+
+/**
+ * What DIR/index/index.json says: rows, model and parameters of the index of a run.
+ *
+ * @throws GleanerError RUN_NOT_FOUND where there is none, or that of another release; DAMAGED
+ */
+export async function readIndexSummary(dir: string): Promise<IndexSummary> {
+  const storage = fileStorage(dir);
+  const hint = `Make it with gleaner index ${dir}`;
+  if ((await storage.size(INDEX_FILES.summary)) === undefined)
+    throw new GleanerError('RUN_NOT_FOUND', { path: dir, what: 'index', hint });
+  let summary: IndexSummary;
+  try {
+    summary = indexSummarySchema.parse(
+      JSON.parse(Buffer.from(await storage.read(INDEX_FILES.summary)).toString()),
+    );
+  } catch (cause) {
+    const problem = `is not what this version of gleaner writes. ${hint}`;
+    throw new GleanerError('DAMAGED', { path: INDEX_FILES.summary, problem }, { cause });
+  }
+  const stats = createHash('sha256')
+    .update(await storage.read('release/stats.json'))
+    .digest('hex');
+  if (stats !== summary.release)
+    throw new GleanerError('RUN_NOT_FOUND', { path: dir, what: 'index of the release as it is now', hint });
+  return summary;
+}
+
+/** Opens the index of a run. @throws GleanerError as `readIndexSummary` */
+export async function openIndex(dir: string): Promise<OpenedIndex> {
+  const summary = await readIndexSummary(dir);
+  const storage = fileStorage(dir);
+  const opened: { close(): Promise<void> }[] = [];
+  const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+    const one = await opening;
+    opened.push(one);
+    return one;
+  };
+  const close = async () => {
+    await Promise.all(opened.map((one) => one.close()));
+  };
+  try {
+    const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
+    const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const rows = await keep(RowStore.open(storage, summary.rows));
+    const images = await keep(ImageStore.open(storage, summary));
+    return { name: basename(resolve(dir)), summary, image, text, rows, images, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

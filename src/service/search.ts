@@ -1,0 +1,53 @@
+import type { KnnFilter, KnnHit } from '../knn/index.ts';
+import { firstOfEach } from './dedup.ts';
+import type { Metrics } from './metrics.ts';
+import type { OpenedIndex } from './opened-index.ts';
+
+/** The class of rows that are shown unasked. */
+export const SAFE_CLASS = 'UNLIKELY';
+const SAFE: KnnFilter = { nsfw: [SAFE_CLASS] };
+
+export interface SearchOptions {
+  /** Whose vectors are searched. */
+  readonly modality: 'image' | 'text';
+  /** Results wanted. */
+  readonly k: number;
+  /** Whether rows that are UNSURE or NSFW are among them. */
+  readonly nsfw: boolean;
+  /** Whether near-duplicates are left out (fewer than `k` results may remain). */
+  readonly deduplicate: boolean;
+}
+
+/** The nearest rows, best first. */
+export async function search(
+  index: OpenedIndex,
+  vector: Float32Array,
+  { modality, k, nsfw, deduplicate }: SearchOptions,
+  metrics: Metrics,
+): Promise<readonly KnnHit[]> {
+  const knnDone = metrics.knnSeconds.startTimer();
+  const hits = await index[modality].search(vector, {
+    k,
+    vectors: deduplicate,
+    ...(!nsfw && { filter: SAFE }),
+  });
+  knnDone();
+  if (!deduplicate) return hits;
+  const dedupDone = metrics.dedupSeconds.startTimer();
+  const stays = await firstOfEach(hits.flatMap((hit) => hit.vector ?? []));
+  dedupDone();
+  return hits.filter((_, i) => stays[i]);
+}
+
+/** How many of the `k` nearest rows are not shown unasked. */
+export async function countHidden(
+  index: OpenedIndex,
+  vector: Float32Array,
+  modality: 'image' | 'text',
+  k: number,
+): Promise<number> {
+  const safe = index.summary.nsfw[SAFE_CLASS] ?? 0;
+  if (safe === index.summary.rows) return 0;
+  const rows = await index.rows.getAll((await index[modality].search(vector, { k })).map((hit) => hit.id));
+  return rows.filter((row) => row.NSFW !== SAFE_CLASS).length;
+}

@@ -1,0 +1,52 @@
+import { loadClip, resolveModel } from '../clip/index.ts';
+import { createWebSource } from '../fetcher/index.ts';
+import { readRunFile } from '../pipeline/index.ts';
+import { fileStorage } from '../storage/index.ts';
+import { clipEmbedder } from './clip-embedder.ts';
+import { type Service, startService } from './server.ts';
+
+export interface ServeRunOptions {
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** @default '127.0.0.1' */
+  readonly host?: string;
+  /** A built-in model or a folder. @default the one that the run was made with */
+  readonly model?: string;
+  /** HOST:PORT pairs that a query's `image_url` may name although their address is not public. @default [] */
+  readonly allowHosts?: readonly string[];
+}
+
+/**
+ * Serves the release in a run's folder with its own model, until it is closed.
+ *
+ * @throws GleanerError as `startService` and `loadClip`
+ */
+export async function serveRun(dir: string, options: ServeRunOptions): Promise<Service> {
+  const { port, host, allowHosts = [] } = options;
+  const run = await readRunFile(fileStorage(dir));
+  const model = options.model ?? run?.modelDir ?? 'gleaner-mini';
+  const embedder = clipEmbedder(await loadClip(resolveModel(model), { threads: 1 }));
+  const web = createWebSource({ allowHosts });
+  try {
+    const fetchImage = (url: string) => web.get(url);
+    const service = await startService({
+      dir,
+      port,
+      embedder,
+      fetchImage,
+      ...(host !== undefined && { host }),
+    });
+    return {
+      ...service,
+      async close() {
+        await service.close();
+        await web.close();
+        await embedder.close();
+      },
+    };
+  } catch (error) {
+    await web.close();
+    await embedder.close();
+    throw error;
+  }
+}

@@ -1,0 +1,331 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import {
+  npyInfo,
+  parquetInfo,
+  readNpyRows,
+  readParquetRowGroup,
+  readParquetRows,
+  readTar,
+} from '../formats/index.ts';
+import { type KnnBatch, type KnnEngineName, knnEngines } from '../knn/index.ts';
+import { GleanerError } from '../schema/index.ts';
+import type { ByteSource, FileInfo, Storage } from '../storage/index.ts';
+import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
+import type { StageContext, StageResult } from './stage.ts';
+import { writeFiles } from './write-file.ts';
+
+export interface IndexReleaseOptions {
+  /** The folder of the run on this machine: what `ctx.storage` is the storage of. The engine writes its own files. */
+  readonly dir: string;
+  /** @default 'zvec' */
+  readonly engine?: KnnEngineName;
+  /** Threads for training. @default 2 */
+  readonly threads?: number;
+}
+
+/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, image vectors, text vectors. */
+export const INDEX_PASSES = 3;
+
+/** Files of DIR/index. `image` and `text` are folders of the knn room. */
+export const INDEX_FILES = {
+  image: 'index/image',
+  text: 'index/text',
+  /** Line i is the released row of SAMPLE_ID i, as JSON, without its SAMPLE_ID. */
+  metadata: 'index/metadata.jsonl',
+  /** Where line i begins, and at last where the file ends: rows + 1 numbers, uint64. */
+  metadataOffsets: 'index/metadata.offsets',
+  /** Where the stored image of each row lies: `IMAGE_RECORD_BYTES` a row. */
+  images: 'index/images.table',
+  /** Written last. */
+  summary: 'index/index.json',
+} as const;
+
+/** uint64 offset in the tar, uint32 length, uint32 part. All numbers in the tables are little-endian. */
+export const IMAGE_RECORD_BYTES = 16;
+
+const modelSchema = z.object({
+  name: z.string(),
+  dimension: z.int().positive(),
+  files: z.record(z.string(), z.string()),
+});
+/** What the index needs to know of release/stats.json. */
+const statsSchema = z.object({ rows: z.int().min(0), parts: z.int().positive(), model: modelSchema });
+
+const knnSchema = z.object({
+  engine: z.enum(['zvec', 'exact']),
+  version: z.string(),
+  rows: z.int().min(0),
+  dimension: z.int().positive(),
+  parameters: z.record(z.string(), z.union([z.string(), z.number()])),
+});
+/** DIR/index/index.json. */
+export const indexSummarySchema = z.object({
+  version: z.literal(1),
+  /** SHA-256 of release/stats.json: the index of another release is not served. */
+  release: z.string(),
+  rows: z.int().min(0),
+  parts: z.int().positive(),
+  /** The model that the release was embedded with, by its files' SHA-256. */
+  model: modelSchema,
+  /** Rows by NSFW class. */
+  nsfw: z.record(z.string(), z.int()),
+  knn: z.object({ image: knnSchema, text: knnSchema }),
+});
+export type IndexSummary = Readonly<z.infer<typeof indexSummarySchema>>;
+
+/** Rows given to the engine at once. */
+const BATCH_ROWS = 4096;
+
+/**
+ * Builds DIR/index from DIR/release: a kNN index of the image embeddings and one of the text embeddings, the
+ * metadata by SAMPLE_ID, and where each stored image lies. It is made under a temporary name and takes the place of
+ * an older one at once. Memory: a row group of metadata, and what the engine needs to train.
+ *
+ * `files` of the result are those whose bytes stay as they are; the engine's change whenever they are opened.
+ *
+ * @throws GleanerError RUN_NOT_FOUND where there is no release, DAMAGED where its files do not agree
+ */
+export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
+  const { dir, engine = 'zvec', threads = 2 } = options;
+  const root = resolve(dir);
+  const { stats, release } = await readStats(ctx.storage);
+  await sweep(root);
+  const building = buildingName();
+  const at = (path: string) => path.replace(/^index/, building);
+  try {
+    await mkdir(join(root, building), { recursive: true });
+    const parts = Array.from({ length: stats.parts }, (_, part) => releaseFiles(part, stats.parts));
+    const { files, nsfw } = await writeTables(parts, stats.rows, at, ctx);
+    const build = async (kind: 'image' | 'text') =>
+      knnEngines[engine].build(
+        join(root, at(INDEX_FILES[kind])),
+        { dimension: stats.model.dimension, rows: stats.rows, threads, signal: ctx.signal },
+        batches(parts, kind, stats.model.dimension, ctx),
+      );
+    const knn = { image: await build('image'), text: await build('text') };
+    for (const [kind, { rows }] of Object.entries(knn))
+      if (rows !== stats.rows)
+        throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
+    const { rows, model } = stats;
+    const summary = {
+      version: 1,
+      release,
+      rows,
+      parts: stats.parts,
+      model,
+      nsfw,
+      knn,
+    } satisfies IndexSummary;
+    const info = await ctx.storage.put(at(INDEX_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
+    if (info) files.push(info);
+    await takePlace(root, building);
+    return {
+      files: files.map((file) => ({ ...file, path: file.path.replace(building, 'index') })),
+      ledgers: { rows: { in: rows, out: rows, dropped: {} } },
+      facts: { rows },
+    };
+  } finally {
+    await rm(join(root, building), { recursive: true, force: true });
+  }
+}
+
+async function readStats(storage: Storage): Promise<{ stats: z.infer<typeof statsSchema>; release: string }> {
+  const path = 'release/stats.json';
+  if ((await storage.size(path)) === undefined)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: storage.location,
+      what: 'release',
+      hint: 'Make one with gleaner run.',
+    });
+  const bytes = await storage.read(path);
+  const release = createHash('sha256').update(bytes).digest('hex');
+  try {
+    return { stats: statsSchema.parse(JSON.parse(new TextDecoder().decode(bytes))), release };
+  } catch (cause) {
+    throw damaged(path, 'lacks rows, parts or model', cause);
+  }
+}
+
+/** Metadata and image tables, in one go over the parts. */
+async function writeTables(
+  parts: readonly ReleaseFiles[],
+  rows: number,
+  at: (path: string) => string,
+  ctx: StageContext,
+): Promise<{ files: FileInfo[]; nsfw: Record<string, number> }> {
+  const nsfw = new Map<string, number>();
+  const paths = [INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images].map(at);
+  const files = await writeFiles(ctx.storage, paths, async ([lines, offsets, images]) => {
+    let id = 0;
+    let position = 0;
+    for (const [part, { metadata, images: tar }] of parts.entries()) {
+      const members = storedImages(ctx.storage, tar);
+      for await (const group of rowGroups(ctx.storage, metadata)) {
+        const text: Buffer[] = [];
+        const starts = new BigUint64Array(group.length);
+        const table = new DataView(new ArrayBuffer(group.length * IMAGE_RECORD_BYTES));
+        for (const [i, { SAMPLE_ID, ...row }] of group.entries()) {
+          ctx.signal.throwIfAborted();
+          if (SAMPLE_ID !== BigInt(id)) throw damaged(metadata, `row ${id} has SAMPLE_ID ${SAMPLE_ID}`);
+          const { value: member } = await members.next();
+          if (member?.name !== `${row.key}.jpg`)
+            throw damaged(tar, `has ${member?.name ?? 'no member'} in place of ${row.key}.jpg`);
+          table.setBigUint64(i * IMAGE_RECORD_BYTES, BigInt(member.offset), true);
+          table.setUint32(i * IMAGE_RECORD_BYTES + 8, member.length, true);
+          table.setUint32(i * IMAGE_RECORD_BYTES + 12, part, true);
+          const line = Buffer.from(`${JSON.stringify(row)}\n`);
+          text.push(line);
+          starts[i] = BigInt(position);
+          position += line.length;
+          nsfw.set(row.NSFW, (nsfw.get(row.NSFW) ?? 0) + 1);
+          id++;
+        }
+        await lines?.write(Buffer.concat(text));
+        await offsets?.write(new Uint8Array(starts.buffer));
+        await images?.write(new Uint8Array(table.buffer));
+        ctx.progress(group.length);
+      }
+      if (!(await members.next()).done) throw damaged(tar, 'holds more images than its metadata has rows');
+    }
+    if (id !== rows) throw damaged('release/metadata', `has ${id} rows, but stats.json says ${rows}`);
+    await offsets?.write(new Uint8Array(BigUint64Array.of(BigInt(position)).buffer));
+  });
+  return { files, nsfw: Object.fromEntries([...nsfw].sort()) };
+}
+
+/** The images of a tar in its order: where they lie, not what they are. */
+async function* storedImages(storage: Storage, path: string) {
+  for await (const { name, offset, length } of readTar(storage.stream(path), {
+    maxMemberBytes: 0,
+    name: path,
+  }))
+    if (name.endsWith('.jpg')) yield { name, offset, length };
+}
+
+async function* rowGroups(storage: Storage, path: string) {
+  const source = await storage.open(path);
+  try {
+    const info = await parquetInfo(source, path);
+    for (const group of info.rowGroups.keys())
+      yield await readParquetRowGroup(source, RELEASE_COLUMNS, group, { info, name: path });
+  } finally {
+    await source.close();
+  }
+}
+
+/** The columns that searches filter by, as `KnnFields` names them. */
+const FIELD_COLUMNS = [
+  { name: 'NSFW', type: 'string' },
+  { name: 'WIDTH', type: 'int32' },
+  { name: 'HEIGHT', type: 'int32' },
+  { name: 'similarity', type: 'double' },
+  { name: 'language', type: 'string' },
+  { name: 'LICENSE', type: 'string' },
+] as const;
+
+async function* batches(
+  parts: readonly ReleaseFiles[],
+  kind: 'image' | 'text',
+  dimension: number,
+  ctx: StageContext,
+): AsyncGenerator<KnnBatch, void, undefined> {
+  let id = 0;
+  for (const { metadata, imageEmbeddings, textEmbeddings } of parts) {
+    const path = kind === 'image' ? imageEmbeddings : textEmbeddings;
+    await using opened = await openBoth(ctx.storage, path, metadata);
+    const info = await npyInfo(opened.vectors, path);
+    if (info.rows === 0) continue;
+    if (info.columns !== dimension)
+      throw damaged(path, `has vectors of ${info.columns}, the model gives ${dimension}`);
+    const rows = readParquetRows(opened.metadata, FIELD_COLUMNS, { name: metadata });
+    for (let rowStart = 0; rowStart < info.rows; rowStart += BATCH_ROWS) {
+      const rowEnd = Math.min(rowStart + BATCH_ROWS, info.rows);
+      const vectors = await readNpyRows(opened.vectors, { rowStart, rowEnd, info, name: path });
+      const fields: KnnBatch['fields'][number][] = [];
+      while (fields.length < rowEnd - rowStart) {
+        const { value: row } = await rows.next();
+        if (!row) throw damaged(path, `has ${info.rows} rows, more than its metadata`);
+        const { NSFW: nsfw, WIDTH: width, HEIGHT: height, similarity, language, LICENSE: license } = row;
+        fields.push({ nsfw, width, height, similarity, language, license });
+      }
+      yield { ids: fields.map((_, i) => id + i), vectors, fields };
+      id += fields.length;
+      ctx.progress(fields.length);
+    }
+  }
+}
+
+async function openBoth(
+  storage: Storage,
+  vectorsPath: string,
+  metadataPath: string,
+): Promise<{ vectors: ByteSource; metadata: ByteSource } & AsyncDisposable> {
+  const vectors = await storage.open(vectorsPath);
+  const metadata = await storage.open(metadataPath).catch(async (error: unknown) => {
+    await vectors.close();
+    throw error;
+  });
+  return {
+    vectors,
+    metadata,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([vectors.close(), metadata.close()]);
+    },
+  };
+}
+
+/** Begins the name of a folder in which an index is being made; machine, process and a random number follow. */
+const BUILDING = '.index-building-';
+
+function buildingName(): string {
+  return `${BUILDING}${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Removes what killed builds of this machine left. */
+async function sweep(root: string): Promise<void> {
+  const prefix = `${BUILDING}${hostname()}-`;
+  for (const name of await readdir(root)) {
+    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN;
+    if (Number.isInteger(pid) && !isRunning(pid))
+      await rm(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** Puts the new index in the place of the old. A service that has the old one open keeps its files. */
+async function takePlace(root: string, building: string): Promise<void> {
+  const place = join(root, 'index');
+  const old = join(root, `${building}-old`);
+  while (!(await renamed(join(root, building), place, ['ENOTEMPTY', 'EEXIST']))) {
+    // Whoever else builds at once may take it away first.
+    await renamed(place, old, ['ENOENT']);
+    await rm(old, { recursive: true, force: true });
+  }
+}
+
+/** @returns false where it failed with one of these codes */
+async function renamed(from: string, to: string, codes: readonly string[]): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && codes.includes(String(error.code))) return false;
+    throw error;
+  }
+}
+
+function damaged(path: string, problem: string, cause?: unknown): GleanerError {
+  return new GleanerError('DAMAGED', { path, problem: `${problem}.` }, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,5 @@
+import { exactEngine, zvecEngine } from '../../src/knn/index.ts';
+import { describeEngine } from './conformance.ts';
+
+describeEngine(exactEngine);
+describeEngine(zvecEngine);

@@ -31,6 +31,7 @@ export const ERRORS = {
     exit: 1,
     template: 'port {port} on {host} is in use. Choose another with --port, or 0 for any that is free.',
   },
+  FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },
 } as const satisfies Record<string, { exit: 1 | 2; template: string }>;
@@ -62,4 +63,17 @@ export class GleanerError<C extends ErrorCode = ErrorCode> extends Error {
   get exitCode(): 1 | 2 {
     return ERRORS[this.code].exit;
   }
+}
+
+/**
+ * What the operating system refused, as an error for the user: a full disk, a missing permission, a file where a
+ * folder should be. Undefined for any other error, which is then a defect of ours.
+ */
+export function refusedBySystem(error: unknown): GleanerError | undefined {
+  if (error instanceof GleanerError) return error;
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
+  // As "EACCES: permission denied, open '/x/y'": the path is said first, and once.
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : String(error.syscall);
+  const problem = error.message.replace(/, \w+(?: '.*')?$/s, '').replace(/^(\w+): (.*)$/s, '$2 ($1)');
+  return new GleanerError('FILE_FAILED', { path, problem }, { cause: error });
 }

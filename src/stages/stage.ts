@@ -14,7 +14,7 @@ export interface StageContext {
 /** What a stage leaves: it is written into the task's manifest. */
 export interface StageResult {
   readonly files: readonly FileInfo[];
-  /** By name, as 'records', 'links', 'pairs'. Each has to balance. */
+  /** By step of the funnel, or by what a stage outside of it counts. Each has to balance. */
   readonly ledgers: Readonly<Record<string, Ledger>>;
   /** Numbers that later stages plan by, as rows of each bucket. */
   readonly facts?: Readonly<Record<string, number | string | readonly number[]>>;

@@ -1,0 +1,13 @@
+/** `npm run bench -- NAME [OPTIONS]`: one file a benchmark. What they printed last stands in docs/benchmarks.md. */
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly string[]): Promise<void> }>>> =
+  {
+    run: () => import('./run.ts'),
+  };
+
+const [name = '', ...args] = process.argv.slice(2);
+const load = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
+if (load) await (await load()).bench(args);
+else {
+  process.stderr.write(`bench: which one? npm run bench -- ${Object.keys(BENCHMARKS).join(' | ')}\n`);
+  process.exitCode = 2;
+}

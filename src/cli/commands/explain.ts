@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { explainPair, type Fate } from '../../pipeline/index.ts';
+import { REASONS, type Reason } from '../../schema/index.ts';
+import { fileStorage } from '../../storage/index.ts';
+import { asJson, type CommandContext, newCommand } from '../command.ts';
+
+export function explainCommand(context: CommandContext): Command {
+  return newCommand(
+    'explain',
+    'Say what became of an image URL: kept where, or dropped at which step and why.',
+    [
+      'gleaner explain out https://example.org/cat.jpg',
+      'gleaner explain out 5d41402abc4b2a76b9719d911017c592',
+    ],
+  )
+    .argument('<dir>', 'folder of a finished run')
+    .argument('<url>', 'image URL, or the uid of a pair')
+    .option('--json', 'print all that is known as JSON')
+    .action(async (dir: string, url: string, flags: { json?: true }) => {
+      const fates = await explainPair(fileStorage(dir), url);
+      if (flags.json) context.print(asJson(fates));
+      else if (fates.length === 0)
+        context.print(
+          `${printable(url)}: no pair of this run has it. (Links without a text are counted, not listed.)\n`,
+        );
+      else for (const fate of fates) context.print(describe(fate));
+    });
+}
+
+function describe(fate: Fate): string {
+  const lines: [string, string][] = fate.kept
+    ? describeKept(fate.row)
+    : describeDropped(fate.row, fate.reason);
+  return `${lines.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n')}\n\n`;
+}
+
+function describeKept(row: (Fate & { kept: true })['row']): [string, string][] {
+  return [
+    ['kept', `SAMPLE_ID ${row.SAMPLE_ID}, image ${row.key} of its part`],
+    ['URL', row.URL],
+    ['text', row.TEXT],
+    ['similarity', row.similarity.toFixed(4)],
+    [
+      'size',
+      `${row.WIDTH} × ${row.HEIGHT} ${row.format}, stored at ${row.stored_width} × ${row.stored_height}`,
+    ],
+    ['NSFW', row.NSFW],
+    ['licence', row.LICENSE],
+    ['language', row.language],
+    ['page', row.page_url],
+    ['read from', row.wat],
+    ['uid', row.uid],
+  ];
+}
+
+function describeDropped(row: (Fate & { kept: false })['row'], reason: Reason): [string, string][] {
+  const lines: [string, string][] = [
+    ['dropped', `${reason}: ${REASONS[reason].title}${row.detail && ` (${row.detail})`}`],
+    ['URL', row.url],
+    ['text', row.text],
+    ['page', row.page_url],
+    ['read from', row.wat],
+    ['uid', row.uid],
+  ];
+  if (row.similarity !== null) lines.splice(3, 0, ['similarity', row.similarity.toFixed(4)]);
+  return lines;
+}
+
+/** Text from the web, safe for a terminal: control and bidirectional characters are shown, not obeyed. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+}

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { runLedgers } from '../../pipeline/index.ts';
+import { fileStorage } from '../../storage/index.ts';
+import { asJson, type CommandContext, newCommand } from '../command.ts';
+import { formatLedgers } from '../ledgers.ts';
+import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
+
+export function extractCommand(context: CommandContext): Command {
+  const command = newCommand(
+    'extract',
+    'Read image URLs with their texts out of WAT files, into DIR/pairs.',
+    [
+      'gleaner extract --wat crawl/*.warc.wat.gz --out pairs',
+      'gleaner extract --recipe everything --wat page.warc.wat.gz --out pairs --json',
+    ],
+  );
+  return withInputs(command).action(async (flags: RunFlags) => {
+    await runWithProgress(flags, 'extract', context);
+    const { record, link, pair } = await runLedgers(fileStorage(flags.out));
+    context.print(flags.json ? asJson({ record, link, pair }) : formatLedgers({ record, link, pair }));
+  });
+}

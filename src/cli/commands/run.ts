@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { fileStorage } from '../../storage/index.ts';
+import { asJson, type CommandContext, newCommand } from '../command.ts';
+import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
+import { formatStats, readStats } from './stats.ts';
+
+export function runCommand(context: CommandContext): Command {
+  const command = newCommand('run', 'Turn WAT files into a released dataset.', [
+    'gleaner run --wat crawl/*.warc.wat.gz --out out',
+    'gleaner run --recipe everything --wat page.warc.wat.gz --images-from page.warc.gz --out out',
+    'gleaner run --wat crawl.warc.wat.gz --model ./clip-vit-base-patch32 --out out',
+  ]);
+  return withInputs(command)
+    .option(
+      '--model <model>',
+      'built-in model, or a folder with an ONNX CLIP as the hub lays it out',
+      'gleaner-mini',
+    )
+    .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
+    .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
+    .action(async (flags: RunFlags) => {
+      await runWithProgress(flags, undefined, context);
+      const stats = await readStats(fileStorage(flags.out));
+      context.print(
+        flags.json ? asJson(stats) : `\n${formatStats(stats)}\nReleased to ${flags.out}/release\n`,
+      );
+    });
+}

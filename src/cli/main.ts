@@ -1,0 +1,82 @@
+import { Command, CommanderError } from 'commander';
+import { GLEANER_VERSION } from '../config/index.ts';
+import { refusedBySystem } from '../schema/index.ts';
+import type { CommandContext } from './command.ts';
+import { dedupCommand } from './commands/dedup.ts';
+import { explainCommand } from './commands/explain.ts';
+import { extractCommand } from './commands/extract.ts';
+import { indexCommand } from './commands/index-release.ts';
+import { runCommand } from './commands/run.ts';
+import { serveCommand } from './commands/serve.ts';
+import { statsCommand } from './commands/stats.ts';
+import { verifyCommand } from './commands/verify.ts';
+
+/** In the order of the work, which is the order of the help. */
+const COMMANDS = [
+  runCommand,
+  extractCommand,
+  dedupCommand,
+  indexCommand,
+  serveCommand,
+  statsCommand,
+  explainCommand,
+  verifyCommand,
+];
+
+/** The whole command line: what `gleaner --help` shows. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command('gleaner')
+    .description(
+      'From Common Crawl to a filtered, deduplicated, CLIP-scored and searchable image-text dataset.',
+    )
+    .version(GLEANER_VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .addHelpText('after', '\nEvery command has a help of its own: gleaner run --help\n');
+  for (const create of COMMANDS) program.addCommand(create(context));
+  for (const command of [program, ...program.commands])
+    command.exitOverride().configureOutput({
+      writeOut: context.print,
+      outputError: () => undefined, // Said once, below, in our own form.
+    });
+  return program;
+}
+
+/**
+ * Runs one command line.
+ *
+ * @param args without node and script
+ * @returns exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C
+ */
+export async function main(args: readonly string[], context: CommandContext): Promise<number> {
+  const program = createProgram(context);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return usageError(error, args);
+    if (context.signal.aborted) return 130;
+    const told = refusedBySystem(error);
+    if (!told) throw error;
+    process.stderr.write(`gleaner: ${told.message}\n`);
+    return told.exitCode;
+  }
+}
+
+/** Commander's own errors are of usage; help and version come as errors too, with status 0. */
+function usageError(error: CommanderError, args: readonly string[]): number {
+  if (error.exitCode === 0) return 0;
+  const command = args.find((arg) => !arg.startsWith('-'));
+  const help = COMMAND_NAMES.has(command ?? '') ? `gleaner ${command} --help` : 'gleaner --help';
+  if (error.code === 'commander.help') process.stderr.write(`gleaner: no command given. See '${help}'.\n`);
+  else {
+    const [problem = ''] = error.message
+      .replace(/^error: /, '')
+      .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?')
+      .split('\n');
+    process.stderr.write(`gleaner: ${problem}${/[.?]$/.test(problem) ? '' : '.'} See '${help}'.\n`);
+  }
+  return 2;
+}
+
+const COMMAND_NAMES = new Set(['run', 'extract', 'dedup', 'index', 'serve', 'stats', 'explain', 'verify']);

@@ -1,0 +1,27 @@
+import { INDEX_PASSES, type IndexReleaseOptions, indexRelease } from '../stages/index-release.ts';
+import { parseStatistics } from '../stages/report/index.ts';
+import { fileStorage } from '../storage/index.ts';
+
+export interface IndexRunOptions extends Omit<IndexReleaseOptions, 'dir'> {
+  readonly signal?: AbortSignal;
+  /** Rows gone over since the last call, and how many there are to go over in all. */
+  readonly onProgress?: (rows: number, total: number) => void;
+}
+
+/**
+ * Builds the search index of a run's release, or replaces it.
+ *
+ * @throws GleanerError RUN_NOT_FOUND without a release, DAMAGED
+ */
+export async function indexRun(dir: string, options: IndexRunOptions = {}): Promise<void> {
+  const { signal = new AbortController().signal, onProgress, ...rest } = options;
+  const storage = fileStorage(dir);
+  const stats = 'release/stats.json';
+  const rows =
+    (await storage.size(stats)) === undefined
+      ? 0 // indexRelease says what is missing.
+      : parseStatistics(new TextDecoder().decode(await storage.read(stats)), `${storage.location}/${stats}`)
+          .rows;
+  const progress = (done: number) => onProgress?.(done, rows * INDEX_PASSES);
+  await indexRelease({ dir, ...rest }, { storage, signal, progress });
+}

@@ -1,0 +1,3 @@
+export { type IndexRunOptions, indexRun } from './index-run.ts';
+export { type LocalExecutorOptions, localExecutor } from './local.ts';
+export { type RunLocallyOptions, runLocally } from './run.ts';

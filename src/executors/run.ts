@@ -1,0 +1,59 @@
+import { identifyModel, resolveModel } from '../clip/index.ts';
+import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
+import {
+  type ImagesFrom,
+  openInputs,
+  runStages,
+  type StageName,
+  type StageProgress,
+} from '../pipeline/index.ts';
+import { localExecutor } from './local.ts';
+
+/** A whole run on this machine, by what a user names. */
+export interface RunLocallyOptions {
+  /** A built-in recipe or the path of a YAML file. @default 'laion400m' */
+  readonly recipe?: string;
+  /** Single values of the recipe to change, a section at a time. */
+  readonly overrides?: RecipeOverrides;
+  /** WAT files, plain or gzip. */
+  readonly wats: readonly string[];
+  /** Folder of the run; made where there is none, gone on with where there is one. */
+  readonly out: string;
+  /** A built-in model or a folder with an ONNX CLIP. @default 'gleaner-mini' */
+  readonly model?: string;
+  /** WARC files that hold the images; without them they are fetched from the web. */
+  readonly imagesFrom?: readonly string[];
+  /** HOST:PORT pairs that may be fetched although their address is not public. */
+  readonly allowHosts?: readonly string[];
+  /** The last stage to run. @default all of them */
+  readonly until?: StageName;
+  /** Threads. @default the number of cores */
+  readonly workers?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StageProgress) => void;
+}
+
+/**
+ * Turns WAT files into a release on this machine, or goes on where an earlier call with the same options stopped.
+ * Everything that was named is looked at before anything is written.
+ *
+ * @throws GleanerError
+ */
+export async function runLocally(options: RunLocallyOptions): Promise<void> {
+  const recipe = loadRecipe(options.recipe ?? 'laion400m', options.overrides);
+  const wats = await openInputs(options.wats, 'WAT');
+  const images: ImagesFrom = options.imagesFrom?.length
+    ? { kind: 'archive', files: await openInputs(options.imagesFrom, 'WARC') }
+    : { kind: 'web', allowHosts: options.allowHosts ?? [] };
+  const scores = options.until !== 'extract' && options.until !== 'dedup';
+  const modelDir = scores ? resolveModel(options.model ?? 'gleaner-mini') : null;
+  const model = modelDir === null ? null : await identifyModel(modelDir);
+  await runStages({
+    root: options.out,
+    spec: { recipe, wats, images, model, modelDir },
+    executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.until && { until: options.until }),
+    ...(options.signal && { signal: options.signal }),
+    ...(options.onProgress && { onProgress: options.onProgress }),
+  });
+}

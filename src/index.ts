@@ -1,0 +1,25 @@
+/** gleaner as a library: a whole run, its index and its service. The rooms have entries of their own, as 'gleaner/formats'. */
+export {
+  builtInRecipes,
+  GLEANER_VERSION,
+  loadRecipe,
+  type Recipe,
+  type RecipeInput,
+} from './config/index.ts';
+export {
+  type IndexRunOptions,
+  indexRun,
+  type RunLocallyOptions as RunOptions,
+  runLocally as run,
+} from './executors/index.ts';
+export {
+  explainPair,
+  type Fate,
+  type StageProgress,
+  type Verification,
+  verifyRun,
+} from './pipeline/index.ts';
+export * from './schema/index.ts';
+export { type ServeRunOptions, type Service, serveRun as serve } from './service/index.ts';
+export { formatFunnel, parseStatistics, type Statistics } from './stages/report/index.ts';
+export { fileStorage } from './storage/index.ts';

@@ -1,0 +1,56 @@
+import { parquetInfo } from '../formats/index.ts';
+import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
+import { dedup } from '../stages/dedup.ts';
+import { BUCKET_COUNT_KEY } from '../stages/extract.ts';
+import type { Storage } from '../storage/index.ts';
+import type { TaskHooks } from './run-task.ts';
+
+/**
+ * Removes exact duplicates from the pairs that `extract` left in one folder, and writes `unique/` and
+ * `dropped/dedup/` into another: what a run does between two stages, for those who run the stages by themselves.
+ *
+ * @throws GleanerError RUN_NOT_FOUND where there are no pairs, DAMAGED where they were not written to go together
+ */
+export async function dedupPairs(
+  from: Storage,
+  to: Storage,
+  hooks: Pick<TaskHooks, 'signal' | 'progress'>,
+): Promise<Ledger> {
+  const pairFiles = (await from.list('pairs')).filter((path) => path.endsWith('.parquet'));
+  if (pairFiles.length === 0)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: from.location,
+      what: 'extraction',
+      hint: "Make one with 'gleaner extract'.",
+    });
+  const buckets = await commonBuckets(from, pairFiles);
+  const ledgers: Ledger[] = [];
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const { ledgers: of } = await dedup({ bucket, buckets, pairFiles }, { storage: to, ...hooks }, from);
+    if (of.unique) ledgers.push(of.unique);
+  }
+  return addLedgers(ledgers);
+}
+
+/** The number of hash buckets, which has to be one for all files: only then do equal pairs meet in one bucket. */
+async function commonBuckets(storage: Storage, paths: readonly string[]): Promise<number> {
+  const counts = new Set<number>();
+  for (const path of paths) {
+    const source = await storage.open(path);
+    try {
+      const count = Number((await parquetInfo(source, path)).kvMetadata.get(BUCKET_COUNT_KEY));
+      if (!Number.isSafeInteger(count) || count < 1)
+        throw new GleanerError('DAMAGED', { path, problem: "was not written by 'gleaner extract'." });
+      counts.add(count);
+    } finally {
+      await source.close();
+    }
+  }
+  const [count] = counts;
+  if (count === undefined || counts.size > 1)
+    throw new GleanerError('DAMAGED', {
+      path: `${storage.location}/pairs`,
+      problem: 'holds files of several extractions; extract them together.',
+    });
+  return count;
+}

@@ -1,0 +1,60 @@
+import { type ClipModel, loadClip } from '../clip/index.ts';
+import type { Recipe } from '../config/index.ts';
+import { createArchiveSource, createWebSource, type ImageSource } from '../fetcher/index.ts';
+import {
+  createSafetyTagger,
+  loadSafetyCategories,
+  type SafetyTagger,
+  safetyPrompts,
+} from '../safety/index.ts';
+import type { HarvestEngines } from '../stages/harvest.ts';
+import { openFile, streamFile } from '../storage/index.ts';
+import type { ImagesFrom, RunSpec } from './run-file.ts';
+
+/**
+ * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
+ *
+ * @param share this process is one of so many that ask the same hosts: each takes its part of the limits
+ * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
+ */
+export async function loadEngines(spec: RunSpec, share: number): Promise<HarvestEngines & AsyncDisposable> {
+  if (!spec.modelDir) throw new Error('a harvest needs a model');
+  // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
+  const model = await loadClip(spec.modelDir, { threads: 1 });
+  const safety = await loadSafety(spec.recipe, model);
+  const images = openImages(spec.images, spec.recipe, share);
+  return {
+    model,
+    safety,
+    images,
+    async [Symbol.asyncDispose]() {
+      await images.close();
+      await model.close();
+    },
+  };
+}
+
+async function loadSafety(recipe: Recipe, model: ClipModel): Promise<SafetyTagger> {
+  const categories = await loadSafetyCategories(recipe.safety.categories);
+  const prompts = await model.embedTexts(safetyPrompts(categories));
+  return createSafetyTagger(categories, prompts, recipe.safety);
+}
+
+function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSource {
+  if (from.kind === 'archive')
+    return createArchiveSource(
+      from.files.map(({ name, path }) => ({
+        name,
+        open: () => streamFile(path),
+        source: () => openFile(path),
+      })),
+      { maxBodyBytes: recipe.fetch.maxBodyBytes, maxRedirects: recipe.fetch.maxRedirects },
+    );
+  const part = (limit: number) => Math.max(1, Math.floor(limit / share));
+  return createWebSource({
+    ...recipe.fetch,
+    allowHosts: from.allowHosts,
+    concurrency: part(recipe.fetch.concurrency),
+    perHostConcurrency: part(recipe.fetch.perHostConcurrency),
+  });
+}

@@ -1,0 +1,16 @@
+export { type RunLedgers, runLedgers } from './accounting.ts';
+export { dedupPairs } from './dedup-pairs.ts';
+export { explainPair, type Fate } from './explain.ts';
+export { openInputs } from './inputs.ts';
+export { type Manifest, readManifests } from './manifest.ts';
+export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
+export {
+  type ImagesFrom,
+  type ModelIdentity,
+  type RunSpec,
+  readRunFile,
+  type StoredRun,
+} from './run-file.ts';
+export { type TaskEnvironment, type TaskHooks, TaskRunner } from './run-task.ts';
+export { type InputFile, STAGES, type StageName, type Task, taskName } from './task.ts';
+export { type Verification, verifyRun } from './verify.ts';

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { GleanerError } from '../schema/index.ts';
+
+/** Folders that this process works in. */
+const held = new Set<string>();
+
+/**
+ * Keeps a second process out of a local folder. The lock of a process that was killed is taken over.
+ *
+ * @returns what gives the folder free again
+ * @throws GleanerError RUN_LOCKED
+ */
+export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  const path = join(folder, '.lock');
+  // Filled first and then linked to its name: nobody ever sees an empty lock.
+  const filled = `${path}-${randomBytes(8).toString('hex')}`;
+  await writeFile(filled, JSON.stringify({ pid: process.pid, host: hostname() }));
+  try {
+    while (!(await linked(filled, path))) {
+      const holder = await readHolder(path);
+      if (holder && isRunning(holder, folder))
+        throw new GleanerError('RUN_LOCKED', { path: folder, pid: holder.pid });
+      await rm(path, { force: true });
+    }
+  } finally {
+    await rm(filled, { force: true });
+  }
+  held.add(folder);
+  return async () => {
+    held.delete(folder);
+    await rm(path, { force: true });
+  };
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+}
+
+async function readHolder(path: string): Promise<Holder | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof value !== 'object' || value === null || !('pid' in value) || !('host' in value))
+      return undefined;
+    return typeof value.pid === 'number' && typeof value.host === 'string'
+      ? { pid: value.pid, host: value.host }
+      : undefined;
+  } catch {
+    return undefined; // Gone by now, or no lock of ours.
+  }
+}
+
+function isRunning({ pid, host }: Holder, folder: string): boolean {
+  if (host !== hostname()) return true; // Another machine on a shared folder: cannot be asked, so it is believed.
+  if (pid === process.pid) return held.has(folder); // Else a number used again, by chance ours.
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,112 @@
+import { harvestFiles } from '../stages/harvested.ts';
+import type { FileInfo } from '../storage/index.ts';
+import type { Manifest } from './manifest.ts';
+import type { RunSpec } from './run-file.ts';
+import type { HarvestedShard, StageName, Task, TaskOf } from './task.ts';
+
+/** Manifests of the stages before, in order of tasks. */
+export type Finished = Readonly<Partial<Record<StageName, readonly Manifest[]>>>;
+
+/** The tasks of a stage: a pure function of the run and of what the stages before have left. */
+export function planStage(stage: StageName, spec: RunSpec, finished: Finished): readonly Task[] {
+  switch (stage) {
+    case 'extract':
+      return planExtract(spec);
+    case 'dedup':
+      return planDedup(spec, finished.extract ?? []);
+    case 'harvest':
+      return planHarvest(spec, finished.dedup ?? []);
+    case 'release':
+      return planRelease(spec, finished.harvest ?? []);
+    case 'trail':
+      return [{ stage, index: 0, dropped: trailOf(finished) }];
+    case 'report':
+      return planReport(finished);
+  }
+}
+
+/** How many hash buckets the pairs are parted into: what decides the memory of dedup. At least one. */
+export function bucketCount(spec: RunSpec): number {
+  const bytes = spec.wats.reduce((sum, wat) => sum + wat.bytes, 0);
+  return Math.max(1, Math.ceil(bytes / spec.recipe.dedup.watBytesPerBucket));
+}
+
+function planExtract(spec: RunSpec): TaskOf<'extract'>[] {
+  const buckets = bucketCount(spec);
+  return spec.wats.map((wat, index) => ({ stage: 'extract', index, wat, buckets }));
+}
+
+function planDedup(spec: RunSpec, extracted: readonly Manifest[]): TaskOf<'dedup'>[] {
+  const buckets = bucketCount(spec);
+  const pairs = extracted.map((manifest) => fileOf(manifest, (path) => path.startsWith('pairs/')));
+  return Array.from({ length: buckets }, (_, index) => ({ stage: 'dedup', index, buckets, pairs }));
+}
+
+function planHarvest(spec: RunSpec, deduped: readonly Manifest[]): TaskOf<'harvest'>[] {
+  const { pairsPerTask } = spec.recipe.harvest;
+  const tasks: TaskOf<'harvest'>[] = [];
+  for (const manifest of deduped) {
+    const unique = fileOf(manifest, (path) => path.startsWith('unique/'));
+    const rows = rowsOf(manifest);
+    for (let rowStart = 0; rowStart < rows; rowStart += pairsPerTask) {
+      const rowEnd = Math.min(rowStart + pairsPerTask, rows);
+      tasks.push({ stage: 'harvest', index: tasks.length, unique, rowStart, rowEnd });
+    }
+  }
+  return tasks;
+}
+
+function planRelease(spec: RunSpec, harvested: readonly Manifest[]): TaskOf<'release'>[] {
+  const shards: HarvestedShard[] = [];
+  let rows = 0;
+  for (const manifest of harvested) {
+    const file = fileOf(manifest, (path) => path.endsWith('/rows.parquet'));
+    const folder = file.path.slice(0, -'/rows.parquet'.length);
+    shards.push({
+      firstRow: rows,
+      rows: rowsOf(manifest),
+      folder,
+      sha256: manifest.files.map((f) => f.sha256),
+    });
+    rows += rowsOf(manifest);
+  }
+  const parts = Math.max(spec.recipe.release.parts, Math.ceil(rows / spec.recipe.release.maxRowsPerPart));
+  return Array.from({ length: parts }, (_, index) => {
+    const [rowStart, rowEnd] = [Math.floor((index * rows) / parts), Math.floor(((index + 1) * rows) / parts)];
+    const mine = shards.filter((s) => s.firstRow < rowEnd && s.firstRow + s.rows > rowStart);
+    return { stage: 'release', index, parts, rowStart, rowEnd, shards: mine };
+  });
+}
+
+function trailOf(finished: Finished): FileInfo[] {
+  const stages = [finished.extract ?? [], finished.dedup ?? [], finished.harvest ?? []];
+  return stages
+    .flat()
+    .map((m) => fileOf(m, (path) => path.startsWith('dropped/') || path.endsWith('/dropped.parquet')));
+}
+
+function planReport(finished: Finished): TaskOf<'report'>[] {
+  const release = [...(finished.release ?? []), ...(finished.trail ?? [])].flatMap((m) => m.files);
+  return [{ stage: 'report', index: 0, release }];
+}
+
+function fileOf(manifest: Manifest, matches: (path: string) => boolean): FileInfo {
+  const file = manifest.files.find(({ path }) => matches(path));
+  if (!file) throw new Error(`${manifest.task} left none of the files that the next stage reads`);
+  return file;
+}
+
+function rowsOf(manifest: Manifest): number {
+  const { rows } = manifest.facts;
+  if (typeof rows !== 'number') throw new Error(`${manifest.task} does not say how many rows it left`);
+  return rows;
+}
+
+/** Folders of harvested shards that no manifest names: what attempts left that were killed or lost a race. */
+export function strayHarvests(files: readonly string[], harvested: readonly Manifest[]): readonly string[] {
+  const kept = new Set(harvested.flatMap((m) => m.files.map(({ path }) => path)));
+  const folders = new Set(files.map((path) => path.slice(0, path.lastIndexOf('/'))));
+  return [...folders].filter(
+    (folder) => !Object.values(harvestFiles(folder)).every((path) => kept.has(path)),
+  );
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { canonicalJson, type Recipe, recipeHash, recipeSchema } from '../config/index.ts';
+import { GleanerError } from '../schema/index.ts';
+import type { Storage } from '../storage/index.ts';
+import type { InputFile } from './task.ts';
+
+/** Where the images of a run come from. */
+export type ImagesFrom =
+  | { readonly kind: 'web'; readonly allowHosts: readonly string[] }
+  | { readonly kind: 'archive'; readonly files: readonly InputFile[] };
+
+/** The model of a run, by content: two folders with the same files are the same model. */
+export interface ModelIdentity {
+  readonly name: string;
+  /** Width of the embeddings. */
+  readonly dimension: number;
+  /** sha256 of each file, by its path within the folder. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** What a run is made of, fixed when it begins. */
+export interface RunSpec {
+  readonly recipe: Recipe;
+  readonly wats: readonly InputFile[];
+  readonly images: ImagesFrom;
+  /** Null in a run that ends before scoring. */
+  readonly model: ModelIdentity | null;
+  /** Folder of the model on this machine; no part of the run's identity. */
+  readonly modelDir: string | null;
+}
+
+const RUN_FILE = 'run.json';
+
+/** Four names, each of one thing that may not change between two starts of a run. */
+function identities(
+  spec: RunSpec,
+): Readonly<Record<'recipe' | 'model' | 'WAT files' | 'image source', string>> {
+  const named = (files: readonly InputFile[]) => files.map(({ name, bytes }) => ({ name, bytes }));
+  const images =
+    spec.images.kind === 'web' ? spec.images : { kind: 'archive', files: named(spec.images.files) };
+  const digest = (value: unknown) => createHash('sha256').update(canonicalJson(value)).digest('hex');
+  return {
+    recipe: recipeHash(spec.recipe),
+    model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),
+    'WAT files': digest(named(spec.wats)),
+    'image source': digest(images),
+  };
+}
+
+/** Names a run: equal where the same release must come out. */
+export function runFingerprint(spec: RunSpec): string {
+  return createHash('sha256')
+    .update(canonicalJson(identities(spec)))
+    .digest('hex');
+}
+
+/**
+ * Begins a run in a folder, or goes on with the one that is there.
+ *
+ * @throws GleanerError RUN_MISMATCH where the folder holds a run with another recipe, model or input
+ */
+export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
+  const mine = identities(spec);
+  const text = `${JSON.stringify({ version: 1, identities: mine, recipe: spec.recipe, wats: spec.wats, images: spec.images, model: spec.model, modelDir: spec.modelDir }, null, 1)}\n`;
+  if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
+  const theirs = (await readRunFile(storage))?.identities;
+  for (const [what, identity] of Object.entries(mine))
+    if (theirs?.[what] !== identity) throw new GleanerError('RUN_MISMATCH', { path: storage.location, what });
+}
+
+const storedRunSchema = z.object({
+  version: z.literal(1),
+  identities: z.record(z.string(), z.string()),
+  recipe: recipeSchema,
+  model: z
+    .object({ name: z.string(), dimension: z.int(), files: z.record(z.string(), z.string()) })
+    .nullable(),
+  modelDir: z.string().nullable(),
+});
+
+/** A run as its folder describes it. */
+export type StoredRun = Readonly<z.infer<typeof storedRunSchema>>;
+
+/** @returns undefined where the folder holds no run. @throws GleanerError DAMAGED */
+export async function readRunFile(storage: Storage): Promise<StoredRun | undefined> {
+  if ((await storage.size(RUN_FILE)) === undefined) return undefined;
+  const path = `${storage.location}/${RUN_FILE}`;
+  try {
+    return storedRunSchema.parse(JSON.parse(new TextDecoder().decode(await storage.read(RUN_FILE))));
+  } catch (cause) {
+    throw new GleanerError(
+      'DAMAGED',
+      { path, problem: 'does not describe a run of this version.' },
+      { cause },
+    );
+  }
+}

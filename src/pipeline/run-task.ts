@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { GLEANER_VERSION } from '../config/index.ts';
+import { dedup } from '../stages/dedup.ts';
+import { extract } from '../stages/extract.ts';
+import { harvestFiles } from '../stages/harvested.ts';
+import { release, releaseTrail } from '../stages/release.ts';
+import { writeReport } from '../stages/report/index.ts';
+import type { StageContext, StageResult } from '../stages/stage.ts';
+import { readPairs } from '../stages/tables.ts';
+import { fileStorage, type Storage, streamFile } from '../storage/index.ts';
+import { runLedgers } from './accounting.ts';
+import type { loadEngines } from './engines.ts';
+import { type Manifest, writeManifest } from './manifest.ts';
+import { type RunSpec, runFingerprint } from './run-file.ts';
+import { type Task, taskFingerprint } from './task.ts';
+
+/** How a task tells of itself while it runs. */
+export interface TaskHooks {
+  readonly signal: AbortSignal;
+  /** Things (links, pairs, rows, files) done since the last call. */
+  readonly progress: (done: number) => void;
+  /** Bytes of input read since the last call, where the number of things is not known before. */
+  readonly read: (bytes: number) => void;
+}
+
+/** Where and as a part of what tasks run. */
+export interface TaskEnvironment {
+  readonly spec: RunSpec;
+  /** Folder of the run. */
+  readonly root: string;
+  /** Processes or threads that harvest side by side: they share the limits of each host. */
+  readonly share: number;
+}
+
+type Engines = Awaited<ReturnType<typeof loadEngines>>;
+
+/** Runs the tasks of one run in this thread: engines are loaded with the first task that needs them, and kept. */
+export class TaskRunner implements AsyncDisposable {
+  readonly #environment: TaskEnvironment;
+  readonly #storage: Storage;
+  readonly #fingerprint: string;
+  #engines: Promise<Engines> | undefined;
+
+  constructor(environment: TaskEnvironment) {
+    this.#environment = environment;
+    this.#storage = fileStorage(environment.root);
+    this.#fingerprint = runFingerprint(environment.spec);
+  }
+
+  /** Runs one task to its manifest. */
+  async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
+    const began = performance.now();
+    const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
+    const result = await this.#work(task, ctx, hooks);
+    const fingerprint = taskFingerprint(this.#fingerprint, task);
+    const seconds = (performance.now() - began) / 1000;
+    return writeManifest(
+      this.#storage,
+      { stage: task.stage, index: task.index, fingerprint },
+      result,
+      seconds,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const engines = await this.#engines?.catch(() => undefined);
+    await engines?.[Symbol.asyncDispose]();
+  }
+
+  async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
+    const { recipe } = this.#environment.spec;
+    switch (task.stage) {
+      case 'extract':
+        return extract(
+          { wat: task.wat.path, index: task.index, buckets: task.buckets },
+          recipe.extract,
+          (path) => counted(streamFile(path), hooks.read),
+          ctx,
+        );
+      case 'dedup':
+        return dedup(
+          { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
+          ctx,
+        );
+      case 'harvest': {
+        // Loaded here and not above: the other stages begin without waiting for the native libraries of this one.
+        const { harvest } = await import('../stages/harvest.ts');
+        this.#engines ??= import('./engines.ts').then(({ loadEngines }) =>
+          loadEngines(this.#environment.spec, this.#environment.share),
+        );
+        const engines = await this.#engines;
+        // A folder of its own for each attempt: two that race never write into one another's files, and the
+        // manifest says whose are the ones that count.
+        const folder = `harvest/${String(task.index).padStart(5, '0')}-${randomBytes(6).toString('hex')}`;
+        const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
+        return harvest(folder, pairs, recipe, engines, ctx);
+      }
+      case 'release': {
+        const dimension = this.#environment.spec.model?.dimension ?? 0;
+        const shards = task.shards.map(({ firstRow, rows, folder }) => ({
+          firstRow,
+          rows,
+          files: harvestFiles(folder),
+        }));
+        return release({ ...task, dimension, shards }, ctx);
+      }
+      case 'trail':
+        return releaseTrail(task.dropped, ctx);
+      case 'report': {
+        const { model } = this.#environment.spec;
+        if (!model) throw new Error('a report needs a model');
+        const ledgers = await runLedgers(ctx.storage);
+        const files = await writeReport(ctx.storage, {
+          gleaner: GLEANER_VERSION,
+          recipe,
+          model,
+          ledgers,
+          files: task.release,
+        });
+        return { files, ledgers: {} };
+      }
+    }
+  }
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  read: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    read(chunk.length);
+  }
+}

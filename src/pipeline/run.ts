@@ -1,0 +1,205 @@
+import { mkdir } from 'node:fs/promises';
+import { fileStorage, type Storage } from '../storage/index.ts';
+import { lockFolder } from './lock.ts';
+import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
+import { type Finished, planStage, strayHarvests } from './plan.ts';
+import { beginRun, type RunSpec, runFingerprint } from './run-file.ts';
+import type { TaskEnvironment, TaskHooks } from './run-task.ts';
+import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
+
+/** Runs tasks somewhere: in threads of this process, or on other machines. */
+export interface Executor {
+  /**
+   * Runs tasks of one stage, each to its manifest.
+   *
+   * @param onDone called with the manifest of each task as it ends
+   * @throws the first error of a task; the others are stopped then
+   */
+  execute(
+    tasks: readonly Task[],
+    environment: Omit<TaskEnvironment, 'share'>,
+    hooks: TaskHooks,
+    onDone: (manifest: Manifest) => void,
+  ): Promise<void>;
+}
+
+/** What is known of a stage while it runs. */
+export interface StageProgress {
+  readonly stage: StageName;
+  readonly tasks: number;
+  /** Tasks done, those of earlier starts included. */
+  readonly tasksDone: number;
+  /** Things (links, pairs, rows, files) done since this start. */
+  readonly done: number;
+  /** Share of this start's work that is done, 0 to 1. */
+  readonly share: number;
+  /** Seconds since this start of the stage. */
+  readonly seconds: number;
+  readonly finished: boolean;
+}
+
+export interface RunOptions {
+  /** Folder of the run. */
+  readonly root: string;
+  readonly spec: RunSpec;
+  readonly executor: Executor;
+  /** The last stage to run. @default 'report', the whole run */
+  readonly until?: StageName;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StageProgress) => void;
+}
+
+/**
+ * Runs a recipe stage by stage, or goes on where an earlier start was stopped: tasks with a valid manifest are not
+ * run again, and what killed tasks left half-written is swept away first.
+ *
+ * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what tasks throw
+ */
+export async function runStages(options: RunOptions): Promise<Finished> {
+  const { root, spec, signal = new AbortController().signal } = options;
+  await mkdir(root, { recursive: true });
+  const unlock = await lockFolder(root);
+  try {
+    const storage = fileStorage(root);
+    await beginRun(storage, spec);
+    await storage.sweep();
+    const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
+    for (const stage of STAGES) {
+      signal.throwIfAborted();
+      finished[stage] = await runStage(stage, storage, finished, { ...options, signal });
+      if (stage === options.until) return finished;
+    }
+    await pruneRelease(storage, finished);
+    return finished;
+  } finally {
+    await unlock();
+  }
+}
+
+async function runStage(
+  stage: StageName,
+  storage: Storage,
+  finished: Finished,
+  options: RunOptions & { readonly signal: AbortSignal },
+): Promise<readonly Manifest[]> {
+  const { spec, root, executor, signal } = options;
+  const run = runFingerprint(spec);
+  const tasks = planStage(stage, spec, finished);
+  const manifests: (Manifest | undefined)[] = [];
+  for (const task of tasks)
+    manifests.push(await finishedManifest(storage, stage, task.index, taskFingerprint(run, task)));
+  if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
+  const open = tasks.filter((task) => !manifests[task.index]);
+
+  const meter = new Meter(stage, tasks.length, open, options.onProgress);
+  if (open.length > 0)
+    await executor.execute(
+      open,
+      { spec, root },
+      { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
+      (manifest) => {
+        manifests[Number(manifest.task.split('/')[1])] = manifest;
+        meter.taskDone();
+      },
+    );
+  meter.finish();
+  return manifests.map((manifest, i) => {
+    if (!manifest) throw new Error(`${stage}/${i} was not run`);
+    return manifest;
+  });
+}
+
+async function removeStrayHarvests(
+  storage: Storage,
+  manifests: readonly (Manifest | undefined)[],
+): Promise<void> {
+  const kept = manifests.filter((manifest) => manifest !== undefined);
+  for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
+}
+
+/** Removes what an earlier release left that had other parts: the folder holds what its manifests name, no more. */
+async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
+  const stages = [finished.release ?? [], finished.trail ?? [], finished.report ?? []];
+  const named = new Set(stages.flat().flatMap((manifest) => manifest.files.map(({ path }) => path)));
+  for (const path of await storage.list('release')) if (!named.has(path)) await storage.remove(path);
+  for (const stage of STAGES)
+    for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
+      await storage.remove(`tasks/${manifest.task}.json`);
+}
+
+/** Counts what tasks report, and passes it on at most ten times a second. */
+class Meter {
+  static readonly #INTERVAL_MS = 100;
+  readonly #began = performance.now();
+  readonly #stage: StageName;
+  readonly #tasks: number;
+  readonly #open: number;
+  readonly #work: number;
+  readonly #report: ((progress: StageProgress) => void) | undefined;
+  #tasksDone = 0;
+  #done = 0;
+  #read = 0;
+  #reported = 0;
+
+  constructor(stage: StageName, tasks: number, open: readonly Task[], report: RunOptions['onProgress']) {
+    this.#stage = stage;
+    this.#tasks = tasks;
+    this.#open = open.length;
+    this.#work = open.reduce((sum, task) => sum + workOf(task), 0);
+    this.#report = report;
+    this.#emit(false);
+  }
+
+  progress(done: number): void {
+    this.#done += done;
+    this.#emitSometimes();
+  }
+
+  read(bytes: number): void {
+    this.#read += bytes;
+    this.#emitSometimes();
+  }
+
+  taskDone(): void {
+    this.#tasksDone++;
+    this.#emit(false);
+  }
+
+  finish(): void {
+    this.#emit(true);
+  }
+
+  #emitSometimes(): void {
+    if (performance.now() - this.#reported >= Meter.#INTERVAL_MS) this.#emit(false);
+  }
+
+  #emit(finished: boolean): void {
+    this.#reported = performance.now();
+    const work = this.#stage === 'extract' ? this.#read : this.#done;
+    const byTasks = this.#open === 0 ? 1 : this.#tasksDone / this.#open;
+    this.#report?.({
+      stage: this.#stage,
+      tasks: this.#tasks,
+      tasksDone: this.#tasks - this.#open + this.#tasksDone,
+      done: this.#done,
+      share: finished ? 1 : this.#work > 0 ? Math.min(1, work / this.#work) : byTasks,
+      seconds: (this.#reported - this.#began) / 1000,
+      finished,
+    });
+  }
+}
+
+/** How much there is to do, in what the stage's progress counts; 0 where it is not known before. */
+function workOf(task: Task): number {
+  switch (task.stage) {
+    case 'extract':
+      return task.wat.bytes;
+    case 'harvest':
+    case 'release':
+      return task.rowEnd - task.rowStart;
+    case 'trail':
+      return task.dropped.length;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../config/index.ts';
+import type { FileInfo } from '../storage/index.ts';
+
+/** The stages of a run, in order. Each begins when the one before is done. */
+export const STAGES = ['extract', 'dedup', 'harvest', 'release', 'trail', 'report'] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** A harvested shard as the release reads it: rows [firstRow, firstRow + rows) of the release. */
+export interface HarvestedShard {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly folder: string;
+  /** sha256 of its files: another harvest of the same pairs is another input. */
+  readonly sha256: readonly string[];
+}
+
+/** One task: plain data, so that it can go to a worker thread or through a queue. */
+export type Task =
+  | { readonly stage: 'extract'; readonly index: number; readonly wat: InputFile; readonly buckets: number }
+  | {
+      readonly stage: 'dedup';
+      readonly index: number;
+      readonly buckets: number;
+      readonly pairs: readonly FileInfo[];
+    }
+  | {
+      readonly stage: 'harvest';
+      readonly index: number;
+      readonly unique: FileInfo;
+      readonly rowStart: number;
+      readonly rowEnd: number;
+    }
+  | {
+      readonly stage: 'release';
+      readonly index: number;
+      readonly parts: number;
+      readonly rowStart: number;
+      readonly rowEnd: number;
+      readonly shards: readonly HarvestedShard[];
+    }
+  | { readonly stage: 'trail'; readonly index: number; readonly dropped: readonly FileInfo[] }
+  | {
+      readonly stage: 'report';
+      readonly index: number;
+      readonly release: readonly FileInfo[];
+    };
+
+export type TaskOf<S extends StageName> = Extract<Task, { stage: S }>;
+
+/** A file that the user named. */
+export interface InputFile {
+  /** Absolute path. */
+  readonly path: string;
+  /** Its base name: what the trail and the fingerprint call it, so that a run can be moved. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** As 'extract/00003': names the task within its run. */
+export function taskName(stage: StageName, index: number): string {
+  return `${stage}/${String(index).padStart(5, '0')}`;
+}
+
+/** Names what a task will do. `run` is the fingerprint of the run that it belongs to. */
+export function taskFingerprint(run: string, task: Task): string {
+  return createHash('sha256')
+    .update(canonicalJson({ run, task: byContent(task) }))
+    .digest('hex');
+}
+
+/** Leaves out where things lie on this machine, or in which attempt's folder. */
+function byContent(task: Task): unknown {
+  switch (task.stage) {
+    case 'extract':
+      return { ...task, wat: { name: task.wat.name, bytes: task.wat.bytes } };
+    case 'release':
+      return { ...task, shards: task.shards.map(({ folder: _folder, ...shard }) => shard) };
+    case 'trail':
+      return { ...task, dropped: task.dropped.map(({ sha256 }) => sha256) };
+    default:
+      return task;
+  }
+}

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
+import { balances, FUNNEL_STEPS, type FunnelStep, GleanerError, type Ledger } from '../schema/index.ts';
+import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
+import type { FileInfo, Storage } from '../storage/index.ts';
+import { type RunLedgers, sumLedgers } from './accounting.ts';
+import { type Manifest, readManifests } from './manifest.ts';
+import { STAGES } from './task.ts';
+
+/** What verify found: `problems` is empty where all is well. */
+export interface Verification {
+  readonly tasks: number;
+  readonly files: number;
+  readonly bytes: number;
+  /** Rows of the release, 0 where the run has none yet. */
+  readonly rows: number;
+  readonly ledgers: RunLedgers;
+  /** One line each: what, where. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Checks a run against itself: every file's size and sha256, the conservation law in every task and from step to
+ * step, and that the parts of the release belong together row for row. Reads everything once.
+ *
+ * @param onFile called after each file that was read
+ * @throws GleanerError RUN_NOT_FOUND where there is no task to check
+ */
+export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => void): Promise<Verification> {
+  const manifests: Manifest[] = [];
+  for (const stage of STAGES) manifests.push(...(await readManifests(storage, stage)));
+  if (manifests.length === 0)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: storage.location,
+      what: 'task',
+      hint: 'Give the --out of a run.',
+    });
+  const problems: string[] = [];
+  const files = manifests.flatMap((manifest) => manifest.files);
+  for (const file of files) {
+    problems.push(...(await checkFile(storage, file)));
+    onFile?.(file);
+  }
+  for (const manifest of manifests)
+    for (const [step, ledger] of Object.entries(manifest.ledgers))
+      if (!balances(ledger)) problems.push(`tasks/${manifest.task}.json: ${step}: ${unbalanced(ledger)}`);
+  const ledgers = sumLedgers(manifests);
+  problems.push(...checkChain(ledgers, manifests));
+  const released = manifests.filter((manifest) => manifest.task.startsWith('release/'));
+  // Damaged files are named above; reading on through them would only repeat it.
+  const rows = problems.length === 0 ? await checkRelease(storage, released, ledgers, problems) : 0;
+  return {
+    tasks: manifests.length,
+    files: files.length,
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    rows,
+    ledgers,
+    problems,
+  };
+}
+
+async function checkFile(storage: Storage, file: FileInfo): Promise<string[]> {
+  const size = await storage.size(file.path);
+  if (size === undefined) return [`${file.path}: is missing`];
+  if (size !== file.bytes) return [`${file.path}: has ${size} bytes, not ${file.bytes}`];
+  const digest = createHash('sha256');
+  for await (const chunk of storage.stream(file.path)) digest.update(chunk);
+  return digest.digest('hex') === file.sha256
+    ? []
+    : [`${file.path}: its content has changed (sha256 differs)`];
+}
+
+function unbalanced(ledger: Ledger): string {
+  return `in ${ledger.in} is not out ${ledger.out} and dropped ${JSON.stringify(ledger.dropped)}`;
+}
+
+/** What leaves a step has to enter the next one that was run; records and links are counted in units of their own. */
+function checkChain(ledgers: RunLedgers, manifests: readonly Manifest[]): string[] {
+  const ran = new Set(manifests.flatMap((manifest) => Object.keys(manifest.ledgers)));
+  const problems: string[] = [];
+  let before: FunnelStep | undefined;
+  for (const step of FUNNEL_STEPS) {
+    if (step === 'record' || !ran.has(step)) continue;
+    if (before && ledgers[before].out !== ledgers[step].in)
+      problems.push(`${ledgers[before].out} leave '${before}', but ${ledgers[step].in} enter '${step}'`);
+    before = step;
+  }
+  return problems;
+}
+
+async function checkRelease(
+  storage: Storage,
+  released: readonly Manifest[],
+  ledgers: RunLedgers,
+  problems: string[],
+): Promise<number> {
+  if (released.length === 0) return 0;
+  let rows = 0;
+  for (let part = 0; part < released.length; part++) {
+    const paths = releaseFiles(part, released.length);
+    const counts: Record<string, number> = {
+      [paths.metadata]: await countMetadata(storage, paths.metadata, rows, problems),
+    };
+    for (const path of [paths.imageEmbeddings, paths.textEmbeddings])
+      counts[path] = await withSource(storage, path, async (source) => (await npyInfo(source, path)).rows);
+    counts[paths.images] = await countImages(storage, paths.images);
+    if (new Set(Object.values(counts)).size !== 1)
+      problems.push(
+        `part ${part}: ${Object.entries(counts)
+          .map(([path, n]) => `${path} has ${n} rows`)
+          .join(', ')}`,
+      );
+    rows += counts[paths.metadata] ?? 0;
+  }
+  if (rows !== ledgers.safe.out)
+    problems.push(`${ledgers.safe.out} pairs were kept, but ${rows} are released`);
+  const listed = await countTrail(storage);
+  const { record, link, ...pairs } = ledgers;
+  const expected =
+    Object.values(pairs).reduce((sum, ledger) => sum + ledger.in - ledger.out, 0) +
+    (link.in - link.out - (link.dropped.no_text ?? 0));
+  if (listed !== expected) problems.push(`${expected} pairs were dropped, but the trail lists ${listed}`);
+  return rows;
+}
+
+async function countMetadata(
+  storage: Storage,
+  path: string,
+  firstRow: number,
+  problems: string[],
+): Promise<number> {
+  return withSource(storage, path, async (source) => {
+    const columns = [RELEASE_COLUMNS[0]] as const;
+    let at = firstRow;
+    for await (const row of readParquetRows(source, columns, { name: path })) {
+      if (Number(row.SAMPLE_ID) !== at)
+        problems.push(`${path}: SAMPLE_ID ${row.SAMPLE_ID} stands where ${at} should`);
+      at++;
+    }
+    return at - firstRow;
+  });
+}
+
+async function countImages(storage: Storage, path: string): Promise<number> {
+  let images = 0;
+  for await (const member of readTar(storage.stream(path), { name: path }))
+    if (member.name.endsWith('.jpg')) images++;
+  return images;
+}
+
+async function countTrail(storage: Storage): Promise<number> {
+  let rows = 0;
+  for (const path of await storage.list('release/dropped'))
+    rows += await withSource(storage, path, async (source) => (await parquetInfo(source, path)).rows);
+  return rows;
+}
+
+type OpenSource = Awaited<ReturnType<Storage['open']>>;
+
+async function withSource<T>(
+  storage: Storage,
+  path: string,
+  work: (source: OpenSource) => Promise<T>,
+): Promise<T> {
+  const source = await storage.open(path);
+  try {
+    return await work(source);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,253 @@
+import { createHash } from 'node:crypto';
+import type { ClipModel } from '../clip/index.ts';
+import type { Recipe } from '../config/index.ts';
+import type { ImageSource } from '../fetcher/index.ts';
+import { createNpyWriter, createParquetWriter, createTarWriter } from '../formats/index.ts';
+import { decodeImage, encodeJpeg, MAX_JPEG_SIDE, perceptualHash, resizeForStore } from '../image/index.ts';
+import type { SafetyTagger } from '../safety/index.ts';
+import {
+  type DecodedImage,
+  type Dropped,
+  type DroppedRow,
+  dropped,
+  type FunnelStep,
+  type HarvestRow,
+  kept,
+  LedgerCounter,
+  type Outcome,
+  type Pair,
+  REASONS,
+  type RgbImage,
+} from '../schema/index.ts';
+import type { FileInfo } from '../storage/index.ts';
+import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
+import { batched, mapOrdered } from './ordered.ts';
+import type { StageContext, StageResult } from './stage.ts';
+import { DROPPED_COLUMNS, droppedRecord } from './tables.ts';
+import { writeFile } from './write-file.ts';
+
+/** The engines of a harvest: they outlive a task, so that a model is loaded and connections are made once. */
+export interface HarvestEngines {
+  readonly images: ImageSource;
+  readonly model: ClipModel;
+  readonly safety: SafetyTagger;
+}
+
+/** A decoded image as harvest keeps it while it waits for its batch: small copies, never the full picture. */
+interface Prepared {
+  /** What the model sees: resized and cropped. */
+  readonly crop: RgbImage;
+  /** What the release stores if the pair is kept. */
+  readonly stored: RgbImage;
+  readonly width: number;
+  readonly height: number;
+  readonly format: string;
+  readonly sha256: string;
+  readonly phash: string;
+}
+
+interface Sample extends Prepared {
+  readonly pair: Pair;
+}
+
+/** Steps of the funnel that harvest takes a pair through, in order. */
+const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonly FunnelStep[];
+
+/**
+ * Harvests one shard: each image is fetched once, decoded once, embedded in batches, filtered, and only what is kept
+ * is encoded again and written. Pairs are taken and written in the order given, whatever answers first, and batches
+ * are made of the same pairs every time: equal answers give equal bytes.
+ *
+ * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension) and dropped.parquet in
+ * `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
+ *
+ * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows.
+ */
+export async function harvest(
+  folder: string,
+  pairs: AsyncIterable<Pair> | Iterable<Pair>,
+  recipe: Recipe,
+  engines: HarvestEngines,
+  ctx: StageContext,
+): Promise<StageResult> {
+  const files = harvestFiles(folder);
+  const rows: HarvestRow[] = [];
+  const images: StoredImage[] = [];
+  const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
+  const droppedRows: DroppedRow[] = [];
+  const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
+
+  const tar = await writeFile(ctx.storage, files.images, async (sink) => {
+    const writer = createTarWriter(sink);
+    const prepared = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair) => {
+      ctx.signal.throwIfAborted();
+      return { pair, outcome: await prepare(pair, recipe, engines, ctx.signal) };
+    });
+    for await (const batch of batched(prepared, recipe.score.batchSize)) {
+      const samples: Sample[] = [];
+      for (const { pair, outcome } of batch) {
+        if (outcome.kept) samples.push({ pair, ...outcome.value });
+        else drop(pair, outcome, null);
+      }
+      const scored = await score(samples, engines.model);
+      for (const [i, sample] of samples.entries()) {
+        const { image, text, similarity } = scored[i] as Scored;
+        const verdict = judge(sample, image, similarity, recipe, engines.safety);
+        if (!verdict.kept) {
+          drop(sample.pair, verdict, similarity);
+          continue;
+        }
+        for (const step of STEPS) pass(step);
+        const key = String(rows.length).padStart(9, '0');
+        const jpeg = await encodeJpeg(sample.stored, recipe.image.storeQuality);
+        const { offset } = await writer.add(`${key}.jpg`, jpeg);
+        images.push({ offset, bytes: jpeg.length });
+        embeddings.push({ image, text });
+        rows.push(toRow(sample, verdict.value, similarity));
+      }
+      ctx.progress(batch.length);
+    }
+    await writer.finish();
+  });
+
+  const written: FileInfo[] = [tar];
+  written.push(
+    await writeFile(ctx.storage, files.rows, async (sink) => {
+      const writer = createParquetWriter(sink, HARVEST_COLUMNS);
+      await writer.writeRowGroup(
+        rows.map((row, i) => harvestRecord(row, images[i] ?? { offset: 0, bytes: 0 })),
+      );
+      await writer.finish();
+    }),
+    await writeMatrix(
+      files.imageEmbeddings,
+      embeddings.map((e) => e.image),
+    ),
+    await writeMatrix(
+      files.textEmbeddings,
+      embeddings.map((e) => e.text),
+    ),
+    await writeFile(ctx.storage, files.dropped, async (sink) => {
+      const writer = createParquetWriter(sink, DROPPED_COLUMNS);
+      await writer.writeRowGroup(droppedRows.map(droppedRecord));
+      await writer.finish();
+    }),
+  );
+  const ledgers = Object.fromEntries([...counters].map(([step, counter]) => [step, counter.ledger()]));
+  return { files: written, ledgers, facts: { rows: rows.length } };
+
+  function pass(step: (typeof STEPS)[number]): void {
+    counters.get(step)?.in();
+    counters.get(step)?.out();
+  }
+
+  /** Counts a pair through the steps before the one that it fails, and drops it there. */
+  function drop(pair: Pair, outcome: Dropped, similarity: number | null): void {
+    const failed = REASONS[outcome.reason].step;
+    for (const step of STEPS) {
+      if (step !== failed) {
+        pass(step);
+        continue;
+      }
+      counters.get(step)?.in();
+      counters.get(step)?.drop(outcome.reason);
+      droppedRows.push({ ...pair, reason: outcome.reason, detail: outcome.detail, similarity });
+      return;
+    }
+    throw new Error(`'${outcome.reason}' is no reason of harvest`);
+  }
+
+  function writeMatrix(path: string, vectors: readonly Float32Array[]): Promise<FileInfo> {
+    return writeFile(ctx.storage, path, async (sink) => {
+      const shape = { dtype: 'float16', rows: vectors.length, columns: engines.model.dimension } as const;
+      const writer = await createNpyWriter(sink, shape);
+      for (const vector of vectors) await writer.writeRows(vector);
+      await writer.finish();
+    });
+  }
+}
+
+/** Fetches and decodes one image, and makes what is needed of it, so that its full pixels can go. */
+async function prepare(
+  pair: Pair,
+  recipe: Recipe,
+  engines: HarvestEngines,
+  signal: AbortSignal,
+): Promise<Outcome<Prepared>> {
+  const fetched = await engines.images.get(pair.url, signal);
+  if (!fetched.kept) return fetched;
+  const { bytes } = fetched.value;
+  const decoded = await decodeImage(bytes, recipe.image);
+  if (!decoded.kept) return decoded;
+  const image = decoded.value;
+  const refused = refuseSize(image, recipe);
+  if (refused) return refused;
+  return kept({
+    crop: engines.model.crop(image),
+    stored: resizeForStore(image, { shortestSide: recipe.image.storeShortestSide }),
+    width: image.width,
+    height: image.height,
+    format: image.format,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    phash: perceptualHash(image),
+  });
+}
+
+function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | undefined {
+  const [shorter, longer] = width < height ? [width, height] : [height, width];
+  const { minShortestSide, maxAspectRatio, storeShortestSide } = recipe.image;
+  if (minShortestSide !== null && shorter < minShortestSide)
+    return dropped('size_small', `${width}×${height}`);
+  if (maxAspectRatio !== null && longer > maxAspectRatio * shorter)
+    return dropped('aspect', `${width}×${height}`);
+  // What is stored is a JPEG, and a JPEG has at most 65,535 pixels on a side (ITU-T T.81, B.2.2).
+  if (longer * Math.min(1, storeShortestSide / shorter) > MAX_JPEG_SIDE)
+    return dropped('aspect', `${width}×${height}`);
+  return undefined;
+}
+
+interface Scored {
+  readonly image: Float32Array;
+  readonly text: Float32Array;
+  /** Their cosine. */
+  readonly similarity: number;
+}
+
+/** Embeds images and texts of a batch: L2-normalised vectors of `model.dimension` numbers each. */
+async function score(samples: readonly Sample[], model: ClipModel): Promise<Scored[]> {
+  if (samples.length === 0) return [];
+  const images = await model.embedImages(samples.map((sample) => sample.crop));
+  const texts = await model.embedTexts(samples.map((sample) => sample.pair.text));
+  return samples.map((_, i) => {
+    const at = i * model.dimension;
+    const image = images.subarray(at, at + model.dimension);
+    const text = texts.subarray(at, at + model.dimension);
+    return { image, text, similarity: dot(image, text) };
+  });
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
+  return sum;
+}
+
+/** Steps 5 to 8 of the recipe: the threshold, the NSFW class, and what may not stand beside it. */
+function judge(
+  sample: Sample,
+  imageEmbedding: Float32Array,
+  similarity: number,
+  recipe: Recipe,
+  safety: SafetyTagger,
+): Outcome<HarvestRow['nsfw']> {
+  const { minSimilarity } = recipe.score;
+  if (minSimilarity !== null && similarity < minSimilarity)
+    return dropped('similarity', similarity.toFixed(4));
+  return safety.tag(imageEmbedding, sample.pair.text);
+}
+
+function toRow(sample: Sample, nsfw: HarvestRow['nsfw'], similarity: number): HarvestRow {
+  const { width, height, format, sha256, phash } = sample;
+  const stored = { storedWidth: sample.stored.width, storedHeight: sample.stored.height };
+  return { ...sample.pair, width, height, ...stored, format, sha256, phash, nsfw, similarity };
+}

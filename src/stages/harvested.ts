@@ -1,0 +1,116 @@
+import { type Column, type RowOf, readParquetRows } from '../formats/index.ts';
+import { GleanerError, type HarvestRow, type Nsfw, type Uid } from '../schema/index.ts';
+import type { Storage } from '../storage/index.ts';
+
+/** The files that a harvested shard consists of. */
+export interface HarvestFiles {
+  readonly rows: string;
+  readonly images: string;
+  readonly imageEmbeddings: string;
+  readonly textEmbeddings: string;
+  readonly dropped: string;
+}
+
+/** Where the files of a harvested shard lie, by the folder of the shard. */
+export function harvestFiles(folder: string): HarvestFiles {
+  return {
+    rows: `${folder}/rows.parquet`,
+    images: `${folder}/images.tar`,
+    imageEmbeddings: `${folder}/img_emb.npy`,
+    textEmbeddings: `${folder}/text_emb.npy`,
+    dropped: `${folder}/dropped.parquet`,
+  };
+}
+
+/** Columns of rows.parquet: a `HarvestRow`, and where its image lies in images.tar. */
+export const HARVEST_COLUMNS = [
+  { name: 'uid', type: 'string' },
+  { name: 'url', type: 'string' },
+  { name: 'text', type: 'string' },
+  { name: 'page_url', type: 'string' },
+  { name: 'wat', type: 'string' },
+  { name: 'license', type: 'string' },
+  { name: 'language', type: 'string' },
+  { name: 'width', type: 'int32' },
+  { name: 'height', type: 'int32' },
+  { name: 'stored_width', type: 'int32' },
+  { name: 'stored_height', type: 'int32' },
+  { name: 'format', type: 'string' },
+  { name: 'sha256', type: 'string' },
+  { name: 'phash', type: 'string' },
+  { name: 'nsfw', type: 'string' },
+  { name: 'similarity', type: 'double' },
+  { name: 'image_offset', type: 'int64' },
+  { name: 'image_bytes', type: 'int32' },
+] as const satisfies readonly Column[];
+
+/** A member of a tar: where its bytes begin, and how many there are. */
+export interface StoredImage {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof HARVEST_COLUMNS> {
+  const { pageUrl, storedWidth, storedHeight, ...same } = row;
+  return {
+    ...same,
+    page_url: pageUrl,
+    stored_width: storedWidth,
+    stored_height: storedHeight,
+    image_offset: BigInt(image.offset),
+    image_bytes: image.bytes,
+  };
+}
+
+/**
+ * Rows [start, end) of a harvested shard, with the bytes of their stored images.
+ *
+ * @throws GleanerError DAMAGED
+ */
+export async function* readHarvested(
+  storage: Storage,
+  files: HarvestFiles,
+  start: number,
+  end: number,
+): AsyncGenerator<{ readonly row: HarvestRow; readonly image: Uint8Array }, void, undefined> {
+  const [rows, images] = [await storage.open(files.rows), await storage.open(files.images)];
+  try {
+    let at = 0;
+    for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
+      if (at >= end) return;
+      if (at++ < start) continue;
+      const offset = Number(record.image_offset);
+      const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
+      yield { row: parseRow(record, files.rows), image };
+    }
+  } finally {
+    await rows.close();
+    await images.close();
+  }
+}
+
+function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestRow {
+  return {
+    uid: record.uid as Uid,
+    url: record.url,
+    text: record.text,
+    pageUrl: record.page_url,
+    wat: record.wat,
+    license: record.license,
+    language: record.language,
+    width: record.width,
+    height: record.height,
+    storedWidth: record.stored_width,
+    storedHeight: record.stored_height,
+    format: record.format,
+    sha256: record.sha256,
+    phash: record.phash,
+    nsfw: parseNsfw(record.nsfw, path),
+    similarity: record.similarity,
+  };
+}
+
+function parseNsfw(value: string, path: string): Nsfw {
+  if (value === 'UNLIKELY' || value === 'UNSURE' || value === 'NSFW') return value;
+  throw new GleanerError('DAMAGED', { path, problem: `'${value}' is no NSFW class.` });
+}

@@ -23,8 +23,7 @@ const COMMANDS = [
   verifyCommand,
 ];
 
-/** The whole command line: what `gleaner --help` shows. */
-export function createProgram(context: CommandContext): Command {
+function createProgram(context: CommandContext): Command {
   const program = new Command('gleaner')
     .description(
       'From Common Crawl to a filtered, deduplicated, CLIP-scored and searchable image-text dataset.',

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type RunLocallyOptions, runLocally } from '../executors/index.ts';
+import type { RunLocallyOptions } from '../executors/index.ts';
 import type { CommandContext } from './command.ts';
-import { ProgressView } from './terminal.ts';
+import { ProgressLines, stageStep } from './progress.ts';
 
 /** Options that run and the stages of a run share, as commander gives them. */
 export interface RunFlags {
@@ -30,14 +30,16 @@ export async function runWithProgress(
   until: RunLocallyOptions['until'],
   { signal }: CommandContext,
 ): Promise<void> {
-  const view = new ProgressView();
+  // Not at the top: the native libraries of a run cost time that neither help nor a wrong option should wait for.
+  const { runLocally } = await import('../executors/index.ts');
+  const lines = new ProgressLines();
   try {
     await runLocally({
       recipe: flags.recipe,
       wats: flags.wat,
       out: flags.out,
       signal,
-      onProgress: (progress) => view.update(progress),
+      onProgress: (progress) => lines.update(stageStep(progress)),
       ...(flags.model !== undefined && { model: flags.model }),
       ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
       ...(flags.allowHost && { allowHosts: flags.allowHost }),
@@ -45,11 +47,11 @@ export async function runWithProgress(
       ...(until && { until }),
     });
   } finally {
-    view.end();
+    lines.end();
   }
 }
 
-export function wholeNumber(value: string): number {
+function wholeNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('Give a whole number of at least 1.');
   return n;

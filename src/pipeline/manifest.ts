@@ -32,12 +32,12 @@ export type Manifest = Readonly<z.infer<typeof manifestSchema>> & {
 };
 
 /** Where the manifest of a task lies. */
-export function manifestPath(stage: StageName, index: number): string {
+function manifestPath(stage: StageName, index: number): string {
   return `tasks/${taskName(stage, index)}.json`;
 }
 
 /** @throws GleanerError DAMAGED where there is something, but no manifest */
-export async function readManifest(storage: Storage, path: string): Promise<Manifest | undefined> {
+async function readManifest(storage: Storage, path: string): Promise<Manifest | undefined> {
   if ((await storage.size(path)) === undefined) return undefined;
   const text = new TextDecoder().decode(await storage.read(path));
   try {

@@ -26,7 +26,7 @@ export function planStage(stage: StageName, spec: RunSpec, finished: Finished): 
 }
 
 /** How many hash buckets the pairs are parted into: what decides the memory of dedup. At least one. */
-export function bucketCount(spec: RunSpec): number {
+function bucketCount(spec: RunSpec): number {
   const bytes = spec.wats.reduce((sum, wat) => sum + wat.bytes, 0);
   return Math.max(1, Math.ceil(bytes / spec.recipe.dedup.watBytesPerBucket));
 }

@@ -117,6 +117,7 @@ export class TaskRunner implements AsyncDisposable {
           ledgers,
           files: task.release,
         });
+        ctx.progress(files.length);
         return { files, ledgers: {} };
       }
     }

@@ -29,6 +29,8 @@ export interface StageProgress {
   readonly tasks: number;
   /** Tasks done, those of earlier starts included. */
   readonly tasksDone: number;
+  /** Tasks that an earlier start had done. */
+  readonly doneBefore: number;
   /** Things (links, pairs, rows, files) done since this start. */
   readonly done: number;
   /** Share of this start's work that is done, 0 to 1. */
@@ -181,6 +183,7 @@ class Meter {
       stage: this.#stage,
       tasks: this.#tasks,
       tasksDone: this.#tasks - this.#open + this.#tasksDone,
+      doneBefore: this.#tasks - this.#open,
       done: this.#done,
       share: finished ? 1 : this.#work > 0 ? Math.min(1, work / this.#work) : byTasks,
       seconds: (this.#reported - this.#began) / 1000,

@@ -29,7 +29,7 @@ export const ERRORS = {
   },
   PORT_IN_USE: {
     exit: 1,
-    template: 'port {port} on {host} is in use. Choose another with --port, or 0 for any that is free.',
+    template: 'port {port} on {host} is in use. Choose another with {option}, or 0 for any that is free.',
   },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },

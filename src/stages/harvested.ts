@@ -1,6 +1,7 @@
 import { type Column, type RowOf, readParquetRows } from '../formats/index.ts';
-import { GleanerError, type HarvestRow, type Nsfw, type Uid } from '../schema/index.ts';
+import { GleanerError, type HarvestRow, type Nsfw } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
+import { PAIR_COLUMNS, parsePair } from './tables.ts';
 
 /** The files that a harvested shard consists of. */
 export interface HarvestFiles {
@@ -24,13 +25,7 @@ export function harvestFiles(folder: string): HarvestFiles {
 
 /** Columns of rows.parquet: a `HarvestRow`, and where its image lies in images.tar. */
 export const HARVEST_COLUMNS = [
-  { name: 'uid', type: 'string' },
-  { name: 'url', type: 'string' },
-  { name: 'text', type: 'string' },
-  { name: 'page_url', type: 'string' },
-  { name: 'wat', type: 'string' },
-  { name: 'license', type: 'string' },
-  { name: 'language', type: 'string' },
+  ...PAIR_COLUMNS,
   { name: 'width', type: 'int32' },
   { name: 'height', type: 'int32' },
   { name: 'stored_width', type: 'int32' },
@@ -91,13 +86,7 @@ export async function* readHarvested(
 
 function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestRow {
   return {
-    uid: record.uid as Uid,
-    url: record.url,
-    text: record.text,
-    pageUrl: record.page_url,
-    wat: record.wat,
-    license: record.license,
-    language: record.language,
+    ...parsePair(record, path),
     width: record.width,
     height: record.height,
     storedWidth: record.stored_width,

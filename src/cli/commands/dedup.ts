@@ -3,7 +3,7 @@ import { dedupPairs } from '../../pipeline/index.ts';
 import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatLedgers } from '../ledgers.ts';
-import { measured } from '../terminal.ts';
+import { ProgressLines, withProgress } from '../progress.ts';
 
 export function dedupCommand(context: CommandContext): Command {
   return newCommand(
@@ -15,7 +15,7 @@ export function dedupCommand(context: CommandContext): Command {
     .requiredOption('--out <dir>', 'folder to write to; may be the same')
     .option('--json', 'print the counts as JSON')
     .action(async (flags: { pairs: string; out: string; json?: true }) => {
-      const unique = await measured('dedup', (progress) =>
+      const unique = await withProgress(new ProgressLines(), { name: 'dedup', unit: 'pairs' }, (progress) =>
         dedupPairs(fileStorage(flags.pairs), fileStorage(flags.out), { signal: context.signal, progress }),
       );
       context.print(flags.json ? asJson({ unique }) : formatLedgers({ unique }));

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { serveRun } from '../../service/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { portNumber } from '../run-options.ts';
 import { formatCount } from '../terminal.ts';
@@ -28,6 +27,7 @@ export function serveCommand(context: CommandContext): Command {
     )
     .option('--json', 'print where it listens as JSON')
     .action(async (dir: string, flags: ServeFlags) => {
+      const { serveRun } = await import('../../service/index.ts');
       const { port, host, model, allowHost } = flags;
       const service = await serveRun(dir, {
         port,

@@ -37,6 +37,10 @@ export async function readStats(storage: Storage): Promise<Statistics> {
 export function formatStats(stats: Statistics): string {
   const funnel = formatFunnel(stats, { color: process.stdout.isTTY && !process.env.NO_COLOR });
   const nsfw = stats.nsfw.top.map(({ value, count }) => `${value} ${formatCount(count)}`).join(', ');
-  const scored = `recipe ${stats.recipe.name}, model ${stats.model.name}`;
-  return `${funnel}\n${formatCount(stats.rows)} pairs released (${scored})${nsfw && `; NSFW classes: ${nsfw}`}\n`;
+  const lines = [
+    `${formatCount(stats.rows)} pairs released`,
+    `recipe ${stats.recipe.name}, model ${stats.model.name}`,
+    ...(nsfw ? [`NSFW classes: ${nsfw}`] : []),
+  ];
+  return `${funnel}\n${lines.join('\n')}\n`;
 }

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readEnds } from '../../demo/ends.ts';
+import { judge } from '../../demo/judge.ts';
+import type { Plan } from '../../demo/plan.ts';
+import { parseStatistics, type Service, type Statistics, serve, verifyRun } from '../../src/index.ts';
+import { fileStorage } from '../../src/storage/index.ts';
+import { launchBrowser } from '../browser/browser.ts';
+import { ROOT } from '../support/gleaner.ts';
+
+/** A fifth of the demo's own web: some 600 links, every fate among them. */
+const PICTURES = 600;
+
+describe('the demo, from a small web to a searchable release', () => {
+  let out: string;
+  let printed: string;
+  let plan: Plan;
+  let stats: Statistics;
+
+  beforeAll(async () => {
+    out = await mkdtemp(join(tmpdir(), 'gleaner-demo-'));
+    const args = ['--no-serve', '--out', out, '--pictures', String(PICTURES), '--web-port', '0'];
+    // It exits with 1 where a link has not ended as planned: then this throws, with what it printed.
+    const { stdout } = await promisify(execFile)(process.execPath, ['demo/main.ts', ...args], { cwd: ROOT });
+    printed = stdout;
+    plan = JSON.parse(await readFile(join(out, 'plan.json'), 'utf8'));
+    stats = parseStatistics(await readFile(join(out, 'release', 'stats.json'), 'utf8'), 'stats.json');
+  }, 240_000);
+
+  it('ends every link as its maker planned', async () => {
+    const noText = stats.ledgers.link.dropped.no_text ?? 0;
+    const judgement = judge(plan, await readEnds(out), noText);
+    expect(judgement.mismatches).toEqual([]);
+    expect(judgement.asPlanned).toBe(plan.links.length);
+    expect(printed).toContain(`${plan.links.length} of ${plan.links.length} links ended as planned`);
+  });
+
+  it('shows every reason that the plan has, with its count', () => {
+    const counts = Map.groupBy(plan.links, ({ end }) => end);
+    for (const [end, links] of counts) {
+      if (end === 'scored') continue;
+      const dropped = Object.assign({}, ...Object.values(stats.ledgers).map((ledger) => ledger.dropped));
+      expect([end, dropped[end]]).toEqual([end, links.length]);
+    }
+    expect(counts.size).toBeGreaterThan(12);
+  });
+
+  it('keeps right texts and drops wrong ones at the threshold', async () => {
+    const { threshold } = judge(plan, await readEnds(out), stats.ledgers.link.dropped.no_text ?? 0);
+    // The encoder's own measure on this style: see models/gleaner-mini/README.md.
+    expect(threshold.recall).toBeGreaterThan(0.75);
+    expect(threshold.specificity).toBeGreaterThan(0.93);
+    expect(threshold.precision).toBeGreaterThan(0.9);
+  });
+
+  it('passes verify', async () => {
+    const { problems, rows } = await verifyRun(fileStorage(out));
+    expect(problems).toEqual([]);
+    expect(rows).toBe(stats.rows);
+  });
+
+  describe('searched in the browser', () => {
+    let service: Service;
+    let browser: Browser;
+
+    beforeAll(async () => {
+      service = await serve(out, { port: 0 });
+      browser = await launchBrowser();
+    });
+
+    afterAll(async () => {
+      await browser?.close();
+      await service?.close();
+    });
+
+    it('finds a picture by the words of its own text', async () => {
+      const wanted = (await readEnds(out)).find(({ end }) => end === 'released');
+      if (!wanted) throw new Error('nothing was released');
+      const page = await browser.newPage();
+      await page.goto(service.url);
+      await page.keyboard.press('/');
+      await page.keyboard.type(wanted.text);
+      await page.keyboard.press('Enter');
+      const first = page.getByRole('listitem').first();
+      await first.waitFor();
+      const texts = await page
+        .getByRole('img')
+        .evaluateAll((all) => all.map((img) => img.getAttribute('alt')));
+      expect(texts.slice(0, 20)).toContain(wanted.text);
+      await page.close();
+    });
+  });
+});

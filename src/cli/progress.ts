@@ -70,7 +70,7 @@ export class ProgressLines {
 
 function describe({ unit, done, share, finished, detail }: StepProgress, seconds: number): string {
   const parts = [`${formatCount(done).padStart(6)} ${unit}`];
-  if (done > 0 && seconds > 0) parts.push(`${formatRate(done / seconds)}/s`);
+  if (done > 0 && seconds > 0) parts.push(`${formatRate(done / seconds)} ${unit}/s`);
   if (detail) parts.push(detail);
   parts.push(formatDuration(seconds));
   if (!finished && share >= FIRST_ESTIMATE)

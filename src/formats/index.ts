@@ -1,4 +1,5 @@
 export { toFloat16, toFloat32 } from './float16.ts';
+export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
   createNpyWriter,

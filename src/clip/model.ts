@@ -1,0 +1,178 @@
+import * as ort from 'onnxruntime-node';
+import type { RgbImage } from '../schema/index.ts';
+import { identify, invalid, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
+import { type CroppedImage, cropForModel, toPixelValues } from './preprocess.ts';
+import { openTower, type Tower } from './session.ts';
+import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
+
+export interface ClipOptions {
+  /** Threads of one call. Sums are split by it, so that embeddings may differ in the last bit. @default 1 */
+  readonly threads?: number;
+  /** @default 'cpu' */
+  readonly provider?: 'cpu';
+}
+
+/** A contrastive encoder of images and texts. */
+export interface ClipModel extends ModelIdentity {
+  /** Most tokens of a caption; what is longer is cut. */
+  readonly contextLength: number;
+  /** The part of an image that the model sees, at its size: all that has to be kept until it is embedded. */
+  crop(image: RgbImage): CroppedImage;
+  /** Whole images, or crops of this model → n × dimension, row by row, each row L2-normalised. */
+  embedImages(images: readonly RgbImage[]): Promise<Float32Array>;
+  /** Texts → n × dimension, row by row, each row L2-normalised. Equal texts are computed once. */
+  embedTexts(texts: readonly string[]): Promise<Float32Array>;
+  /** Frees the networks' memory. */
+  close(): Promise<void>;
+}
+
+/** Images or texts a call of the network: bounds memory however many are asked for. */
+const MAX_BATCH = 64;
+
+/**
+ * Loads an ONNX CLIP from a folder as the hub lays it out ({@link readModelFolder}). Sizes, preprocessing, names of
+ * inputs and the width of embeddings are read from there.
+ *
+ * @throws GleanerError MODEL_INVALID, naming the file: missing, cut off, or of other dimensions than the
+ * configuration says. Later, from embedImages and embedTexts, where the network gives NaN.
+ */
+export async function loadClip(dir: string, options: ClipOptions = {}): Promise<ClipModel> {
+  const folder = await readModelFolder(dir);
+  const tokenizer = readTokenizer(folder);
+  const identity = await identify(folder);
+  const { dimension } = folder;
+  const shared = { dir: folder.dir, dimension, threads: options.threads ?? 1 };
+  const vision = await openTower({ ...shared, file: folder.vision, output: 'image_embeds' });
+  const text = await openTower({ ...shared, file: folder.text, output: 'text_embeds' });
+  const pixelInput = findPixelInput(folder, vision);
+  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId);
+  const { preprocessing, contextLength } = folder;
+  const crop = (image: RgbImage) => {
+    if (!isCrop(image)) return cropForModel(image, preprocessing);
+    if (image.width !== preprocessing.cropWidth || image.height !== preprocessing.cropHeight)
+      throw new Error(
+        `a crop of ${image.width} x ${image.height} pixels is of another model than ${folder.name}`,
+      );
+    return image;
+  };
+  return {
+    ...identity,
+    contextLength,
+    crop,
+    embedImages: (images) =>
+      inBatches(images, dimension, (batch) => {
+        const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
+        const pixels = new ort.Tensor('float32', toPixelValues(batch.map(crop), preprocessing), shape);
+        return vision.run({ [pixelInput]: pixels }, batch.length);
+      }),
+    async embedTexts(texts) {
+      const unique = [...new Set(texts)];
+      const rows = await inBatches(unique, dimension, (batch) =>
+        embedTokens(batch.map((t) => tokenizer.encode(t))),
+      );
+      if (unique.length === texts.length) return rows;
+      const rowOf = new Map(unique.map((text, row) => [text, row]));
+      const all = new Float32Array(texts.length * dimension);
+      for (const [i, text] of texts.entries()) {
+        const from = (rowOf.get(text) ?? 0) * dimension;
+        all.set(rows.subarray(from, from + dimension), i * dimension);
+      }
+      return all;
+    },
+    async close() {
+      await vision.close();
+      await text.close();
+    },
+  };
+}
+
+/**
+ * The text half below the tokenizer: ids with start and end token, at most `contextLength` each, 1 or more captions
+ * → n × dimension.
+ *
+ * A batch is as long as its longest caption where that changes nothing: attention is causal (CLIP) or a mask says
+ * which ids are padding; else it is padded to the context length, or to the length that the network fixes.
+ */
+export function tokenEmbedder(
+  folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'>,
+  tower: Tower,
+  padId: number,
+): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
+  const { dir, text: file, causal, contextLength } = folder;
+  const known = ['input_ids', 'attention_mask'];
+  const unknown = [...tower.inputs.keys()].filter((name) => !known.includes(name));
+  const input = tower.inputs.get('input_ids');
+  if (!input || unknown.length > 0)
+    throw invalid(
+      dir,
+      file,
+      `wants the inputs ${[...tower.inputs.keys()].join(', ')}; input_ids is needed and attention_mask known`,
+    );
+  const masked = tower.inputs.has('attention_mask');
+  const fixed = input.shape[1];
+  if (typeof fixed === 'number' && fixed > 0 && fixed < contextLength)
+    throw invalid(dir, file, `takes ${fixed} tokens, but the configuration says ${contextLength}`);
+  return (captions) => {
+    const longest = captions.reduce((most, ids) => Math.max(most, ids.length), 1);
+    const length =
+      typeof fixed === 'number' && fixed > 0 ? fixed : causal || masked ? longest : contextLength;
+    const ids = new BigInt64Array(captions.length * length).fill(BigInt(padId));
+    const mask = new BigInt64Array(captions.length * length);
+    for (const [row, caption] of captions.entries()) {
+      ids.set(caption.map(BigInt), row * length);
+      mask.fill(1n, row * length, row * length + caption.length);
+    }
+    const shape = [captions.length, length];
+    const integers = (name: string, values: BigInt64Array) =>
+      tower.inputs.get(name)?.type === 'int32'
+        ? new ort.Tensor('int32', Int32Array.from(values, Number), shape)
+        : new ort.Tensor('int64', values, shape);
+    const feeds = {
+      input_ids: integers('input_ids', ids),
+      ...(masked && { attention_mask: integers('attention_mask', mask) }),
+    };
+    return tower.run(feeds, captions.length);
+  };
+}
+
+function readTokenizer(folder: ModelFolder): ClipTokenizer {
+  try {
+    return createTokenizer(folder.tokenizer, folder.tokenizerConfig, folder.contextLength);
+  } catch (error) {
+    throw invalid(folder.dir, 'tokenizer.json', 'is not a tokenizer that can be used', error);
+  }
+}
+
+function findPixelInput({ dir, vision: file, preprocessing }: ModelFolder, vision: Tower): string {
+  const [name, ...others] = vision.inputs.keys();
+  const input = name === undefined ? undefined : vision.inputs.get(name);
+  if (!input || others.length > 0 || input.type !== 'float32' || input.shape.length !== 4)
+    throw invalid(dir, file, 'does not take one float32 input of 4 dimensions, the pixels');
+  const { cropHeight, cropWidth } = preprocessing;
+  const differs = [3, cropHeight, cropWidth].some((size, i) => {
+    const wanted = input.shape[i + 1];
+    return typeof wanted === 'number' && wanted > 0 && wanted !== size;
+  });
+  if (differs)
+    throw invalid(
+      dir,
+      file,
+      `takes pixels of shape ${input.shape.join(' x ')}, but preprocessor_config.json gives ${cropHeight} x ${cropWidth}`,
+    );
+  return input.name;
+}
+
+function isCrop(image: RgbImage | CroppedImage): image is CroppedImage {
+  return 'cropped' in image;
+}
+
+async function inBatches<T>(
+  items: readonly T[],
+  dimension: number,
+  embed: (batch: readonly T[]) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const all = new Float32Array(items.length * dimension);
+  for (let from = 0; from < items.length; from += MAX_BATCH)
+    all.set(await embed(items.slice(from, from + MAX_BATCH)), from * dimension);
+  return all;
+}

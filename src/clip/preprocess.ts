@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { type ResampleFilter, resample } from '../image/index.ts';
+import type { RgbImage } from '../schema/index.ts';
+
+/** What a vision model wants of its pixels: transformers' preprocessor_config.json, resolved. */
+export interface Preprocessing {
+  /** The shorter side in pixels (ratio kept), or an exact size. */
+  readonly resize: { readonly shortestEdge: number } | { readonly width: number; readonly height: number };
+  readonly filter: ResampleFilter;
+  /** Size of what the model sees, in pixels. */
+  readonly cropWidth: number;
+  readonly cropHeight: number;
+  /** pixel * rescale, then (value - mean) / std, a channel each: red, green, blue. */
+  readonly rescale: number;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/** A picture as the model sees it, cut out once so that the full pixels can go. */
+export interface CroppedImage extends RgbImage {
+  readonly cropped: true;
+}
+
+const SIDE = z.int().min(1).max(4096);
+const EXACT = z
+  .looseObject({ height: SIDE, width: SIDE })
+  .transform(({ width, height }) => ({ width, height }));
+const SIZE = z.union([
+  SIDE.transform((shortestEdge) => ({ shortestEdge })),
+  z.looseObject({ shortest_edge: SIDE }).transform((size) => ({ shortestEdge: size.shortest_edge })),
+  EXACT,
+]);
+const CROP_SIZE = z.union([SIDE.transform((side) => ({ width: side, height: side })), EXACT]);
+const CHANNELS = z.tuple([z.number(), z.number(), z.number()]).readonly();
+const CONFIG = z.looseObject({
+  do_resize: z.boolean().default(true),
+  size: SIZE,
+  resample: z.int().default(3),
+  do_center_crop: z.boolean().default(true),
+  crop_size: CROP_SIZE.optional(),
+  do_rescale: z.boolean().default(true),
+  rescale_factor: z.number().default(1 / 255),
+  do_normalize: z.boolean().default(true),
+  image_mean: CHANNELS.optional(),
+  image_std: CHANNELS.optional(),
+});
+
+/** Numbers of PIL.Image.Resampling that the config may name. */
+const FILTERS: Readonly<Record<number, ResampleFilter>> = { 2: 'bilinear', 3: 'bicubic', 4: 'box' };
+
+/**
+ * Reads a preprocessor_config.json as transformers' CLIPImageProcessor does, defaults included; a plain number as
+ * `size` is the shorter side, as in CLIP's first configs.
+ *
+ * @throws Error that says in one line what is wrong with it.
+ */
+export function parsePreprocessing(json: unknown): Preprocessing {
+  const result = CONFIG.safeParse(json);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new Error(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'not understood'}`);
+  }
+  const config = result.data;
+  if (!config.do_resize) throw new Error('do_resize: false is not supported');
+  const filter = FILTERS[config.resample];
+  if (!filter) throw new Error(`resample: ${config.resample} is not bilinear (2), bicubic (3) or box (4)`);
+  const { size: resize } = config;
+  const crop = config.do_center_crop ? config.crop_size : 'width' in resize ? resize : undefined;
+  if (crop === undefined) throw new Error('crop_size: missing, so that pictures would differ in size');
+  const least = 'width' in resize ? resize : { width: resize.shortestEdge, height: resize.shortestEdge };
+  if (crop.width > least.width || crop.height > least.height) throw new Error('crop_size: larger than size');
+  const { image_mean: mean, image_std: std } = config;
+  if (config.do_normalize && (!mean || !std)) throw new Error('image_mean or image_std: missing');
+  return {
+    resize,
+    filter,
+    cropWidth: crop.width,
+    cropHeight: crop.height,
+    rescale: config.do_rescale ? config.rescale_factor : 1,
+    mean: config.do_normalize && mean ? mean : [0, 0, 0],
+    std: config.do_normalize && std ? std : [1, 1, 1],
+  };
+}
+
+/**
+ * Resizes and cuts the middle out, as transformers' CLIPImageProcessor: the longer side is truncated to whole
+ * pixels, and of an odd margin the smaller half is left and above (torchvision, hence open_clip, rounds it and is
+ * one pixel further at margins of 3 mod 4).
+ */
+export function cropForModel(image: RgbImage, preprocessing: Preprocessing): CroppedImage {
+  const { resize, filter, cropWidth, cropHeight } = preprocessing;
+  const { width, height } = 'shortestEdge' in resize ? fitShorter(image, resize.shortestEdge) : resize;
+  const left = Math.floor((width - cropWidth) / 2);
+  const top = Math.floor((height - cropHeight) / 2);
+  const { data } = resample(image, width, height, filter, {
+    left,
+    top,
+    width: cropWidth,
+    height: cropHeight,
+  });
+  return { data, width: cropWidth, height: cropHeight, cropped: true };
+}
+
+function fitShorter({ width, height }: RgbImage, shortestEdge: number): { width: number; height: number } {
+  return width <= height
+    ? { width: shortestEdge, height: Math.trunc((shortestEdge * height) / width) }
+    : { width: Math.trunc((shortestEdge * width) / height), height: shortestEdge };
+}
+
+/** Crops → [n, 3, cropHeight, cropWidth], float32, planes in the order red, green, blue. */
+export function toPixelValues(crops: readonly CroppedImage[], preprocessing: Preprocessing): Float32Array {
+  const { cropWidth, cropHeight, rescale, mean, std } = preprocessing;
+  const plane = cropWidth * cropHeight;
+  const values = new Float32Array(crops.length * 3 * plane);
+  for (const channel of [0, 1, 2] as const) {
+    // Every step is rounded to float32, as numpy does on float32 pixels.
+    const levels = Float32Array.from({ length: 256 }, (_, level) =>
+      Math.fround(
+        Math.fround(Math.fround(level * rescale) - Math.fround(mean[channel])) / Math.fround(std[channel]),
+      ),
+    );
+    for (const [n, { data }] of crops.entries()) {
+      let to = (n * 3 + channel) * plane;
+      for (let from = channel; from < data.length; from += 3) values[to++] = levels[data[from]!]!;
+    }
+  }
+  return values;
+}

@@ -1,0 +1,132 @@
+/**
+ * CLIP's cleaning of a caption before its tokenizer (openai/CLIP simple_tokenizer.py: `basic_clean`,
+ * `whitespace_clean`, lower case), which no tokenizer.json holds. The first of its steps is the Python library ftfy;
+ * here are the fixes of ftfy that captions from the web need: HTML entities, mojibake of UTF-8 read as Windows-1252,
+ * ligatures, full width, curly quotes, line breaks, escape sequences, control characters, NFC.
+ */
+import { decodeEntities } from '../formats/index.ts';
+
+/** ftfy repeats its fixes until nothing changes; each round undoes one layer, and nobody wraps more than a few. */
+const MAX_ROUNDS = 8;
+
+/** Cleans one caption as CLIP's own tokenizer does before it splits words. The result may be ''. */
+export function cleanClipText(text: string): string {
+  const fixed = fixText(text.toWellFormed());
+  return unescapeLoosely(unescapeLoosely(fixed))
+    .replace(WHITE_SPACE, ' ')
+    .replace(/^ | $/g, '')
+    .toLowerCase();
+}
+
+/** Python's `str.split`: JavaScript's white space and the separators of ASCII and C1. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+const WHITE_SPACE = /[\s\x1c-\x1f\x85]+/g;
+/** ftfy's table of controls, without those that are white space. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+const CONTROLS = /[\0-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence begins with one
+const TERMINAL_ESCAPE = /\x1b\[[\d;]*[a-zA-Z]/g;
+
+const LIGATURES: Readonly<Record<string, string>> = {
+  ...{ Ĳ: 'IJ', ĳ: 'ij', ŉ: 'ʼn', Ǳ: 'DZ', ǲ: 'Dz', ǳ: 'dz', Ǆ: 'DŽ', ǅ: 'Dž', ǆ: 'dž' },
+  ...{ Ǉ: 'LJ', ǈ: 'Lj', ǉ: 'lj', Ǌ: 'NJ', ǋ: 'Nj', ǌ: 'nj' },
+  ...{ ﬀ: 'ff', ﬁ: 'fi', ﬂ: 'fl', ﬃ: 'ffi', ﬄ: 'ffl', ﬅ: 'ſt', ﬆ: 'st' },
+};
+const LIGATURE = new RegExp(`[${Object.keys(LIGATURES).join('')}]`, 'g');
+
+/** ftfy's fix_text: line by line, as one broken line says nothing of the next. */
+function fixText(text: string): string {
+  // Printable ASCII without an entity has nothing to mend, and most captions are that.
+  if (/^[\x20-\x25\x27-\x7e]*$/.test(text)) return text;
+  // A text with a tag is HTML, not text that was escaped by mistake; from its line on, entities are left alone.
+  let entities = true;
+  return text
+    .split(/(?<=\n)/)
+    .map((line) => {
+      entities &&= !line.includes('<');
+      return fixLine(line, entities);
+    })
+    .join('');
+}
+
+function fixLine(line: string, entities: boolean): string {
+  let text = line;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const before = text;
+    if (entities) text = decodeEntities(text);
+    text = mendMojibake(text)
+      .replace(/[\x80-\x9f]/g, (c) => WINDOWS_1252[c.charCodeAt(0)] ?? c)
+      .replace(LIGATURE, (c) => LIGATURES[c] ?? c)
+      .replace(/[\u3000\uff01-\uffef]/g, (c) => c.normalize('NFKC'))
+      .replace(/[\u02bc\u2018-\u201b]/g, "'")
+      .replace(/[\u201c-\u201f]/g, '"')
+      .replace(/\r\n?|[\u2028\u2029\x85]/g, '\n')
+      .replace(TERMINAL_ESCAPE, '')
+      .replace(CONTROLS, '')
+      .normalize('NFC');
+    if (text === before) break;
+  }
+  return text;
+}
+
+/** The characters of bytes 0 to 255 in WHATWG's windows-1252, which gives the five undefined ones themselves. */
+const WINDOWS_1252 = Array.from(
+  new TextDecoder('windows-1252').decode(Uint8Array.from({ length: 256 }, (_, i) => i)),
+);
+/** Byte of a character; a C1 control stands for itself, as where text was read as Latin-1. */
+const BYTES = new Map([
+  ...WINDOWS_1252.map((c, byte) => [c, byte] as const),
+  ...Array.from({ length: 32 }, (_, i) => [String.fromCharCode(0x80 + i), 0x80 + i] as const),
+]);
+
+/** The characters that bytes `from` to `to` look like, as the inside of a character class. */
+function looks(from: number, to: number): string {
+  const c1 = from < 0xa0 ? '\\x80-\\x9f' : '';
+  return c1 + WINDOWS_1252.slice(from, to + 1).join('');
+}
+
+const NEXT = looks(0x80, 0xbf);
+/** One or more characters of UTF-8, each byte of which was read as a character of its own. */
+const MISREAD = new RegExp(
+  `(?:[${looks(0xc2, 0xdf)}][${NEXT}]|[${looks(0xe0, 0xef)}][${NEXT}]{2}|[${looks(0xf0, 0xf4)}][${NEXT}]{3})+`,
+  'g',
+);
+/**
+ * What nobody writes on purpose: two misread characters in a row; one that begins with Â or Ã; three or four bytes
+ * that begin as dashes and quotes (â), byte order marks (ï), emoji (ð) and most Chinese and Japanese (ã to é) do.
+ * A single É® or Ö– is left: that is a brand name or an interval.
+ */
+const SUSPECT = new RegExp(`^(?:[ÂÃ][${NEXT}]|[âãäåæçèéï][${NEXT}]{2}|ð[${NEXT}]{3}|[^]{4})`);
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function mendMojibake(text: string): string {
+  return text.replace(MISREAD, (run) => {
+    if (!SUSPECT.test(run)) return run;
+    try {
+      return UTF_8.decode(Uint8Array.from(run, (c) => BYTES.get(c) ?? 0));
+    } catch {
+      return run; // Not UTF-8 after all: overlong, or a surrogate.
+    }
+  });
+}
+
+/**
+ * Python's html.unescape: as {@link decodeEntities}, and numbers and the old names of Latin-1 also without a
+ * semicolon, the longest name first (`&copy 2020`, `&notit` is ¬it).
+ */
+function unescapeLoosely(text: string): string {
+  if (!text.includes('&')) return text;
+  return text.replace(
+    /&(#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6})|[A-Za-z][A-Za-z0-9]{1,31})(;?)/g,
+    (whole, name: string, end: string) => {
+      const exact = decodeEntities(`&${name};`);
+      if (exact !== `&${name};` && (end !== '' || name.startsWith('#'))) return exact;
+      for (let length = Math.min(name.length, 6); length >= 2; length--) {
+        const decoded = decodeEntities(`&${name.slice(0, length)};`);
+        if (/^[\xa0-\xff&<>"]$/.test(decoded)) return decoded + name.slice(length) + end;
+      }
+      return whole;
+    },
+  );
+}

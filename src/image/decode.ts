@@ -1,0 +1,175 @@
+import jpegTurbo from '@julusian/jpeg-turbo';
+import sharp from 'sharp';
+import {
+  type DecodedImage,
+  dropped,
+  type ImageFormat,
+  kept,
+  type Outcome,
+  type RgbImage,
+} from '../schema/index.ts';
+import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
+import { sniff } from './sniff.ts';
+import { applyOrientation } from './turn.ts';
+
+/** What an image may be. */
+export interface DecodeLimits {
+  /** Pixels as stored, width × height; asked of the header, before anything is decoded. */
+  readonly maxPixels: number;
+  /** Bytes of the body. */
+  readonly minBytes: number;
+  /** Formats that are accepted; 'other' is never, even if named here. */
+  readonly formats: readonly ImageFormat[];
+}
+
+// One image at a time in each worker: parallelism is the pool's, and no picture is asked for twice.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/** Longest detail of an `undecodable`, in characters. */
+const MAX_DETAIL = 80;
+
+/**
+ * libjpeg's limit for progressive files in its own tools (djpeg -maxscans): each scan costs a pass over the whole
+ * picture, so a small file with thousands of them is an attack.
+ */
+const MAX_SCANS = 500;
+
+/**
+ * Decodes the body of an image response: orientation applied, colours in sRGB, alpha laid on white, the first frame
+ * of an animation. Refuses in the order of the funnel: `body_small`, `format` (by content; the detail names what was
+ * found), `pixels` (detail `width x height`), `undecodable` (detail: the decoder's last words).
+ *
+ * A file that ends early, even by its end marker alone, is undecodable, and so is one with damaged entropy data that
+ * libjpeg would only warn about: half a picture with a whole caption is a wrong pair. Stray bytes between markers,
+ * which do no harm, are let pass.
+ *
+ * Common JPEGs (8-bit Huffman, grey, YCbCr or RGB, no profile but sRGB) go to libjpeg-turbo; its fast DCT is off
+ * Pillow's slow one by one level in the mean and about five at most. All others go to sharp, which applies an embedded ICC profile. CMYK without a
+ * profile is converted as Pillow and browsers do it, R = (255 - C)(255 - K)/255, not by a press profile.
+ *
+ * Never throws: whatever a decoder raises is an outcome.
+ */
+export async function decodeImage(bytes: Uint8Array, limits: DecodeLimits): Promise<Outcome<DecodedImage>> {
+  if (bytes.length < limits.minBytes) return dropped('body_small', `${bytes.length} bytes`);
+  const { format, name } = sniff(bytes);
+  if (format === undefined || format === 'other' || !limits.formats.includes(format))
+    return dropped('format', name);
+  const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    return format === 'jpeg'
+      ? await decodeJpeg(body, limits.maxPixels)
+      : await decodeBySharp(body, format, limits.maxPixels, 'error');
+  } catch (error) {
+    return dropped('undecodable', lastWords(error));
+  }
+}
+
+async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<DecodedImage>> {
+  const header = readJpegHeader(body);
+  if (header === undefined) return dropped('undecodable', 'no frame or no scan');
+  const { width, height } = header;
+  if (width * height > maxPixels) return dropped('pixels', `${width} x ${height}`);
+  if (countScans(body) > MAX_SCANS) return dropped('undecodable', `more than ${MAX_SCANS} scans`);
+  if (isCommon(header)) {
+    const image = await decodeByTurbo(body, header);
+    if (image)
+      return kept({
+        ...applyOrientation(image, header.orientation),
+        format: 'jpeg',
+        originalWidth: width,
+        originalHeight: height,
+      });
+  }
+  try {
+    return await decodeBySharp(body, 'jpeg', maxPixels, 'warning');
+  } catch (error) {
+    if (!/extraneous bytes before marker/.test(String(error))) throw error;
+    return decodeBySharp(body, 'jpeg', maxPixels, 'truncated');
+  }
+}
+
+/** SOF0 to SOF2: baseline, extended and progressive with Huffman coding. */
+function isCommon({ width, height, precision, components, frame, icc }: JpegHeader): boolean {
+  return (
+    precision === 8 &&
+    (components === 1 || components === 3) &&
+    frame >= 0xc0 &&
+    frame <= 0xc2 &&
+    width > 0 &&
+    height > 0 &&
+    icc !== 'other'
+  );
+}
+
+/** @returns undefined on any error or warning: the binding does not say which, so sharp has the last word. */
+async function decodeByTurbo(body: Buffer, { width, height }: JpegHeader): Promise<RgbImage | undefined> {
+  const out = Buffer.allocUnsafeSlow(width * height * 3);
+  try {
+    const result = await jpegTurbo.decompress(body, out, { format: jpegTurbo.FORMAT_RGB });
+    return result.width === width && result.height === height ? { data: out, width, height } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** SOS markers, at most one more than the limit. In entropy data 0xff is never followed by 0xda. */
+function countScans(body: Buffer): number {
+  let scans = 0;
+  for (let at = body.indexOf(SOS); at >= 0 && scans <= MAX_SCANS; at = body.indexOf(SOS, at + 2)) scans++;
+  return scans;
+}
+const SOS = Buffer.of(0xff, 0xda);
+
+async function decodeBySharp(
+  body: Buffer,
+  format: Exclude<ImageFormat, 'other'>,
+  maxPixels: number,
+  failOn: 'truncated' | 'error' | 'warning',
+): Promise<Outcome<DecodedImage>> {
+  // Of the header alone: the limit is ours to report, as `pixels` and not as an error.
+  const meta = await sharp(body, { limitInputPixels: false, failOn }).metadata();
+  const { width: originalWidth, height: originalHeight } = meta;
+  if (originalWidth * originalHeight > maxPixels)
+    return dropped('pixels', `${originalWidth} x ${originalHeight}`);
+  if (meta.format !== (format === 'avif' ? 'heif' : format))
+    return dropped('undecodable', `is ${meta.format}`);
+  const open = sharp(body, { limitInputPixels: maxPixels, failOn, sequentialRead: true }).autoOrient();
+  const rawCmyk = meta.space === 'cmyk' && meta.hasProfile !== true;
+  const pipeline = rawCmyk
+    ? open.pipelineColourspace('cmyk').toColourspace('cmyk')
+    : open.flatten({ background: '#ffffff' }).toColourspace('srgb');
+  const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return kept({
+    data: toRgb(data, info.channels),
+    width: info.width,
+    height: info.height,
+    format,
+    originalWidth,
+    originalHeight,
+  });
+}
+
+function toRgb(data: Buffer, channels: number): Uint8Array {
+  if (channels === 3) return data;
+  const pixels = data.length / channels;
+  const out = new Uint8Array(pixels * 3);
+  if (channels === 1) {
+    for (let i = 0; i < pixels; i++) out.fill(data[i] ?? 0, i * 3, i * 3 + 3);
+    return out;
+  }
+  if (channels !== 4) throw new Error(`${channels} channels`);
+  for (let i = 0; i < pixels; i++) {
+    const light = 255 - (data[i * 4 + 3] ?? 0);
+    for (let c = 0; c < 3; c++) out[i * 3 + c] = ((255 - (data[i * 4 + c] ?? 0)) * light + 127) / 255;
+  }
+  return out;
+}
+
+/** The last line of a message of libvips, which collects its warnings before the error that ended it. */
+function lastWords(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.trim().split('\n').at(-1) ?? '')
+    .replace(/^Input buffer has corrupt header:\s*/, '')
+    .slice(0, MAX_DETAIL);
+}

@@ -1,0 +1,42 @@
+import jpegTurbo from '@julusian/jpeg-turbo';
+import type { RgbImage } from '../schema/index.ts';
+import { resample } from './resample.ts';
+
+/**
+ * The longest side of a JPEG that can be written, in pixels: libjpeg's JPEG_MAX_DIMENSION, a little less than the
+ * 65,535 of the format (ITU-T T.81, B.2.2).
+ */
+export const MAX_JPEG_SIDE = 65_500;
+
+export interface StoreSize {
+  /** Length of the shorter side after shrinking, in pixels. */
+  readonly shortestSide: number;
+}
+
+/**
+ * Shrinks for storage: the shorter side becomes `shortestSide`, the longer one follows in ratio (rounded to the
+ * nearest pixel), by the mean over the covered area. Never enlarges: a smaller image comes back as it is.
+ */
+export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): RgbImage {
+  const ratio = shortestSide / Math.min(image.width, image.height);
+  if (ratio >= 1) return image;
+  return resample(image, Math.round(image.width * ratio), Math.round(image.height * ratio), 'box');
+}
+
+/**
+ * Encodes as baseline JPEG by libjpeg-turbo with 4:2:0 chroma, the default of libjpeg, Pillow and the peers' tools.
+ *
+ * @param image - No side longer than {@link MAX_JPEG_SIDE}; a longer one is an error of libjpeg's.
+ * @param quality - 1 to 100, on libjpeg's scale.
+ */
+export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint8Array> {
+  const { data, width, height } = image;
+  const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return jpegTurbo.compress(pixels, {
+    format: jpegTurbo.FORMAT_RGB,
+    width,
+    height,
+    subsampling: jpegTurbo.SAMP_420,
+    quality,
+  });
+}

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { GleanerError } from '../schema/index.ts';
+
+const PHRASES = z.array(z.string().trim().min(1)).readonly();
+const GUARD = z
+  .strictObject({
+    /** Prompts that drop an image when they are one of its two best. */
+    prompts: PHRASES,
+    /** Prompts that they compete with. */
+    others: PHRASES,
+    /** Words and phrases that drop a pair when its text has them. */
+    words: PHRASES,
+  })
+  .readonly();
+const CATEGORIES = z
+  .strictObject({
+    name: z.string().min(1),
+    version: z.string().min(1),
+    /** Where the prompts are from. */
+    source: z.string().min(1),
+    /** SPDX identifier. */
+    licence: z.string().min(1),
+    safe: PHRASES,
+    sexual: PHRASES,
+    minors: GUARD,
+    animals: GUARD,
+  })
+  .readonly();
+
+/** A set of category prompts and words, with its provenance. */
+export type SafetyCategories = z.infer<typeof CATEGORIES>;
+
+const BUILT_IN: readonly string[] = ['stand-in'];
+
+/**
+ * Reads a set of categories: the built-in `stand-in` (harmless words in the place of explicit ones: it shows the
+ * mechanism, its tags say nothing of real content), or the path of a YAML file of the same form.
+ *
+ * @throws GleanerError FILE_NOT_FOUND, RECIPE_INVALID
+ */
+export async function loadSafetyCategories(nameOrPath: string): Promise<SafetyCategories> {
+  const file = BUILT_IN.includes(nameOrPath)
+    ? new URL(`./categories/${nameOrPath}.yaml`, import.meta.url)
+    : nameOrPath;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const hint = `Give a YAML file of safety categories, or the built-in ${BUILT_IN.join(', ')}.`;
+    throw new GleanerError('FILE_NOT_FOUND', { path: nameOrPath, hint }, { cause: error });
+  }
+  return parseCategories(nameOrPath, text);
+}
+
+/**
+ * Parses a set of categories. `name` is for messages.
+ *
+ * @throws GleanerError RECIPE_INVALID
+ */
+export function parseCategories(name: string, yaml: string): SafetyCategories {
+  const invalid = (where: string, problem: string, cause?: unknown) =>
+    new GleanerError('RECIPE_INVALID', { name, where, problem }, { cause });
+  let raw: unknown;
+  try {
+    raw = parse(yaml);
+  } catch (error) {
+    throw invalid('file', 'is not YAML.', error);
+  }
+  const parsed = CATEGORIES.safeParse(raw);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw invalid(issue?.path.join('.') || 'file', `${issue?.message ?? 'is not understood'}.`);
+  }
+  const { safe, sexual, minors, animals } = parsed.data;
+  for (const [where, prompts] of [
+    ['safe, sexual', [...safe, ...sexual]],
+    ['minors', [...minors.prompts, ...minors.others]],
+    ['animals', [...animals.prompts, ...animals.others]],
+  ] as const) {
+    if (prompts.length < 2) throw invalid(where, 'needs two prompts or more, as the two best are asked for.');
+    const twice = prompts.find((prompt, i) => prompts.indexOf(prompt) !== i);
+    if (twice !== undefined)
+      throw invalid(where, `has '${twice}' twice, so that it would be both of the two best.`);
+  }
+  return parsed.data;
+}

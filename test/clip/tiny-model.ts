@@ -1,0 +1,204 @@
+/**
+ * A model folder whose networks are written byte by byte and so simple that every number can be worked out by hand:
+ * the vision network flattens its pixels, [b, 3, 2, 2] → [b, 12]; the text network casts its ids, [b, 12] → [b, 12].
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Protocol buffers: a field of bytes, of text, or a whole number. */
+function field(number: number, value: Uint8Array | string | number): Uint8Array {
+  if (typeof value === 'number') return Buffer.concat([varint(number << 3), varint(value)]);
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
+}
+
+function varint(value: number): Uint8Array {
+  const bytes = [];
+  for (let rest = value; ; rest >>= 7) {
+    if (rest < 128) return Uint8Array.from([...bytes, rest]);
+    bytes.push((rest & 127) | 128);
+  }
+}
+
+const concat = (...parts: Uint8Array[]) => Buffer.concat(parts);
+
+const FLOAT = 1;
+const INT64 = 7;
+
+/** ValueInfoProto: a name, an element type, dimensions (text: symbolic). */
+function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
+  const shape = concat(...dims.map((d) => field(1, typeof d === 'number' ? field(1, d) : field(2, d))));
+  return concat(field(1, name), field(2, field(1, concat(field(1, type), field(2, shape)))));
+}
+
+/** ModelProto of a chain of nodes (onnx.proto of ONNX 1.12, opset 17). */
+function network(
+  nodes: readonly Uint8Array[],
+  inputs: readonly Uint8Array[],
+  output: Uint8Array,
+): Uint8Array {
+  const graph = concat(
+    ...nodes.map((node) => field(1, node)),
+    field(2, 'tiny'),
+    ...inputs.map((input) => field(11, input)),
+    field(12, output),
+  );
+  return concat(field(1, 8), field(7, graph), field(8, concat(field(1, ''), field(2, 17))));
+}
+
+export interface TinyOptions {
+  readonly dimension?: number;
+  readonly imageSize?: number;
+  readonly imageOutput?: string;
+  readonly textInput?: string;
+  /** The text network multiplies its ids by an attention_mask first. @default false */
+  readonly masked?: boolean;
+}
+
+export function tinyVision({
+  dimension = 12,
+  imageSize = 2,
+  imageOutput = 'image_embeds',
+}: TinyOptions = {}): Uint8Array {
+  return network(
+    [concat(field(1, 'pixel_values'), field(2, imageOutput), field(4, 'Flatten'))],
+    [value('pixel_values', FLOAT, ['batch', 3, imageSize, imageSize])],
+    value(imageOutput, FLOAT, ['batch', dimension]),
+  );
+}
+
+export function tinyText({
+  dimension = 12,
+  textInput = 'input_ids',
+  masked = false,
+}: TinyOptions = {}): Uint8Array {
+  const toFloat = concat(field(1, 'to'), field(3, FLOAT), field(20, 2));
+  const names = masked ? [textInput, 'attention_mask'] : [textInput];
+  const mul = concat(...names.map((name) => field(1, name)), field(2, 'ids'), field(4, 'Mul'));
+  const cast = concat(
+    field(1, masked ? 'ids' : textInput),
+    field(2, 'text_embeds'),
+    field(4, 'Cast'),
+    field(5, toFloat),
+  );
+  return network(
+    masked ? [mul, cast] : [cast],
+    names.map((name) => value(name, INT64, ['batch', dimension])),
+    value('text_embeds', FLOAT, ['batch', dimension]),
+  );
+}
+
+/** Letters, `ca` and `cat</w>`, and the two special tokens, in the form of CLIP's tokenizer.json. */
+export const TINY_TOKENIZER = {
+  version: '1.0',
+  truncation: null,
+  padding: null,
+  added_tokens: [
+    {
+      id: 60,
+      content: '<|startoftext|>',
+      special: true,
+      normalized: false,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+    },
+    {
+      id: 61,
+      content: '<|endoftext|>',
+      special: true,
+      normalized: false,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+    },
+  ],
+  normalizer: { type: 'Lowercase' },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      {
+        type: 'Split',
+        pattern: { Regex: '[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+' },
+        behavior: 'Removed',
+        invert: true,
+      },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true },
+    ],
+  },
+  post_processor: {
+    type: 'RobertaProcessing',
+    sep: ['<|endoftext|>', 61],
+    cls: ['<|startoftext|>', 60],
+    trim_offsets: false,
+    add_prefix_space: false,
+  },
+  decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true },
+  model: {
+    type: 'BPE',
+    dropout: null,
+    unk_token: '<|endoftext|>',
+    continuing_subword_prefix: '',
+    end_of_word_suffix: '</w>',
+    fuse_unk: false,
+    // a-z are 0 to 25, a</w> to z</w> 26 to 51.
+    vocab: Object.fromEntries([
+      ...[...'abcdefghijklmnopqrstuvwxyz'].flatMap((c, i) => [
+        [c, i] as const,
+        [`${c}</w>`, 26 + i] as const,
+      ]),
+      ['ca', 52] as const,
+      ['cat</w>', 53] as const,
+      ['<', 54] as const,
+      ['|', 55] as const,
+      ['|</w>', 56] as const,
+      ['>', 57] as const,
+      ['>/w', 58] as const,
+      ['&</w>', 59] as const,
+      ['<|startoftext|>', 60] as const,
+      ['<|endoftext|>', 61] as const,
+      ['<|</w>', 62] as const,
+      ['|></w>', 63] as const,
+      ['></w>', 64] as const,
+    ]),
+    merges: ['c a', 'ca t</w>', '< |</w>', '| ></w>'],
+  },
+};
+
+export const TINY_CONFIG = {
+  model_type: 'clip',
+  projection_dim: 12,
+  text_config: { max_position_embeddings: 12 },
+};
+export const TINY_PREPROCESSOR = {
+  size: { shortest_edge: 2 },
+  crop_size: { height: 2, width: 2 },
+  resample: 4,
+  image_mean: [0, 0.5, 0],
+  image_std: [1, 0.5, 1],
+};
+export const TINY_TOKENIZER_CONFIG = {
+  tokenizer_class: 'CLIPTokenizer',
+  eos_token: { content: '<|endoftext|>' },
+  pad_token: '!',
+};
+
+/** Writes the model; `changes` replaces files by name, null leaves one out. */
+export function writeTinyModel(dir: string, changes: Readonly<Record<string, unknown>> = {}): string {
+  const files: Record<string, unknown> = {
+    'config.json': TINY_CONFIG,
+    'preprocessor_config.json': TINY_PREPROCESSOR,
+    'tokenizer.json': TINY_TOKENIZER,
+    'tokenizer_config.json': TINY_TOKENIZER_CONFIG,
+    'onnx/vision_model.onnx': tinyVision(),
+    'onnx/text_model.onnx': tinyText(),
+    ...changes,
+  };
+  mkdirSync(join(dir, 'onnx'), { recursive: true });
+  for (const [name, content] of Object.entries(files)) {
+    if (content === null) continue;
+    const raw = typeof content === 'string' || content instanceof Uint8Array;
+    writeFileSync(join(dir, name), raw ? content : JSON.stringify(content));
+  }
+  return dir;
+}

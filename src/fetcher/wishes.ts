@@ -12,7 +12,7 @@ const VALUED = new Set(['unavailable_after', 'max-snippet', 'max-image-preview',
  * @param token our product token: 'gleaner: noai' speaks to gleaner alone, 'otherbot: noai' does not
  * @returns the rule that closes it, undefined where none does
  */
-export function closingRule(headers: IncomingHttpHeaders, token: string): string | undefined {
+function closingRule(headers: IncomingHttpHeaders, token: string): string | undefined {
   // The header may come several times, and Node joins them with commas: a name goes for the rules up to the next.
   let addressed = true;
   for (const item of headerList(headers, 'x-robots-tag')) {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 
-/** Folders that this process works in. */
+/** Folders that this process works in, or is about to. */
 const held = new Set<string>();
 
 /**
@@ -14,6 +14,22 @@ const held = new Set<string>();
  * @throws GleanerError RUN_LOCKED
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  const key = resolve(folder);
+  if (held.has(key)) throw new GleanerError('RUN_LOCKED', { path: folder, pid: process.pid });
+  held.add(key);
+  try {
+    const path = await takeLock(folder);
+    return async () => {
+      await rm(path, { force: true });
+      held.delete(key);
+    };
+  } catch (error) {
+    held.delete(key);
+    throw error;
+  }
+}
+
+async function takeLock(folder: string): Promise<string> {
   const path = join(folder, '.lock');
   // Filled first and then linked to its name: nobody ever sees an empty lock.
   const filled = `${path}-${randomBytes(8).toString('hex')}`;
@@ -21,18 +37,30 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   try {
     while (!(await linked(filled, path))) {
       const holder = await readHolder(path);
-      if (holder && isRunning(holder, folder))
+      if (holder && isRunning(holder))
         throw new GleanerError('RUN_LOCKED', { path: folder, pid: holder.pid });
-      await rm(path, { force: true });
+      await removeStale(path);
     }
+    return path;
   } finally {
     await rm(filled, { force: true });
   }
-  held.add(folder);
-  return async () => {
-    held.delete(folder);
-    await rm(path, { force: true });
-  };
+}
+
+/**
+ * Takes away the lock of a process that is gone. Another process may have done so too and locked the folder since:
+ * what was taken away is looked at again, and given back where it is alive.
+ */
+async function removeStale(path: string): Promise<void> {
+  const taken = `${path}-${randomBytes(8).toString('hex')}`;
+  try {
+    await rename(path, taken);
+  } catch {
+    return; // Somebody else was quicker.
+  }
+  const holder = await readHolder(taken);
+  if (holder && isRunning(holder)) await linked(taken, path);
+  await rm(taken, { force: true });
 }
 
 async function linked(from: string, to: string): Promise<boolean> {
@@ -63,9 +91,10 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-function isRunning({ pid, host }: Holder, folder: string): boolean {
+function isRunning({ pid, host }: Holder): boolean {
   if (host !== hostname()) return true; // Another machine on a shared folder: cannot be asked, so it is believed.
-  if (pid === process.pid) return held.has(folder); // Else a number used again, by chance ours.
+  // This process holds no lock of this folder, or it would not ask: so the number is used again, by chance ours.
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -80,7 +80,7 @@ async function listen(server: Server, port: number, host: string): Promise<numbe
     await once(server, 'listening');
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')
-      throw new GleanerError('PORT_IN_USE', { port, host }, { cause });
+      throw new GleanerError('PORT_IN_USE', { port, host, option: '--port' }, { cause });
     if (cause instanceof Error && 'code' in cause)
       throw new GleanerError(
         'USAGE',

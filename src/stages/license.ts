@@ -1,7 +1,7 @@
 import type { WatPage } from '../formats/index.ts';
 
 /** What LAION writes where a page names no licence. */
-export const NO_LICENSE = '?';
+const NO_LICENSE = '?';
 
 /** Meta elements in which pages name their licence. */
 const META_NAMES: ReadonlySet<string> = new Set([

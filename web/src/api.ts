@@ -8,7 +8,7 @@ export type { PageRelease, PageResults, PageRow };
 const PAGE_ROWS = 60;
 
 /** A failure with a sentence for the reader. */
-export class ApiError extends Error {
+class ApiError extends Error {
   override readonly name = 'ApiError';
 }
 

@@ -13,7 +13,7 @@ export interface Layout {
 }
 
 /** Pixels between pictures. */
-export const GAP = 8;
+const GAP = 8;
 /** Ratios of width to height beyond which a picture gets room on its sides, so that a strip can still be hit. */
 const [NARROWEST, WIDEST] = [0.4, 4];
 

@@ -38,7 +38,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** For text and quoted attributes. Controls that HTML does not allow, and lone surrogates, become U+FFFD. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .toWellFormed()
     .replace(/[\p{Cc}]/gu, (c) => (c === '\n' || c === '\t' ? c : '\u{fffd}'))

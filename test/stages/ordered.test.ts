@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { batched, mapOrdered } from '../../src/stages/ordered.ts';
+
+describe('mapOrdered', () => {
+  it('gives results in the order of the items, whichever is done first', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.nat(30),
+        fc.integer({ min: 1, max: 8 }),
+        async (scheduler, n, window) => {
+          const items = Array.from({ length: n }, (_, i) => i);
+          const results = Array.fromAsync(
+            mapOrdered(items, window, (item) => scheduler.schedule(Promise.resolve(item * 2))),
+          );
+          await scheduler.waitFor(results);
+          expect(await results).toEqual(items.map((item) => item * 2));
+        },
+      ),
+    );
+  });
+
+  it('never has more than the window begun and not given out', async () => {
+    let [begun, given, most] = [0, 0, 0];
+    const work = async (item: number) => {
+      most = Math.max(most, ++begun - given);
+      return item;
+    };
+    for await (const _ of mapOrdered(Array(50).keys(), 4, work)) given++;
+    expect(most).toBe(4);
+    expect(given).toBe(50);
+  });
+
+  it('throws at the place of the item that failed, and no earlier', async () => {
+    const seen: number[] = [];
+    const results = mapOrdered([1, 2, 3, 4], 4, async (item) => {
+      if (item === 3) throw new Error('three');
+      return item;
+    });
+    await expect(
+      (async () => {
+        for await (const item of results) seen.push(item);
+      })(),
+    ).rejects.toThrow('three');
+    expect(seen).toEqual([1, 2]);
+  });
+});
+
+describe('batched', () => {
+  it('parts items into full batches and a rest', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(), { maxLength: 40 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (items, size) => {
+          const batches = await Array.fromAsync(
+            batched(
+              mapOrdered(items, 1, async (item) => item),
+              size,
+            ),
+          );
+          expect(batches.flat()).toEqual(items);
+          expect(batches.slice(0, -1).every((batch) => batch.length === size)).toBe(true);
+          expect(batches.every((batch) => batch.length > 0)).toBe(true);
+        },
+      ),
+    );
+  });
+});

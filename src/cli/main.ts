@@ -54,7 +54,10 @@ export async function main(args: readonly string[], context: CommandContext): Pr
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, args);
-    if (context.signal.aborted) return 130;
+    if (context.signal.aborted) {
+      process.stderr.write('gleaner: stopped. The same command goes on from here.\n');
+      return 130;
+    }
     const told = refusedBySystem(error);
     if (!told) throw error;
     process.stderr.write(`gleaner: ${told.message}\n`);

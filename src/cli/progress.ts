@@ -63,7 +63,9 @@ export class ProgressLines {
     }
     const filled = Math.round(share * BAR_WIDTH);
     const bar = `${'━'.repeat(filled)}${'╌'.repeat(BAR_WIDTH - filled)}`;
-    this.#out.write(`\r\x1b[2K${label} ${bar} ${text}${finished ? '\n' : ''}`);
+    // A line that wraps could not be drawn anew in its place.
+    const line = `${label} ${bar} ${text}`.slice(0, Math.max(20, (this.#out.columns || 80) - 1));
+    this.#out.write(`\r\x1b[2K${line}${finished ? '\n' : ''}`);
     this.#open = !finished;
   }
 }

@@ -1,5 +1,6 @@
 import { identifyModel, resolveModel } from '../clip/index.ts';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
+import { createWebSource } from '../fetcher/index.ts';
 import {
   type ImagesFrom,
   openInputs,
@@ -7,6 +8,7 @@ import {
   type StageName,
   type StageProgress,
 } from '../pipeline/index.ts';
+import { loadSafetyCategories } from '../safety/index.ts';
 import { localExecutor } from './local.ts';
 
 /** A whole run on this machine, by what a user names. */
@@ -45,12 +47,16 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const images: ImagesFrom = options.imagesFrom?.length
     ? { kind: 'archive', files: await openInputs(options.imagesFrom, 'WARC') }
     : { kind: 'web', allowHosts: options.allowHosts ?? [] };
+  // Options of the web that are no good are told now, not when the first image is asked for.
+  if (images.kind === 'web')
+    await createWebSource({ ...recipe.fetch, allowHosts: images.allowHosts }).close();
   const scores = options.until !== 'extract' && options.until !== 'dedup';
   const modelDir = scores ? resolveModel(options.model ?? 'gleaner-mini') : null;
   const model = modelDir === null ? null : await identifyModel(modelDir);
+  const categories = scores ? await loadSafetyCategories(recipe.safety.categories) : null;
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, model, modelDir },
+    spec: { recipe, wats, images, model, modelDir, categories },
     executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),

@@ -3,7 +3,7 @@ import type { Recipe } from '../config/index.ts';
 import { createArchiveSource, createWebSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
-  loadSafetyCategories,
+  type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
 } from '../safety/index.ts';
@@ -18,10 +18,10 @@ import type { ImagesFrom, RunSpec } from './run-file.ts';
  * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
  */
 export async function loadEngines(spec: RunSpec, share: number): Promise<HarvestEngines & AsyncDisposable> {
-  if (!spec.modelDir) throw new Error('a harvest needs a model');
+  if (!spec.modelDir || !spec.categories) throw new Error('a harvest needs a model and safety categories');
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
   const model = await loadClip(spec.modelDir, { threads: 1 });
-  const safety = await loadSafety(spec.recipe, model);
+  const safety = await loadSafety(spec.categories, spec.recipe, model);
   const images = openImages(spec.images, spec.recipe, share);
   return {
     model,
@@ -34,8 +34,11 @@ export async function loadEngines(spec: RunSpec, share: number): Promise<Harvest
   };
 }
 
-async function loadSafety(recipe: Recipe, model: ClipModel): Promise<SafetyTagger> {
-  const categories = await loadSafetyCategories(recipe.safety.categories);
+async function loadSafety(
+  categories: SafetyCategories,
+  recipe: Recipe,
+  model: ClipModel,
+): Promise<SafetyTagger> {
   const prompts = await model.embedTexts(safetyPrompts(categories));
   return createSafetyTagger(categories, prompts, recipe.safety);
 }

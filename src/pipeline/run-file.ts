@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson, type Recipe, recipeHash, recipeSchema } from '../config/index.ts';
+import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema } from '../config/index.ts';
+import type { SafetyCategories } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { InputFile } from './task.ts';
@@ -26,24 +27,26 @@ export interface RunSpec {
   readonly images: ImagesFrom;
   /** Null in a run that ends before scoring. */
   readonly model: ModelIdentity | null;
+  /** The safety categories that the recipe names, by content; null where there is no model. */
+  readonly categories: SafetyCategories | null;
   /** Folder of the model on this machine; no part of the run's identity. */
   readonly modelDir: string | null;
 }
 
 const RUN_FILE = 'run.json';
 
-/** Four names, each of one thing that may not change between two starts of a run. */
-function identities(
-  spec: RunSpec,
-): Readonly<Record<'recipe' | 'model' | 'WAT files' | 'image source', string>> {
+/** What may not change between two starts of a run, each by a name that tells whether it has. */
+function identities(spec: RunSpec): Readonly<Record<string, string>> {
   const named = (files: readonly InputFile[]) => files.map(({ name, bytes }) => ({ name, bytes }));
   const images =
     spec.images.kind === 'web' ? spec.images : { kind: 'archive', files: named(spec.images.files) };
   const digest = (value: unknown) => createHash('sha256').update(canonicalJson(value)).digest('hex');
   return {
+    'version of gleaner': GLEANER_VERSION,
     recipe: recipeHash(spec.recipe),
+    'set of safety categories': digest(spec.categories),
     model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),
-    'WAT files': digest(named(spec.wats)),
+    'list of WAT files': digest(named(spec.wats)),
     'image source': digest(images),
   };
 }

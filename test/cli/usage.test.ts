@@ -84,7 +84,7 @@ describe('gleaner, used wrongly', () => {
     await writeFile(other, gzipMember(watRecord('http://a.example/', [])));
     expect(await run('--recipe', 'everything', '--wat', other, ...archive, ...out)).toMatchObject({
       code: 1,
-      stderr: oneLine(/another WAT files/),
+      stderr: oneLine(/another list of WAT files/),
     });
     expect(await run('--recipe', 'everything', ...wat, ...out)).toMatchObject({
       code: 1,
@@ -115,6 +115,19 @@ describe('gleaner, used wrongly', () => {
       stderr: oneLine(new RegExp(`port ${address.port} on 127\\.0\\.0\\.1 is in use.*--port`)),
     });
     server.close();
+  });
+
+  it('names an --allow-host that is none, and a file of safety categories that is missing', async () => {
+    const args = ['--wat', ...crawl.wats, '--out', inFolder('d')];
+    expect(await run(...args, '--allow-host', 'localhost')).toMatchObject({
+      code: 2,
+      stderr: oneLine(/localhost is not HOST:PORT/),
+    });
+    await writeFile(inFolder('own.yaml'), 'name: own\nsafety: { categories: ./none.yaml }\n');
+    expect(await run(...args, '--recipe', inFolder('own.yaml'))).toMatchObject({
+      stderr: oneLine(/none\.yaml/),
+    });
+    expect(await readdir(folder)).not.toContain('d');
   });
 
   it('says what a folder lacks that is no finished run', async () => {

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +11,7 @@ import { readEnds } from '../../demo/ends.ts';
 import { judge } from '../../demo/judge.ts';
 import type { Plan } from '../../demo/plan.ts';
 import { parseStatistics, type Service, type Statistics, serve, verifyRun } from '../../src/index.ts';
+import { lockFolder } from '../../src/pipeline/lock.ts';
 import { fileStorage } from '../../src/storage/index.ts';
 import { launchBrowser } from '../browser/browser.ts';
 import { ROOT } from '../support/gleaner.ts';
@@ -94,5 +97,23 @@ describe('the demo, from a small web to a searchable release', () => {
       expect(texts.slice(0, 20)).toContain(wanted.text);
       await page.close();
     });
+  });
+});
+
+describe('the demo, stopped by Ctrl-C', () => {
+  it.each([
+    ['while the web is made', 'stdout', /^A small web/],
+    ['while the run harvests', 'stderr', /^dedup .*100 %/],
+  ] as const)('%s leaves nothing running', { timeout: 120_000 }, async (_when, stream, line) => {
+    const out = await mkdtemp(join(tmpdir(), 'gleaner-demo-stop-'));
+    const args = ['demo/main.ts', '--out', out, '--pictures', '200', '--web-port', '0', '--port', '0'];
+    const demo = spawn(process.execPath, args, { cwd: ROOT });
+    demo.stdout.resume();
+    demo.stderr.resume();
+    const ended = once(demo, 'close'); // Not only its exit: every process that holds its output is gone.
+    for await (const text of createInterface(demo[stream])) if (line.test(text)) break;
+    demo.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    await (await lockFolder(out))();
   });
 });

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
+import { describeModel } from '../clip/index.ts';
 import type { Embedder } from './embedder.ts';
 import { badRequest, parse, parseBody, RequestError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
@@ -44,7 +45,7 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     return c.json({
       name: index.name,
       rows: summary.rows,
-      model: summary.model.name,
+      model: describeModel(summary.model.name),
       unsafe,
     } satisfies PageRelease);
   });

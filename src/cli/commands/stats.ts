@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { describeModel } from '../../clip/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { formatFunnel, parseStatistics, type Statistics } from '../../stages/report/index.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
@@ -39,7 +40,8 @@ export function formatStats(stats: Statistics): string {
   const nsfw = stats.nsfw.top.map(({ value, count }) => `${value} ${formatCount(count)}`).join(', ');
   const lines = [
     `${formatCount(stats.rows)} pairs released`,
-    `recipe ${stats.recipe.name}, model ${stats.model.name}`,
+    `recipe: ${stats.recipe.name}`,
+    `model: ${describeModel(stats.model.name)}`,
     ...(nsfw ? [`NSFW classes: ${nsfw}`] : []),
   ];
   return `${funnel}\n${lines.join('\n')}\n`;

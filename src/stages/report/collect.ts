@@ -150,7 +150,7 @@ class RowCounts {
     return [
       [this.language, row.language],
       [this.license, row.LICENSE],
-      [this.host, URL.parse(row.URL)?.hostname ?? ''],
+      [this.host, URL.parse(row.URL)?.host ?? ''],
       [this.nsfw, row.NSFW],
       [this.format, row.format],
     ];

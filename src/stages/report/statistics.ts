@@ -123,7 +123,7 @@ export interface Statistics {
   };
   readonly languages: Tally;
   readonly licenses: Tally;
-  /** Host names of the image URLs. */
+  /** Hosts of the image URLs, with their port where it is not the usual one. */
   readonly hosts: Tally;
   readonly nsfw: Tally;
   readonly formats: Tally;

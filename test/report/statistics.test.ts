@@ -77,7 +77,7 @@ describe('statistics of six pairs, by hand', () => {
     ]);
     expect(pairs(s.hosts)).toEqual([
       ['a.example', 4],
-      ['b.example', 1],
+      ['b.example:8443', 1],
       ['c.example', 1],
     ]);
     expect(s.hosts).toMatchObject({ total: 6, distinct: 3 });

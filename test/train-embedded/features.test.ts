@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+import { featureCount, openFeatureExtractor } from '../../examples/train-embedded/features.ts';
+import {
+  type FilterBank,
+  learnFilterBank,
+  PATCH_VALUES,
+  samplePatches,
+} from '../../examples/train-embedded/patches.ts';
+import { Rng } from '../../examples/train-embedded/rng.ts';
+import { openMatMul } from '../../examples/train-embedded/runtime.ts';
+import { eigenSymmetric, whiteningOf } from '../../examples/train-embedded/whiten.ts';
+
+const randoms = (length: number, rng: Rng) => Float32Array.from({ length }, () => rng.uniform());
+
+test('eigenSymmetric solves a matrix with known eigenvalues', () => {
+  // 2 on the diagonal, -1 beside it: eigenvalues 2 - 2 cos(k π / 4), k = 1..3
+  const { values } = eigenSymmetric(Float64Array.of(2, -1, 0, -1, 2, -1, 0, -1, 2), 3);
+  const sorted = [...values].sort((a, b) => a - b);
+  [2 - Math.SQRT2, 2, 2 + Math.SQRT2].forEach((value, i) => {
+    expect(sorted[i]).toBeCloseTo(value, 10);
+  });
+});
+
+test('whitened rows are uncorrelated and of variance 1', async () => {
+  const rng = new Rng(1);
+  const rows = new Float32Array(2000 * 3);
+  for (let r = 0; r < 2000; r++) {
+    const [a, b, c] = [rng.normal(3), rng.normal(), rng.normal(0.5)];
+    rows.set([a, a + b, b - c], r * 3);
+  }
+  const { mean, matrix } = whiteningOf(rows, 3, 0);
+  const centred = rows.map((v, i) => v - mean[i % 3]!);
+  const white = await (await openMatMul())(centred, Float32Array.from(matrix), 2000, 3, 3);
+  const again = eigenSymmetric(
+    Float64Array.from({ length: 9 }, (_, ij) => {
+      let sum = 0;
+      for (let r = 0; r < 2000; r++) sum += white[r * 3 + Math.floor(ij / 3)]! * white[r * 3 + (ij % 3)]!;
+      return sum / 1999;
+    }),
+    3,
+  );
+  for (const value of again.values) expect(value).toBeCloseTo(1, 3);
+});
+
+test('k-means finds filters that answer to the edges in the pictures', async () => {
+  const rng = new Rng(2);
+  // Pictures of vertical stripes, 4 pixels wide, in random gray
+  const pixels = new Float32Array(8 * 3 * 64 * 64);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.floor((i % 64) / 4) % 2 === 0 ? 0.2 : 0.8;
+  const noisy = pixels.map((v) => v + rng.normal(0.02));
+  const bank = await learnFilterBank(samplePatches(noisy, 2000, rng), 6, await openMatMul(), rng);
+  expect([bank.count, bank.filters.length, bank.offsets.length]).toEqual([6, 6 * PATCH_VALUES, 6]);
+  expect(bank.filters.every(Number.isFinite)).toBe(true);
+  const extract = await openFeatureExtractor(bank);
+  const striped = await extract(noisy.subarray(0, 3 * 64 * 64));
+  const flat = await extract(new Float32Array(3 * 64 * 64).fill(0.5));
+  const energy = (features: Float32Array) => features.subarray(0, 6 * 16).reduce((a, b) => a + b, 0);
+  expect(energy(striped)).toBeGreaterThan(2 * energy(flat) + 0.1);
+});
+
+test('the feature graph does what its definition says, patch by patch', async () => {
+  const rng = new Rng(7);
+  const bank: FilterBank = {
+    count: 3,
+    filters: randoms(3 * PATCH_VALUES, rng).map((v) => v - 0.5),
+    offsets: randoms(3, rng).map((v) => v - 0.5),
+  };
+  const pixels = randoms(3 * 64 * 64, rng);
+  const features = await (await openFeatureExtractor(bank))(pixels);
+  expect(features.length).toBe(featureCount(3));
+  const response = (filter: number, row: number, column: number): number => {
+    const patch: number[] = [];
+    for (let c = 0; c < 3; c++) {
+      for (let y = 0; y < 6; y++) {
+        for (let x = 0; x < 6; x++) patch.push(pixels[(c * 64 + row * 2 + y) * 64 + column * 2 + x]!);
+      }
+    }
+    const mean = patch.reduce((a, b) => a + b) / 108;
+    const variance = patch.reduce((a, b) => a + (b - mean) ** 2, 0) / 107;
+    const dot = patch.reduce(
+      (a, b, i) => a + ((b - mean) / Math.sqrt(variance + 0.01)) * bank.filters[filter * 108 + i]!,
+      0,
+    );
+    return Math.max(0, dot - bank.offsets[filter]! - 0.8);
+  };
+  const field = (filter: number, fieldRow: number, fieldColumn: number): number => {
+    let sum = 0;
+    for (let y = 0; y < 9; y++) {
+      for (let x = 0; x < 9; x++) sum += response(filter, fieldRow * 7 + y, fieldColumn * 7 + x);
+    }
+    return sum / 81;
+  };
+  for (const [filter, y, x] of [
+    [0, 0, 0],
+    [1, 3, 2],
+    [2, 1, 3],
+  ] as const) {
+    expect(features[filter * 16 + y * 4 + x]).toBeCloseTo(field(filter, y, x), 4);
+  }
+  let blue = 0; // colour field (row 5, column 0) of the third channel: 14 × 14 pixels from (50, 0)
+  for (let y = 50; y < 64; y++) for (let x = 0; x < 14; x++) blue += pixels[(2 * 64 + y) * 64 + x]! / 196;
+  expect(features[3 * 16 + 2 * 36 + 5 * 6]).toBeCloseTo(blue, 5);
+});

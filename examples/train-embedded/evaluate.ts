@@ -134,12 +134,7 @@ async function measureGroups(embedder: Embedder, { examples }: Gallery, images: 
 }
 
 /** Names of the first answers to a query. */
-function topNames(
-  { examples }: Gallery,
-  images: Float32Array,
-  text: Float32Array,
-  count: number,
-): string[] {
+function topNames({ examples }: Gallery, images: Float32Array, text: Float32Array, count: number): string[] {
   const scored = examples.map(({ drawing }, i) => ({
     name: drawing.name,
     score: dot(text, 0, images, i, text.length),

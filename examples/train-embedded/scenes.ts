@@ -94,8 +94,7 @@ function paintBackdrop(backdrop: Backdrop, rng: Rng): { paint: Paint; name: stri
     const other = COLOURS[rng.pick(COLOUR_NAMES)]!;
     const angle = rng.uniform(0, 2 * Math.PI);
     const [dx, dy] = [Math.cos(angle), Math.sin(angle)];
-    const share = (x: number, y: number) =>
-      Math.min(1, Math.max(0, ((x - 0.5) * dx + (y - 0.5) * dy) / 1.0 + 0.5));
+    const share = (x: number, y: number) => Math.min(1, Math.max(0, (x - 0.5) * dx + (y - 0.5) * dy + 0.5));
     return { paint: (x, y, c) => base[c]! * (1 - share(x, y)) + other[c]! * share(x, y), name: null };
   }
   const noise = noisePaint(rng);

@@ -73,12 +73,12 @@ export class FlakyServer implements AsyncDisposable {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const behaviour = { ...this.always, ...this.script.shift() };
     const { range, authorization } = request.headers;
     const condition = request.headers['if-range'] ?? request.headers['if-match'];
     const { method = '', url: path = '' } = request;
     this.asked.push({ method, path, range, condition: condition as string | undefined, authorization });
     this.onAsked();
+    const behaviour = { ...this.always, ...this.script.shift() };
     response.on('error', () => undefined);
     if (behaviour.mute) {
       this.onSilence();

@@ -1,12 +1,32 @@
-import { Agent, type Dispatcher, interceptors, request } from 'undici';
+import ipaddr from 'ipaddr.js';
+import { Agent, buildConnector, type Dispatcher, interceptors, request } from 'undici';
 import { GleanerError } from '../schema/index.ts';
 import { type ObjectFacts, type ObjectReply, type RemoteObject, statusFailure } from './remote.ts';
-import { retryAfterMs } from './retry.ts';
 
 /** Sites of crawls want to know who asks. */
 const USER_AGENT = 'gleaner/0.1 (+https://www.npmjs.com/package/gleaner)';
+/** Origins that were named. Others are reached by redirects alone, and those may not lead into a private network. */
+const named = new Set<string>();
 /** HTTP/1.1 alone: breaking one download off must cost the others nothing. */
-const dispatcher = new Agent({ allowH2: false }).compose(interceptors.redirect({ maxRedirections: 5 }));
+const connectAny = buildConnector({ allowH2: false });
+const dispatcher = new Agent({ allowH2: false, connect }).compose(
+  interceptors.redirect({ maxRedirections: 5 }),
+);
+
+function connect(target: buildConnector.Options, callback: buildConnector.Callback): void {
+  connectAny(target, (...answer) => {
+    const [, socket] = answer;
+    const { origin } = new URL(`${target.protocol}//${target.host ?? target.hostname}`);
+    // Looked at here, and not where the name is resolved, since only the address connected to counts.
+    if (!socket || named.has(origin) || ipaddr.process(socket.remoteAddress ?? '::').range() === 'unicast') {
+      callback(...answer);
+      return;
+    }
+    socket.destroy();
+    const problem = 'a redirect led to it, and its address is not public; name it yourself';
+    callback(new GleanerError('FILE_UNREADABLE', { path: origin, problem }), null);
+  });
+}
 
 /**
  * A file on a web server, that somebody who runs gleaner has named. Unlike the fetcher's, these requests may go to
@@ -18,6 +38,7 @@ export function httpObject(url: string): RemoteObject {
   const { origin, pathname } = new URL(url);
   // What stands behind `?` may be a signature: not for logs.
   const name = origin + pathname;
+  named.add(origin);
 
   async function ask(
     method: 'GET' | 'HEAD',
@@ -38,8 +59,7 @@ export function httpObject(url: string): RemoteObject {
 
   function refused(response: Dispatcher.ResponseData): Error {
     response.body.on('error', () => undefined).destroy();
-    const after = retryAfterMs(text(response, 'retry-after'), Date.now());
-    return statusFailure(name, response.statusCode, after);
+    return statusFailure(name, response.statusCode, text(response, 'retry-after'));
   }
 
   return {

@@ -1,6 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { GleanerError } from '../schema/index.ts';
-import { Backoff, type Clock, PassingFailure, type RetryOptions, systemClock } from './retry.ts';
+import {
+  Backoff,
+  type Clock,
+  PassingFailure,
+  type RetryOptions,
+  retryAfterMs,
+  systemClock,
+} from './retry.ts';
 
 /** What a server says of an object beside its bytes. */
 export interface ObjectFacts {
@@ -182,14 +189,20 @@ class Attempt implements Disposable {
 /** Errors of certificates, which waiting does not mend. */
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
 
+const CODES: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name of the host is not known',
+  ECONNREFUSED: 'nobody listens there',
+  ECONNRESET: 'the connection broke',
+  UND_ERR_SOCKET: 'the connection broke',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection broke',
+};
+
 /** What an error of a socket means. @throws an error that is none of a socket: a defect of ours, or a GleanerError */
 function networkFailure(error: unknown): PassingFailure {
   if (!(error instanceof Error)) throw error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (code !== undefined && !code.startsWith('ERR_INVALID'))
-    return new PassingFailure(`${code}${CERTIFICATE.test(code) ? `: ${error.message}` : ''}`, {
-      cause: error,
-    });
+    return new PassingFailure(`${CODES[code] ?? error.message} (${code})`, { cause: error });
   if (error.cause instanceof Error) return networkFailure(error.cause);
   throw error;
 }
@@ -201,12 +214,11 @@ async function pause(
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const waitMs = CERTIFICATE.test(failure.message) ? undefined : backoff.failed(failure);
+  const askedMs = retryAfterMs(failure.retryAfter, clock.now());
+  const waitMs = CERTIFICATE.test(failure.message) ? undefined : backoff.failed(askedMs);
   if (waitMs !== undefined) return clock.sleep(waitMs, signal);
   const tries = backoff.failures > 1 ? `, ${backoff.failures} times in a row` : '';
-  const asked = failure.retryAfterMs
-    ? `; it asks to come back in ${Math.ceil(failure.retryAfterMs / 1000)} s`
-    : '';
+  const asked = askedMs ? `; it asks to come back in ${Math.ceil(askedMs / 1000)} s` : '';
   throw new GleanerError(
     'FILE_UNREADABLE',
     { path: object.name, problem: `${failure.message}${tries}${asked}` },
@@ -232,14 +244,13 @@ export function changed(name: string, problem = 'it changed while it was read'):
 export function statusFailure(
   name: string,
   status: number,
-  retryAfter: number | undefined,
+  retryAfter: string | undefined,
 ): PassingFailure | GleanerError {
   if (status === 404 || status === 410)
     return new GleanerError('FILE_NOT_FOUND', { path: name, hint: `The server answered ${status}.` });
   const problem = `the server answered ${status}${STATUS_HINTS[status] ?? ''}`;
   const passing = status === 403 || status === 408 || status === 425 || status === 429 || status >= 500;
-  if (passing && status !== 501 && status !== 505)
-    return new PassingFailure(problem, { retryAfterMs: retryAfter });
+  if (passing && status !== 501 && status !== 505) return new PassingFailure(problem, { retryAfter });
   return new GleanerError('FILE_UNREADABLE', { path: name, problem });
 }
 

@@ -50,12 +50,12 @@ export interface RetryOptions {
 /** What may pass if it is tried again: a broken connection, a server that says 'later'. */
 export class PassingFailure extends Error {
   override readonly name = 'PassingFailure';
-  /** What the server asked for, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
+  /** The header of that name, as the server sent it. */
+  readonly retryAfter: string | undefined;
 
-  constructor(problem: string, options?: ErrorOptions & { readonly retryAfterMs?: number | undefined }) {
+  constructor(problem: string, options?: ErrorOptions & { readonly retryAfter?: string | undefined }) {
     super(problem, options);
-    this.retryAfterMs = options?.retryAfterMs;
+    this.retryAfter = options?.retryAfter;
   }
 }
 
@@ -90,14 +90,18 @@ export class Backoff {
     if (this.#progress >= PROGRESS_BYTES) this.#failures = 0;
   }
 
-  /** Notes a failure. @returns milliseconds to wait, undefined where it is to be given up */
-  failed({ retryAfterMs = 0 }: Pick<PassingFailure, 'retryAfterMs'>): number | undefined {
+  /**
+   * Notes a failure.
+   * @param askedMs what the server asks to wait
+   * @returns milliseconds to wait, undefined where it is to be given up
+   */
+  failed(askedMs = 0): number | undefined {
     const { attempts, backoffMs, maxBackoffMs, maxRetryAfterMs } = this.#options;
     const limit = Math.min(maxBackoffMs, backoffMs * 2 ** this.#failures);
     this.#failures++;
     this.#progress = 0;
-    if (this.#failures >= attempts || retryAfterMs > maxRetryAfterMs) return undefined;
-    return retryAfterMs + this.#clock.random() * limit;
+    if (this.#failures >= attempts || askedMs > maxRetryAfterMs) return undefined;
+    return askedMs + this.#clock.random() * limit;
   }
 }
 

@@ -2,7 +2,6 @@ import { GetObjectCommand, HeadObjectCommand, S3Client, S3ServiceException } fro
 import { GleanerError } from '../schema/index.ts';
 import { contentRange } from './http.ts';
 import { changed, type RemoteObject, statusFailure } from './remote.ts';
-import { retryAfterMs } from './retry.ts';
 
 /** Which S3 is asked. Credentials come as AWS's own tools find them: environment, ~/.aws, role of the machine. */
 export interface S3Options {
@@ -83,5 +82,5 @@ function fail(name: string, error: unknown): never {
   if (status === undefined) throw error;
   if (status === 412 || status === 416) throw changed(name);
   const headers = error instanceof S3ServiceException ? error.$response?.headers : undefined;
-  throw statusFailure(name, status, retryAfterMs(headers?.['retry-after'], Date.now()));
+  throw statusFailure(name, status, headers?.['retry-after']);
 }

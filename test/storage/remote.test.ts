@@ -125,8 +125,10 @@ describe.each(KINDS)('a file by %s', (kind, open) => {
 
   it('waits as long as it is told, and the random time on top', async () => {
     const busy = (retryAfter: string): Behaviour => ({ status: 503, headers: { 'Retry-After': retryAfter } });
-    expect(await reading([busy('7'), { status: 403 }, busy('0')])).toEqual(Buffer.from(OBJECT));
-    expect(clock.waits).toEqual([7500, 1000, 2000]);
+    expect(await reading([busy('7'), { status: 403 }, busy('Thu, 01 Jan 2026 00:00:09 GMT')])).toEqual(
+      Buffer.from(OBJECT),
+    );
+    expect(clock.waits).toEqual([7500, 1000, 11_000]);
     await expect(reading([busy('3600')])).rejects.toMatchObject(
       unreadable(/503; it asks to come back in 3600 s/),
     );
@@ -214,6 +216,19 @@ describe('a file by http', () => {
     await expect(read()).rejects.toMatchObject({ message: expect.not.stringContaining('secret') });
   });
 
+  it('follows no redirect to a private address that nobody has named', async () => {
+    await using inside = await FlakyServer.start();
+    inside.serve(OBJECT);
+    server.serve(OBJECT, [], { status: 302, headers: { Location: `${inside.origin}/secret` } });
+    await expect(read()).rejects.toMatchObject({
+      code: 'FILE_UNREADABLE',
+      message: expect.stringMatching(/a redirect led to it, and its address is not public/),
+    });
+    expect(inside.asked).toEqual([]);
+    httpObject(inside.origin);
+    expect(await read()).toEqual(Buffer.from(OBJECT));
+  });
+
   it('is not fetched ahead of its reader', async () => {
     const part = someBytes(1 << 20);
     const total = 256 * part.length;
@@ -248,7 +263,7 @@ describe('a file by http', () => {
       bytesOf(streamLocation(`${origin}/x`, { clock, retry: { attempts: 2 } })),
     ).rejects.toMatchObject({
       code: 'FILE_UNREADABLE',
-      message: expect.stringMatching(/ECONNREFUSED, 2 times/),
+      message: expect.stringMatching(/nobody listens there \(ECONNREFUSED\), 2 times/),
     });
   });
 });

@@ -138,11 +138,15 @@ export class TestClock implements Clock {
   constructor(server: FlakyServer) {
     server.onSilence = () => {
       this.#silent = true;
-      for (const ring of this.#alarms) ring();
+      this.ring();
     };
     server.onAsked = () => {
       this.#silent = false;
     };
+  }
+
+  ring(): void {
+    for (const ring of this.#alarms) ring();
   }
 
   now(): number {

@@ -107,6 +107,17 @@ describe.each(KINDS)('a file by %s', (kind, open) => {
     ).rejects.toMatchObject(unreadable(/silent for 30 s, 2 times in a row/));
   });
 
+  it('hangs up on no server because its own reader is slow', async () => {
+    server.serve(OBJECT);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of streamRemote(open(), { clock })) {
+      chunks.push(chunk);
+      clock.ring();
+    }
+    expect(Buffer.concat(chunks)).toEqual(Buffer.from(OBJECT));
+    expect(server.asked).toHaveLength(1);
+  });
+
   it('waits a random part of a limit that doubles, and gives up', async () => {
     clock.chance = 0.25;
     const retry = { attempts: 6, backoffMs: 100, maxBackoffMs: 1000 };

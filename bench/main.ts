@@ -2,6 +2,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly string[]): Promise<void> }>>> =
   {
     run: () => import('./run.ts'),
+    sources: () => import('./sources.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -1,11 +1,17 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RunLocallyOptions } from '../executors/index.ts';
+import { GleanerError } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { ProgressLines, stageStep } from './progress.ts';
 
 /** Options that run and the stages of a run share, as commander gives them. */
 export interface RunFlags {
-  readonly wat: readonly string[];
+  readonly wat?: readonly string[];
+  readonly crawl?: string;
+  readonly wats?: { readonly from: number; readonly to: number | null };
+  readonly sample?: number;
+  readonly seed?: number;
+  readonly baseUrl?: string;
   readonly out: string;
   readonly recipe: string;
   readonly model?: string;
@@ -17,7 +23,12 @@ export interface RunFlags {
 
 export function withInputs(command: Command): Command {
   return command
-    .requiredOption('--wat <file...>', 'WAT files of a crawl, plain or gzip')
+    .option('--wat <file...>', 'WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs')
+    .option('--crawl <name>', 'or the WAT files of this crawl of Common Crawl')
+    .option('--wats <from:to>', 'only these of the crawl, counted from 0, without the last', fileRange)
+    .option('--sample <n>', 'only so many of them, drawn at random', wholeNumber)
+    .option('--seed <n>', 'what the sample is drawn by (default: 0)', naturalNumber)
+    .option('--base-url <url>', "mirror of Common Crawl's files: http://, https:// or s3://")
     .requiredOption('--out <dir>', 'folder of the run; started again, it goes on where it was stopped')
     .option('--recipe <name>', 'built-in recipe, or the path of a YAML file', 'laion400m')
     .option('--workers <n>', 'threads (default: the number of cores)', wholeNumber)
@@ -36,7 +47,7 @@ export async function runWithProgress(
   try {
     await runLocally({
       recipe: flags.recipe,
-      wats: flags.wat,
+      wats: watsOf(flags),
       out: flags.out,
       signal,
       onProgress: (progress) => lines.update(stageStep(progress)),
@@ -49,6 +60,38 @@ export async function runWithProgress(
   } finally {
     lines.end();
   }
+}
+
+/** What to read, out of options of which some exclude others. @throws GleanerError USAGE */
+function watsOf({ wat, crawl, wats, sample, seed, baseUrl }: RunFlags): RunLocallyOptions['wats'] {
+  const usage = (problem: string) => new GleanerError('USAGE', { problem });
+  if (wat && crawl !== undefined) throw usage("give either '--wat' or '--crawl', not both.");
+  const ofCrawl = { '--wats': wats, '--sample': sample, '--seed': seed, '--base-url': baseUrl };
+  const [stray] = Object.entries(ofCrawl).find(([, value]) => value !== undefined) ?? [];
+  if (wat && stray) throw usage(`'${stray}' goes with '--crawl', not with '--wat'.`);
+  if (wat) return wat;
+  if (crawl === undefined) throw usage("give '--wat <file...>' or '--crawl <name>'.");
+  if (seed !== undefined && sample === undefined) throw usage("'--seed' goes with '--sample'.");
+  return {
+    crawl,
+    ...(baseUrl !== undefined && { baseUrl }),
+    ...(wats && { range: wats }),
+    ...(sample !== undefined && { sample: { size: sample, seed: seed ?? 0 } }),
+  };
+}
+
+function fileRange(value: string): NonNullable<RunFlags['wats']> {
+  const [, from, to] = /^(\d{0,9}):(\d{0,9})$/.exec(value) ?? [];
+  if (from === undefined || to === undefined || value === ':' || (to !== '' && Number(from) >= Number(to)))
+    throw new InvalidArgumentError('Give FROM:TO, as 0:100 for the first hundred.');
+  return { from: Number(from), to: to === '' ? null : Number(to) };
+}
+
+function naturalNumber(value: string): number {
+  const n = Number(value);
+  if (!Number.isSafeInteger(n) || n < 0 || value.trim() === '')
+    throw new InvalidArgumentError('Give a whole number of at least 0.');
+  return n;
 }
 
 function wholeNumber(value: string): number {

@@ -2,6 +2,8 @@ import { identifyModel, resolveModel } from '../clip/index.ts';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
 import { createWebSource } from '../fetcher/index.ts';
 import {
+  type CrawlSelection,
+  crawlInputs,
   type ImagesFrom,
   openInputs,
   runStages,
@@ -17,8 +19,8 @@ export interface RunLocallyOptions {
   readonly recipe?: string;
   /** Single values of the recipe to change, a section at a time. */
   readonly overrides?: RecipeOverrides;
-  /** WAT files, plain or gzip. */
-  readonly wats: readonly string[];
+  /** WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs; or files of a crawl by its name. */
+  readonly wats: readonly string[] | CrawlSelection;
   /** Folder of the run; made where there is none, gone on with where there is one. */
   readonly out: string;
   /** A built-in model or a folder with an ONNX CLIP. @default 'gleaner-mini' */
@@ -43,7 +45,11 @@ export interface RunLocallyOptions {
  */
 export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const recipe = loadRecipe(options.recipe ?? 'laion400m', options.overrides);
-  const wats = await openInputs(options.wats, 'WAT');
+  const look = options.signal ? { signal: options.signal } : {};
+  const wats =
+    'crawl' in options.wats
+      ? await crawlInputs(options.wats, look)
+      : await openInputs(options.wats, 'WAT', look);
   const images: ImagesFrom = options.imagesFrom?.length
     ? { kind: 'archive', files: await openInputs(options.imagesFrom, 'WARC') }
     : { kind: 'web', allowHosts: options.allowHosts ?? [] };

@@ -1,4 +1,5 @@
 export { type RunLedgers, runLedgers } from './accounting.ts';
+export { COMMON_CRAWL, type CrawlSelection, crawlInputs } from './crawl.ts';
 export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';
 export { openInputs } from './inputs.ts';

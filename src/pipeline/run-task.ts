@@ -7,7 +7,7 @@ import { release, releaseTrail } from '../stages/release.ts';
 import { writeReport } from '../stages/report/index.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamFile } from '../storage/index.ts';
+import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
@@ -74,7 +74,7 @@ export class TaskRunner implements AsyncDisposable {
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
           recipe.extract,
-          (path) => counted(streamFile(path), hooks.read),
+          (path) => counted(streamLocation(path, { signal: hooks.signal }), hooks.read),
           ctx,
         );
       case 'dedup':

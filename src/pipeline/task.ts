@@ -50,10 +50,11 @@ export type TaskOf<S extends StageName> = Extract<Task, { stage: S }>;
 
 /** A file that the user named. */
 export interface InputFile {
-  /** Absolute path. */
+  /** Absolute path, or the URL: http:, https: or s3:. */
   readonly path: string;
-  /** Its base name: what the trail and the fingerprint call it, so that a run can be moved. */
+  /** Its base name: what the trail and the fingerprint call it, so that a run can be moved, or go on from a mirror. */
   readonly name: string;
+  /** Of a crawl of many files this is the mean of some of them; the same each time that the crawl is resolved. */
   readonly bytes: number;
 }
 

@@ -56,7 +56,7 @@ describe('gleaner, used wrongly', () => {
   it.each([
     [['run', '--wat', 'x', '--out', 'y', '--recipe', 'laion500m'], /laion500m: no such recipe.*laion400m/],
     [['run', '--wat', 'x', '--out', 'y', '--fast'], /unknown option '--fast'/],
-    [['run', '--out', 'y'], /required option '--wat/],
+    [['run', '--out', 'y'], /give '--wat <file\.\.\.>' or '--crawl/],
     [['run', '--wat', 'x', '--out', 'y', '--workers', 'many'], /whole number/],
     [['serve', 'x', '--port', '99999'], /port from 0 to 65535/],
     [['serve'], /missing required argument 'dir'/],

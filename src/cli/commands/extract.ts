@@ -11,6 +11,8 @@ export function extractCommand(context: CommandContext): Command {
     'Read image URLs with their texts out of WAT files, into DIR/pairs.',
     [
       'gleaner extract --wat crawl/*.warc.wat.gz --out pairs',
+      'gleaner extract --crawl CC-MAIN-2025-30 --wats 0:100 --out pairs',
+      'gleaner extract --crawl CC-MAIN-2025-30 --sample 100 --seed 7 --out pairs',
       'gleaner extract --recipe everything --wat page.warc.wat.gz --out pairs --json',
     ],
   );

@@ -7,6 +7,7 @@ import { formatStats, readStats } from './stats.ts';
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
     'gleaner run --wat crawl/*.warc.wat.gz --out out',
+    'gleaner run --crawl CC-MAIN-2025-30 --sample 100 --seed 7 --out out',
     'gleaner run --recipe everything --wat page.warc.wat.gz --images-from page.warc.gz --out out',
     'gleaner run --wat crawl.warc.wat.gz --model ./clip-vit-base-patch32 --out out',
   ]);

@@ -26,7 +26,8 @@ export {
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
-export { readWarc, targetUri, type WarcDamage, type WarcOptions, type WarcRecord } from './warc.ts';
+export { readWarc, targetUri, type WarcOptions } from './warc.ts';
+export type { WarcDamage, WarcRecord } from './warc-record.ts';
 export { gzipMember, type WarcRecordInput, warcRecord } from './warc-writer.ts';
 export {
   carriesEntities,

@@ -1,5 +1,5 @@
-import type { WarcDamage, WarcRecord } from './warc.ts';
 import { parseHeader } from './warc-header.ts';
+import type { WarcDamage, WarcRecord } from './warc-record.ts';
 
 /** Longest header of a record, in bytes: real ones have a few hundred, long URLs a few thousand. */
 const MAX_HEADER_BYTES = 64 << 10;

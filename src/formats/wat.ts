@@ -1,6 +1,6 @@
 import { dropped, kept, type Outcome } from '../schema/index.ts';
 import { decodeEntities } from './html-entities.ts';
-import type { WarcRecord } from './warc.ts';
+import type { WarcRecord } from './warc-record.ts';
 
 /** A link as the page has it. Fields that the page does not have, or that are no text, are undefined. */
 export interface WatLink {

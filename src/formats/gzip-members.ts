@@ -1,13 +1,27 @@
-import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
+import { crc32, createInflateRaw, gunzipSync, inflateRawSync } from 'node:zlib';
 
 /** What decompressing a gzip file gives: the bytes of its members in order, and where each begins and ends. */
 export type MemberEvent =
+  /** Several whole, good members: `members` says where each begins in the file and ends in `bytes`. */
+  | { readonly kind: 'members'; readonly bytes: Uint8Array; readonly members: readonly WholeMember[] }
   | { readonly kind: 'begin'; readonly offset: number }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   /** `ok` is false where the member is damaged: what was given of it may be wrong at its end. */
   | { readonly kind: 'end'; readonly ok: true }
   | { readonly kind: 'end'; readonly ok: false; readonly problem: string };
 
+export interface WholeMember {
+  /** Offset in the file. */
+  readonly offset: number;
+  /** Position behind its last byte in the bytes of all. */
+  readonly end: number;
+}
+
+/**
+ * Members that lie within so many compressed bytes are decompressed in one call. A call for each member costs 16 µs,
+ * which for the 33,000 members of 1.6 kB of a WAT is as much as the decompression itself.
+ */
+const BATCH_BYTES = 256 << 10;
 /**
  * A member up to this size, compressed, is decompressed in one synchronous call: 16 µs a member instead of 100
  * and more for a stream, and as fast as gunzip without members (measured on 33,040 members of 1.6 kB).
@@ -18,6 +32,9 @@ const WHOLE_OUTPUT_BYTES = 16 << 20;
 /** What is asked for first when the member at hand is not whole yet. */
 const FIRST_REFILL_BYTES = 256 << 10;
 const TRAILER_BYTES = 8;
+const MAGIC = Buffer.of(0x1f, 0x8b, 8);
+/** Header, an empty deflate stream, trailer. */
+const MIN_MEMBER_BYTES = 20;
 
 /**
  * Decompresses a gzip file member by member (RFC 1952). A damaged member is reported once; decompression goes on at
@@ -31,8 +48,20 @@ export async function* gzipMembers(
   const input = new Input(chunks, start);
   // After damage: the next member is only a guess, and a guess that fails is no second damage.
   let guessing = false;
+  // A stretch in which members could not be told apart by their marks is read member by member.
+  let batchFrom = start;
   try {
     while (await input.fill(1)) {
+      if (!guessing && input.offset >= batchFrom) {
+        await input.fill(BATCH_BYTES);
+        const batch = inflateBatch(input);
+        if (batch.bytes) {
+          yield { kind: 'members', bytes: batch.bytes, members: batch.members };
+          input.drop(batch.length);
+          continue;
+        }
+        batchFrom = input.offset + batch.length;
+      }
       if (input.bytes[0] === 0) {
         input.drop(leadingZeros(input.bytes));
         continue;
@@ -105,6 +134,47 @@ function headerLength(bytes: Uint8Array): number | undefined {
   }
   if (flags & 2) at += 2;
   return at <= bytes.length ? at : undefined;
+}
+
+interface Batch {
+  /** Undefined where the members do not fit what was found of them. */
+  readonly bytes: Uint8Array | undefined;
+  readonly members: readonly WholeMember[];
+  /** Compressed bytes that were looked at. */
+  readonly length: number;
+}
+
+/**
+ * Inflates the members at the front of the input at once. Where they begin is found by their first bytes, which may
+ * also stand within a member: the lengths that stand before each have to add up to what there is. zlib compares the
+ * checksum of each.
+ */
+function inflateBatch(input: Input): Batch {
+  const { bytes, offset } = input;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, BATCH_BYTES));
+  const members: WholeMember[] = [];
+  let begin = 0;
+  let total = 0;
+  if (isGzip(buffer))
+    for (let at = buffer.indexOf(MAGIC, 1); at >= 0; at = buffer.indexOf(MAGIC, at + 1)) {
+      if (at < begin + MIN_MEMBER_BYTES || !isGzip(buffer, at)) continue;
+      const length = buffer.readUInt32LE(at - 4);
+      if (total + length > WHOLE_OUTPUT_BYTES) break;
+      total += length;
+      members.push({ offset: offset + begin, end: total });
+      begin = at;
+    }
+  if (total === 0) return { bytes: undefined, members, length: Math.max(begin, 1) };
+  try {
+    const out = gunzipSync(buffer.subarray(0, begin), {
+      chunkSize: Math.max(total + 1, 64), // One piece, which then is not copied.
+      maxOutputLength: total,
+    });
+    if (out.length === total) return { bytes: out, members, length: begin };
+  } catch {
+    // Read one by one, the damaged member is found.
+  }
+  return { bytes: undefined, members, length: begin };
 }
 
 type Inflated =

@@ -75,6 +75,21 @@ export class WarcParser {
     this.#reported = false;
   }
 
+  /** A whole, good member. */
+  member(offset: number, bytes: Uint8Array): void {
+    const idle = this.#state === 'between' && this.#cursor === this.#end && !this.#held;
+    const record = idle ? onlyRecord(offset, bytes, this.#options.maxRecordBytes) : undefined;
+    if (record) {
+      this.#started = true;
+      this.#guessing = false;
+      this.out.push(record);
+      return;
+    }
+    this.begin(offset);
+    this.push(bytes);
+    this.end();
+  }
+
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     if (this.#fresh) {
@@ -310,12 +325,32 @@ export class WarcParser {
   }
 }
 
+/** The record that a member holds, if it holds just one and all about it is as it should be. */
+function onlyRecord(offset: number, bytes: Uint8Array, maxRecordBytes: number): WarcRecord | undefined {
+  if (!startsWithMark(bytes, 0)) return undefined;
+  const header = parseHeader(bytes.length > MAX_HEADER_BYTES ? bytes.subarray(0, MAX_HEADER_BYTES) : bytes);
+  if (typeof header === 'string' || header.contentLength > maxRecordBytes) return undefined;
+  const end = header.length + header.contentLength;
+  if (bytes.length !== end + 4) return undefined;
+  for (let at = end; at < bytes.length; at++) if (!isLineEnd(bytes[at])) return undefined;
+  return {
+    kind: 'record',
+    offset,
+    skip: 0,
+    type: (header.fields.get('warc-type') ?? '').toLowerCase(),
+    headers: header.fields,
+    payload: bytes.subarray(header.length, end),
+  };
+}
+
 function isLineEnd(byte: number | undefined): boolean {
   return byte === LF || byte === CR;
 }
 
 function startsWithMark(bytes: Uint8Array, at: number): boolean {
-  return bytes.length - at >= MARK.length && MARK.every((byte, i) => bytes[at + i] === byte);
+  if (bytes.length - at < MARK.length) return false;
+  for (let i = 0; i < MARK.length; i++) if (bytes[at + i] !== MARK[i]) return false;
+  return true;
 }
 
 /** Whether these few bytes can become the mark. */

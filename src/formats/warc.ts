@@ -43,7 +43,16 @@ export async function* readWarc(
   } else {
     let first: Uint8Array = head;
     for await (const event of gzipMembers(all, start)) {
-      if (event.kind === 'begin') parser.begin(event.offset);
+      if (event.kind === 'members') {
+        let from = 0;
+        for (const { offset, end } of event.members) {
+          const bytes = event.bytes.subarray(from, end);
+          if (first === head && bytes.length > 0) first = bytes;
+          parser.member(offset, bytes);
+          if (parser.foreign) throw notWarc(`gzip of ${describeContent(first)}`);
+          from = end;
+        }
+      } else if (event.kind === 'begin') parser.begin(event.offset);
       else if (event.kind === 'bytes') {
         if (first === head && event.bytes.length > 0) first = event.bytes;
         parser.push(event.bytes);

@@ -102,7 +102,7 @@ export async function extract(
     trail: ReturnType<typeof createTrailWriter>['add'],
   ): Promise<void> {
     records.in();
-    const parsed = parseWat(record.payload, { decodeEntities });
+    const parsed = parseWat(record.payload, { decodeEntities, imagesOnly: true });
     if (!parsed.kept) {
       records.drop(parsed.reason);
       return;

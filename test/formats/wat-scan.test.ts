@@ -197,7 +197,7 @@ describe('the reader that jumps from image to image gives what a JSON parser giv
         all++;
         if (same(write(node, COMPACT), decode)) fast++;
       }),
-      { numRuns: 1500 },
+      { numRuns: 400 },
     );
     expect(fast / all).toBeGreaterThan(0.3); // That it is the fast reader which is compared.
   });
@@ -205,14 +205,14 @@ describe('the reader that jumps from image to image gives what a JSON parser giv
   test('names twice, nested objects with the same names, odd values', () => {
     fc.assert(
       fc.property(record(ODD), fc.boolean(), (node, decode) => void same(write(node, COMPACT), decode)),
-      { numRuns: 1500 },
+      { numRuns: 400 },
     );
   });
 
   test('odd white space, escapes anywhere', () => {
     fc.assert(
       fc.property(record(ODD), style, (node, how) => void same(write(node, how))),
-      { numRuns: 1500 },
+      { numRuns: 400 },
     );
   });
 

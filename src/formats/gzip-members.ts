@@ -1,4 +1,5 @@
-import { crc32, createInflateRaw, gunzipSync, inflateRawSync } from 'node:zlib';
+import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
+import { BATCH_BYTES, inflateBatch, isGzip, WHOLE_OUTPUT_BYTES, type WholeMember } from './gzip-batch.ts';
 
 /** What decompressing a gzip file gives: the bytes of its members in order, and where each begins and ends. */
 export type MemberEvent =
@@ -10,31 +11,14 @@ export type MemberEvent =
   | { readonly kind: 'end'; readonly ok: true }
   | { readonly kind: 'end'; readonly ok: false; readonly problem: string };
 
-export interface WholeMember {
-  /** Offset in the file. */
-  readonly offset: number;
-  /** Position behind its last byte in the bytes of all. */
-  readonly end: number;
-}
-
-/**
- * Members that lie within so many compressed bytes are decompressed in one call. A call for each member costs 16 µs,
- * which for the 33,000 members of 1.6 kB of a WAT is as much as the decompression itself.
- */
-const BATCH_BYTES = 256 << 10;
 /**
  * A member up to this size, compressed, is decompressed in one synchronous call: 16 µs a member instead of 100
  * and more for a stream, and as fast as gunzip without members (measured on 33,040 members of 1.6 kB).
  */
 const WHOLE_MEMBER_BYTES = 1 << 20;
-/** Most that such a call may give; beyond it the member is streamed, so that a bomb costs no memory. */
-const WHOLE_OUTPUT_BYTES = 16 << 20;
 /** What is asked for first when the member at hand is not whole yet. */
 const FIRST_REFILL_BYTES = 256 << 10;
 const TRAILER_BYTES = 8;
-const MAGIC = Buffer.of(0x1f, 0x8b, 8);
-/** Header, an empty deflate stream, trailer. */
-const MIN_MEMBER_BYTES = 20;
 
 /**
  * Decompresses a gzip file member by member (RFC 1952). A damaged member is reported once; decompression goes on at
@@ -54,7 +38,7 @@ export async function* gzipMembers(
     while (await input.fill(1)) {
       if (!guessing && input.offset >= batchFrom) {
         await input.fill(BATCH_BYTES);
-        const batch = inflateBatch(input);
+        const batch = inflateBatch(input.bytes, input.offset);
         if (batch.bytes) {
           yield { kind: 'members', bytes: batch.bytes, members: batch.members };
           input.drop(batch.length);
@@ -101,16 +85,6 @@ export async function* gzipMembers(
   }
 }
 
-/** Whether these bytes can begin a gzip member: magic, deflate, no reserved flag. */
-function isGzip(bytes: Uint8Array, at = 0): boolean {
-  return (
-    bytes[at] === 0x1f &&
-    bytes[at + 1] === 0x8b &&
-    bytes[at + 2] === 8 &&
-    ((bytes[at + 3] ?? 0xff) & 0xe0) === 0
-  );
-}
-
 /** Length of the member header at the front, or undefined where there is none. */
 async function readHeader(input: Input): Promise<number | undefined> {
   if (!(await input.fill(10)) || !isGzip(input.bytes)) return undefined;
@@ -134,47 +108,6 @@ function headerLength(bytes: Uint8Array): number | undefined {
   }
   if (flags & 2) at += 2;
   return at <= bytes.length ? at : undefined;
-}
-
-interface Batch {
-  /** Undefined where the members do not fit what was found of them. */
-  readonly bytes: Uint8Array | undefined;
-  readonly members: readonly WholeMember[];
-  /** Compressed bytes that were looked at. */
-  readonly length: number;
-}
-
-/**
- * Inflates the members at the front of the input at once. Where they begin is found by their first bytes, which may
- * also stand within a member: the lengths that stand before each have to add up to what there is. zlib compares the
- * checksum of each.
- */
-function inflateBatch(input: Input): Batch {
-  const { bytes, offset } = input;
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, BATCH_BYTES));
-  const members: WholeMember[] = [];
-  let begin = 0;
-  let total = 0;
-  if (isGzip(buffer))
-    for (let at = buffer.indexOf(MAGIC, 1); at >= 0; at = buffer.indexOf(MAGIC, at + 1)) {
-      if (at < begin + MIN_MEMBER_BYTES || !isGzip(buffer, at)) continue;
-      const length = buffer.readUInt32LE(at - 4);
-      if (total + length > WHOLE_OUTPUT_BYTES) break;
-      total += length;
-      members.push({ offset: offset + begin, end: total });
-      begin = at;
-    }
-  if (total === 0) return { bytes: undefined, members, length: Math.max(begin, 1) };
-  try {
-    const out = gunzipSync(buffer.subarray(0, begin), {
-      chunkSize: Math.max(total + 1, 64), // One piece, which then is not copied.
-      maxOutputLength: total,
-    });
-    if (out.length === total) return { bytes: out, members, length: begin };
-  } catch {
-    // Read one by one, the damaged member is found.
-  }
-  return { bytes: undefined, members, length: begin };
 }
 
 type Inflated =

@@ -1,5 +1,6 @@
 import { parseHeader } from './warc-header.ts';
 import type { WarcDamage, WarcRecord } from './warc-record.ts';
+import { onlyRecord } from './warc-whole.ts';
 
 /** Longest header of a record, in bytes: real ones have a few hundred, long URLs a few thousand. */
 const MAX_HEADER_BYTES = 64 << 10;
@@ -323,24 +324,6 @@ export class WarcParser {
     this.#state = 'resync';
     this.#guessing = true;
   }
-}
-
-/** The record that a member holds, if it holds just one and all about it is as it should be. */
-function onlyRecord(offset: number, bytes: Uint8Array, maxRecordBytes: number): WarcRecord | undefined {
-  if (!startsWithMark(bytes, 0)) return undefined;
-  const header = parseHeader(bytes.length > MAX_HEADER_BYTES ? bytes.subarray(0, MAX_HEADER_BYTES) : bytes);
-  if (typeof header === 'string' || header.contentLength > maxRecordBytes) return undefined;
-  const end = header.length + header.contentLength;
-  if (bytes.length !== end + 4) return undefined;
-  for (let at = end; at < bytes.length; at++) if (!isLineEnd(bytes[at])) return undefined;
-  return {
-    kind: 'record',
-    offset,
-    skip: 0,
-    type: (header.fields.get('warc-type') ?? '').toLowerCase(),
-    headers: header.fields,
-    payload: bytes.subarray(header.length, end),
-  };
 }
 
 function isLineEnd(byte: number | undefined): boolean {

@@ -1,3 +1,24 @@
+import {
+  BACKSLASH,
+  CLOSE,
+  CLOSE_LIST,
+  COLON,
+  COMMA,
+  hidesPath,
+  IMAGE_PATH,
+  isCanonical,
+  isEscape,
+  isHex,
+  isImagePath,
+  isScalarByte,
+  linkField,
+  MARK,
+  OPEN,
+  OPEN_LIST,
+  QUOTE,
+  SCALAR,
+} from './json-bytes.ts';
+
 /** A link in a scanned record. The field names are those of `WatLink`. */
 export interface ScannedLink {
   readonly path: string;
@@ -17,20 +38,8 @@ export interface ScannedPage {
   readonly head: unknown;
 }
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPEN_LIST = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_LIST = 0x5d;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
 /** Nesting beyond this is left to the slow reader. Real records have eight levels. */
 const MAX_DEPTH = 32;
-const IMAGE_PATH = 'IMG@/src';
-/** What is looked for. Node searches fewer than eight bytes twice as fast, by their first byte. */
-const MARK = 'IMG@/sr';
-
 type Field = 'url' | 'arcUrl' | 'base' | 'links';
 /** A name that matters, and what it leads to. */
 interface Place {
@@ -107,6 +116,7 @@ class Scan {
 
   #space(at: number): number {
     const bytes = this.#bytes;
+    if ((bytes[at] ?? 0) > 0x20) return at;
     for (; at < bytes.length; at++) {
       const c = bytes[at];
       if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break;
@@ -348,86 +358,4 @@ class Scan {
       if (bytes[at] !== COMMA) return -1;
     }
   }
-}
-
-const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
-
-function isScalarByte(c: number): boolean {
-  return (
-    (c >= 0x30 && c <= 0x39) ||
-    (c >= 0x61 && c <= 0x7a) ||
-    c === 0x2d ||
-    c === 0x2b ||
-    c === 0x2e ||
-    c === 0x45
-  );
-}
-
-function isEscape(c: number): boolean {
-  // " \ / b f n r t
-  return (
-    c === QUOTE ||
-    c === BACKSLASH ||
-    c === 0x2f ||
-    c === 0x62 ||
-    c === 0x66 ||
-    c === 0x6e ||
-    c === 0x72 ||
-    c === 0x74
-  );
-}
-
-function isHex(c: number): boolean {
-  return (c >= 0x30 && c <= 0x39) || ((c | 0x20) >= 0x61 && (c | 0x20) <= 0x66);
-}
-
-/** Whether a string that begins at `hit` with the mark is the whole path, and no part of another string. */
-function isImagePath(list: Buffer, hit: number): boolean {
-  return list[hit - 1] === QUOTE && list[hit + 7] === 0x63 && list[hit + 8] === QUOTE;
-}
-
-/** Whether the object begins right here, as most generators write it: `{"path":"IMG@/src"`. */
-function isCanonical(list: Buffer, hit: number): boolean {
-  return (
-    hit >= 9 &&
-    list[hit - 9] === OPEN &&
-    list[hit - 8] === QUOTE &&
-    list[hit - 7] === 0x70 &&
-    list[hit - 6] === 0x61 &&
-    list[hit - 5] === 0x74 &&
-    list[hit - 4] === 0x68 &&
-    list[hit - 3] === QUOTE &&
-    list[hit - 2] === COLON &&
-    list[hit - 1] === QUOTE
-  );
-}
-
-function linkField(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): 'path' | 'url' | 'alt' | 'rel' | 'escaped' | undefined {
-  const length = end - start;
-  const a = bytes[start];
-  const b = bytes[start + 1];
-  const c = bytes[start + 2];
-  if (length === 3) {
-    if (a === 0x75 && b === 0x72 && c === 0x6c) return 'url';
-    if (a === 0x61 && b === 0x6c && c === 0x74) return 'alt';
-    if (a === 0x72 && b === 0x65 && c === 0x6c) return 'rel';
-  }
-  if (length === 4 && a === 0x70 && b === 0x61 && c === 0x74 && bytes[start + 3] === 0x68) return 'path';
-  for (let at = start; at < end; at++) if (bytes[at] === BACKSLASH) return 'escaped';
-  return undefined;
-}
-
-/** Whether `IMG@/src` may stand in this text with one of its characters escaped. */
-function hidesPath(list: Buffer): boolean {
-  if (!list.includes(BACKSLASH)) return false;
-  if (list.includes('\\/src', 0, 'latin1')) return true;
-  for (let at = list.indexOf('\\u00', 0, 'latin1'); at >= 0; at = list.indexOf('\\u00', at + 4, 'latin1')) {
-    const code = Number.parseInt(list.toString('latin1', at + 4, at + 6), 16);
-    if (IMAGE_PATH.includes(String.fromCharCode(code))) return true;
-  }
-  return false;
 }

@@ -1,3 +1,4 @@
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { dropped, GleanerError } from '../../schema/index.ts';
 import type { PairFilter } from './filter.ts';
@@ -95,8 +96,10 @@ async function* plain(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGen
     return;
   }
   try {
-    const { Readable } = await import('node:stream');
-    for await (const bytes of Readable.from(all()).pipe(createGunzip())) yield bytes as Uint8Array;
+    const gunzip = createGunzip();
+    // An error of the file ends the gunzip too, which then throws it.
+    pipeline(Readable.from(all()), gunzip, () => undefined);
+    for await (const bytes of gunzip) yield bytes as Uint8Array;
   } catch (cause) {
     throw new GleanerError('FILE_UNREADABLE', { path, problem: 'it is no whole gzip file' }, { cause });
   }

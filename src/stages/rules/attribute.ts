@@ -14,7 +14,7 @@ export function attribute(path: string): LinkRule {
 }
 
 /** The candidate of a srcset with the largest width or density (HTML, 4.8.4.2.1); of equal ones, the first. */
-export function largestCandidate(srcset: string): string {
+function largestCandidate(srcset: string): string {
   let best = '';
   let bestSize = Number.NEGATIVE_INFINITY;
   // A URL has no white space and neither begins nor ends with a comma; commas within it are its own.

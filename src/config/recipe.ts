@@ -34,6 +34,8 @@ export const recipeSchema = z.strictObject({
         )
         .nonempty()
         .default(['IMG@/src']),
+      /** Mend texts whose UTF-8 was read as Windows-1252, as 'cafÃ©'. LAION-400M kept them as they were. */
+      repairMojibake: z.boolean().default(false),
       /** Where false, no language is told: the column holds 'und'. */
       detectLanguage: z.boolean().default(true),
       /** ISO 639-1 codes that are kept; null keeps every language. */

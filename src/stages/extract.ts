@@ -31,6 +31,8 @@ export interface ExtractOptions extends FilterOptions {
   readonly detectLanguage?: boolean;
   /** Where images are looked for: element and attribute, as 'IMG@/src', or 'og:image'. @default ['IMG@/src'] */
   readonly links?: readonly string[];
+  /** Mend texts whose UTF-8 was read as Windows-1252: `cafÃ©`. @default false */
+  readonly repairMojibake?: boolean;
   /** WAT records with a larger payload are dropped, in bytes. */
   readonly maxRecordBytes: number;
 }
@@ -129,7 +131,7 @@ export async function extract(
       trail({ ...pair, reason, detail, similarity: null });
     for (const image of images) {
       links.in();
-      const text = normalizeText(image.alt ?? '');
+      const text = normalizeText(image.alt ?? '', options.repairMojibake);
       if (text === '') {
         links.drop('no_text');
         continue;

@@ -1,15 +1,16 @@
-import type { WatPage } from '../formats/index.ts';
+import { mendMojibake, type WatPage } from '../formats/index.ts';
 import { dropped, kept, type Outcome } from '../schema/index.ts';
 
 /**
  * An alternative text as it is compared and stored: Unicode NFC, white space and ASCII control characters folded into
  * single blanks, none at the ends, lone surrogates replaced by U+FFFD. '' where nothing is left. The control
  * characters from U+0080 on stay: they are bytes of UTF-8 taken for Latin-1, and without them nothing can mend that.
+ * @param repairMojibake mend it first
  */
-export function normalizeText(text: string): string {
+export function normalizeText(text: string, repairMojibake = false): string {
   // Words in ASCII parted by single blanks, which most are, stay as they are.
   if (/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(text)) return text;
-  return text
+  return (repairMojibake ? mendMojibake(text) : text)
     .toWellFormed()
     .normalize('NFC')
     .replace(/[\s[\p{Cc}--[\u0080-\u009f]]]+/gv, ' ')

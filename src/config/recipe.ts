@@ -17,10 +17,35 @@ export const recipeSchema = z.strictObject({
       maxTextChars: count.nullable().default(null),
       /** Texts with fewer words, parted by white space, are dropped. DataComp's basic filter: 3. */
       minTextWords: z.int().min(1).default(1),
+      /** URLs with more characters are dropped. */
+      maxUrlChars: count.nullable().default(null),
+      /** URLs whose path ends in one of these, as svg, are dropped. */
+      refusedExtensions: z.array(z.string().min(1)).default([]),
+      /** Files with hosts, plain or gzip, one a line, '#' comments; subdomains are meant too. */
+      hostBlocklists: z.array(z.string().min(1)).default([]),
+      /** Files with image URLs, in the same form. */
+      urlBlocklists: z.array(z.string().min(1)).default([]),
+      /** Where images are looked for: element and attribute as in WAT files, or og:image. */
+      links: z
+        .array(
+          z
+            .string()
+            .regex(/^(?:[A-Z][A-Z0-9]*@\/[a-z][a-z0-9-]*|og:image)$/, 'is neither as IMG@/src nor og:image'),
+        )
+        .nonempty()
+        .default(['IMG@/src']),
+      /** Mend texts whose UTF-8 was read as Windows-1252, as 'cafÃ©'. LAION-400M kept them as they were. */
+      repairMojibake: z.boolean().default(false),
+      /** Where false, no language is told: the column holds 'und'. */
+      detectLanguage: z.boolean().default(true),
       /** ISO 639-1 codes that are kept; null keeps every language. */
       languages: z.array(z.string()).nonempty().nullable().default(null),
       /** A WAT record above this is dropped. Common Crawl cuts pages at 1 MiB; their records stay below 10 MB. */
       maxRecordBytes: count.default(64 << 20),
+    })
+    .refine(({ detectLanguage, languages }) => detectLanguage || languages === null, {
+      path: ['languages'],
+      message: 'needs detectLanguage',
     })
     .prefault({}),
   fetch: z

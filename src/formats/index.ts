@@ -1,6 +1,7 @@
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
+export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,
   NPY_HEADER_BYTES,
@@ -26,7 +27,8 @@ export {
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
-export { readWarc, targetUri, type WarcDamage, type WarcOptions, type WarcRecord } from './warc.ts';
+export { readWarc, targetUri, type WarcOptions } from './warc.ts';
+export type { WarcDamage, WarcRecord } from './warc-record.ts';
 export { gzipMember, type WarcRecordInput, warcRecord } from './warc-writer.ts';
 export {
   carriesEntities,

@@ -9,19 +9,21 @@ export interface WarcHeader {
   readonly contentLength: number;
 }
 
-const utf8 = new TextDecoder();
-
 /** The header at the front of `bytes`: the version line, fields, an empty line; lines end with LF or CR LF. */
 export function parseHeader(bytes: Uint8Array): WarcHeader | 'incomplete' | 'illegal' {
   const end = headerEnd(bytes);
   if (end === undefined) return 'incomplete';
-  const [version = '', ...lines] = utf8.decode(bytes.subarray(0, end)).split(/\r?\n/);
-  if (!/^WARC\/\d+\.\d+\s*$/.test(version)) return 'illegal';
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, end).toString('utf8');
+  const firstEnd = text.indexOf('\n');
+  if (!/^WARC\/\d+\.\d+\s*$/.test(text.slice(0, firstEnd))) return 'illegal';
   const fields = new Map<string, string>();
   let last = '';
-  for (const line of lines) {
+  for (let at = firstEnd + 1; at < text.length; ) {
+    const lineEnd = text.indexOf('\n', at);
+    const line = text.slice(at, text[lineEnd - 1] === '\r' ? lineEnd - 1 : lineEnd);
+    at = lineEnd + 1;
     if (line === '') break;
-    if (/^[ \t]/.test(line) && fields.has(last)) {
+    if ((line[0] === ' ' || line[0] === '\t') && fields.has(last)) {
       fields.set(last, `${fields.get(last)} ${line.trim()}`);
       continue;
     }

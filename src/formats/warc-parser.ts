@@ -1,5 +1,6 @@
-import type { WarcDamage, WarcRecord } from './warc.ts';
 import { parseHeader } from './warc-header.ts';
+import type { WarcDamage, WarcRecord } from './warc-record.ts';
+import { onlyRecord } from './warc-whole.ts';
 
 /** Longest header of a record, in bytes: real ones have a few hundred, long URLs a few thousand. */
 const MAX_HEADER_BYTES = 64 << 10;
@@ -73,6 +74,21 @@ export class WarcParser {
     this.#before = -this.#end;
     this.#fresh = true;
     this.#reported = false;
+  }
+
+  /** A whole, good member. */
+  member(offset: number, bytes: Uint8Array): void {
+    const idle = this.#state === 'between' && this.#cursor === this.#end && !this.#held;
+    const record = idle ? onlyRecord(offset, bytes, this.#options.maxRecordBytes) : undefined;
+    if (record) {
+      this.#started = true;
+      this.#guessing = false;
+      this.out.push(record);
+      return;
+    }
+    this.begin(offset);
+    this.push(bytes);
+    this.end();
   }
 
   push(bytes: Uint8Array): void {
@@ -315,7 +331,9 @@ function isLineEnd(byte: number | undefined): boolean {
 }
 
 function startsWithMark(bytes: Uint8Array, at: number): boolean {
-  return bytes.length - at >= MARK.length && MARK.every((byte, i) => bytes[at + i] === byte);
+  if (bytes.length - at < MARK.length) return false;
+  for (let i = 0; i < MARK.length; i++) if (bytes[at + i] !== MARK[i]) return false;
+  return true;
 }
 
 /** Whether these few bytes can become the mark. */

@@ -1,30 +1,8 @@
-import { GleanerError, type Reason } from '../schema/index.ts';
+import { GleanerError } from '../schema/index.ts';
 import { gzipMembers } from './gzip-members.ts';
 import { describeContent } from './sniff.ts';
 import { WarcParser } from './warc-parser.ts';
-
-/** One record of a WARC file. */
-export interface WarcRecord {
-  readonly kind: 'record';
-  /** Byte offset in the file: of the record, or, where the file is gzip, of the gzip member that it begins in. */
-  readonly offset: number;
-  /** Bytes of that member, decompressed, before the record: 0 where each record has its own member, as usual. */
-  readonly skip: number;
-  /** WARC-Type in lower case: 'response', 'metadata'... */
-  readonly type: string;
-  /** Names in lower case; the first of several fields of one name. */
-  readonly headers: ReadonlyMap<string, string>;
-  /** The record's block, without the line ends after it. Valid for good: nobody writes to it later. */
-  readonly payload: Uint8Array;
-}
-
-/** A stretch of the file that gave no record. Reading goes on at the next record that can be found. */
-export interface WarcDamage {
-  readonly kind: 'damage';
-  readonly offset: number;
-  readonly reason: Reason;
-  readonly detail: string;
-}
+import type { WarcDamage, WarcRecord } from './warc-record.ts';
 
 export interface WarcOptions {
   /** What messages call the file. */
@@ -65,7 +43,16 @@ export async function* readWarc(
   } else {
     let first: Uint8Array = head;
     for await (const event of gzipMembers(all, start)) {
-      if (event.kind === 'begin') parser.begin(event.offset);
+      if (event.kind === 'members') {
+        let from = 0;
+        for (const { offset, end } of event.members) {
+          const bytes = event.bytes.subarray(from, end);
+          if (first === head && bytes.length > 0) first = bytes;
+          parser.member(offset, bytes);
+          if (parser.foreign) throw notWarc(`gzip of ${describeContent(first)}`);
+          from = end;
+        }
+      } else if (event.kind === 'begin') parser.begin(event.offset);
       else if (event.kind === 'bytes') {
         if (first === head && event.bytes.length > 0) first = event.bytes;
         parser.push(event.bytes);

@@ -1,6 +1,7 @@
 import { dropped, kept, type Outcome } from '../schema/index.ts';
 import { decodeEntities } from './html-entities.ts';
-import type { WarcRecord } from './warc.ts';
+import type { WarcRecord } from './warc-record.ts';
+import { scanImages } from './wat-scan.ts';
 
 /** A link as the page has it. Fields that the page does not have, or that are no text, are undefined. */
 export interface WatLink {
@@ -35,6 +36,11 @@ export interface WatPage {
 export interface WatOptions {
   /** Decode character references in URLs and texts: `carriesEntities` tells. @default false */
   readonly decodeEntities?: boolean;
+  /**
+   * Only what images and licences need: other links, head links and metas may be left out of pages that name no
+   * Creative Commons licence. Several times faster. @default false
+   */
+  readonly imagesOnly?: boolean;
 }
 
 /** The day from which ia-web-commons decodes character references itself: its merge c7e79be, for its issue 14. */
@@ -59,6 +65,10 @@ const utf8 = new TextDecoder();
  * @returns dropped with record_json where it is no JSON object
  */
 export function parseWat(payload: Uint8Array, options: WatOptions = {}): Outcome<WatPage> {
+  if (options.imagesOnly) {
+    const page = scan(payload, options);
+    if (page) return kept(page);
+  }
   let parsed: unknown;
   try {
     parsed = JSON.parse(utf8.decode(payload));
@@ -66,9 +76,6 @@ export function parseWat(payload: Uint8Array, options: WatOptions = {}): Outcome
     return dropped('record_json', error instanceof Error ? error.message.slice(0, 80) : '');
   }
   if (!isObject(parsed)) return dropped('record_json', 'no JSON object');
-  const text = (value: unknown): string | undefined =>
-    typeof value !== 'string' ? undefined : options.decodeEntities ? decodeEntities(value) : value;
-
   const envelope = field(parsed, 'Envelope');
   const html = field(field(field(envelope, 'Payload-Metadata'), 'HTTP-Response-Metadata'), 'HTML-Metadata');
   const head = field(html, 'Head');
@@ -78,30 +85,50 @@ export function parseWat(payload: Uint8Array, options: WatOptions = {}): Outcome
     field(field(envelope, 'ARC-Header-Metadata'), 'Target-URI');
   return kept({
     url: typeof url === 'string' ? url : '',
-    base: text(field(head, 'Base')),
-    links: list(field(html, 'Links')).flatMap(toLink),
-    headLinks: list(field(head, 'Link')).flatMap(toLink),
-    metas: list(field(head, 'Metas')).flatMap(toMeta),
+    base: textOf(field(head, 'Base'), options),
+    links: list(field(html, 'Links')).flatMap((link) => toLink(link, options)),
+    ...headOf(head, options),
   });
+}
 
-  function toLink(value: unknown): WatLink[] {
-    const path = field(value, 'path');
-    if (typeof path !== 'string') return [];
-    return [
-      {
-        path,
-        url: text(field(value, 'url')),
-        alt: text(field(value, 'alt')),
-        rel: text(field(value, 'rel')),
-      },
-    ];
-  }
+/** A page as `imagesOnly` asks for it, or undefined where the record has to be parsed. */
+function scan(payload: Uint8Array, options: WatOptions): WatPage | undefined {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  let page = scanImages(bytes);
+  if (page && page.links.length > 0 && mayNameLicense(bytes, options.decodeEntities === true))
+    page = scanImages(bytes, true);
+  if (!page) return undefined;
+  const { url, base, links, head } = page;
+  return {
+    url,
+    base: textOf(base, options),
+    links: options.decodeEntities ? links.flatMap((link) => toLink(link, options)) : links,
+    ...headOf(head, options),
+  };
+}
 
-  function toMeta(value: unknown): WatMeta[] {
-    const name = text(field(value, 'name') ?? field(value, 'property'));
-    const content = text(field(value, 'content'));
-    return name === undefined || content === undefined ? [] : [{ name: name.toLowerCase(), content }];
-  }
+function headOf(head: unknown, options: WatOptions): Pick<WatPage, 'headLinks' | 'metas'> {
+  return {
+    headLinks: list(field(head, 'Link')).flatMap((link) => toLink(link, options)),
+    metas: list(field(head, 'Metas')).flatMap((meta) => toMeta(meta, options)),
+  };
+}
+
+function textOf(value: unknown, { decodeEntities: decode = false }: WatOptions): string | undefined {
+  return typeof value !== 'string' ? undefined : decode ? decodeEntities(value) : value;
+}
+
+function toLink(value: unknown, options: WatOptions): WatLink[] {
+  const path = field(value, 'path');
+  if (typeof path !== 'string') return [];
+  const text = (name: string) => textOf(field(value, name), options);
+  return [{ path, url: text('url'), alt: text('alt'), rel: text('rel') }];
+}
+
+function toMeta(value: unknown, options: WatOptions): WatMeta[] {
+  const name = textOf(field(value, 'name') ?? field(value, 'property'), options);
+  const content = textOf(field(value, 'content'), options);
+  return name === undefined || content === undefined ? [] : [{ name: name.toLowerCase(), content }];
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -114,4 +141,24 @@ function field(value: unknown, name: string): unknown {
 
 function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+/**
+ * Whether an address at creativecommons.org may stand in this text: the host in lower case or as CreativeCommons.org
+ * (no other is taken for it), or with one of its characters written otherwise.
+ */
+function mayNameLicense(bytes: Buffer, references: boolean): boolean {
+  const hides = (mark: string, code: RegExp) => {
+    for (let at = bytes.indexOf(mark, 0, 'latin1'); at >= 0; at = bytes.indexOf(mark, at + 1, 'latin1'))
+      if (code.test(bytes.toString('latin1', at + mark.length, at + mark.length + 8))) return true;
+    return false;
+  };
+  return (
+    // Node searches fewer than eight bytes three times as fast as the whole name.
+    bytes.includes('mmons.o', 0, 'latin1') ||
+    hides('\\u00', /^(?:2[ef]|6[0-9a-f]|7[0-9a])/i) ||
+    // 46 and 47, 97 to 122, and the same in hexadecimal.
+    (references &&
+      hides('&#', /^0*(?:4[67]|9[7-9]|1[012]\d)(?!\d)|^x0*(?:2[ef]|6[0-9a-f]|7[0-9a])(?![\da-f])/i))
+  );
 }

@@ -27,6 +27,10 @@ export const REASONS = {
   // Pairs: a link with a text.
   text_short: { step: 'pair', title: 'text too short' },
   text_long: { step: 'pair', title: 'text too long' },
+  url_long: { step: 'pair', title: 'URL too long' },
+  url_extension: { step: 'pair', title: 'URL ends in a refused extension' },
+  blocked_host: { step: 'pair', title: 'host is on a blocklist' },
+  blocked_url: { step: 'pair', title: 'URL is on a blocklist' },
   language: { step: 'pair', title: 'text in another language' },
   // The exchange.
   duplicate: { step: 'unique', title: 'URL and text seen before' },

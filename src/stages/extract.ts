@@ -6,9 +6,11 @@ import {
   type WarcRecord,
 } from '../formats/index.ts';
 import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
+import { type FilterOptions, pairFilters } from './filters/index.ts';
 import { loadLanguageDetector } from './language.ts';
 import { pageLicense } from './license.ts';
-import { imageLinks, normalizeText, pageBase, resolveImage } from './link.ts';
+import { normalizeText, pageBase, resolveImage } from './link.ts';
+import { IMAGE_SOURCE, linkRules } from './rules/index.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { bucketOf, PAIR_COLUMNS, type PairRecord, pairRecord, shardPath } from './tables.ts';
 import { createTrailWriter } from './trail.ts';
@@ -22,18 +24,21 @@ export interface ExtractTask {
   readonly buckets: number;
 }
 
-export interface ExtractOptions {
-  /** Texts with fewer Unicode code points are dropped. */
-  readonly minTextChars: number;
-  /** Texts with more Unicode code points are dropped; null: none. */
-  readonly maxTextChars: number | null;
-  /** Texts with fewer words, parted by white space, are dropped. */
-  readonly minTextWords: number;
+export interface ExtractOptions extends FilterOptions {
   /** ISO 639-1 codes that are kept; null: every language. */
   readonly languages: readonly string[] | null;
+  /** Whether the language of texts is told. Where not, it is 'und', and `languages` has to be null. @default true */
+  readonly detectLanguage?: boolean;
+  /** Where images are looked for: element and attribute, as 'IMG@/src', or 'og:image'. @default ['IMG@/src'] */
+  readonly links?: readonly string[];
+  /** Mend texts whose UTF-8 was read as Windows-1252: `cafÃ©`. @default false */
+  readonly repairMojibake?: boolean;
   /** WAT records with a larger payload are dropped, in bytes. */
   readonly maxRecordBytes: number;
 }
+
+/** Links that are told of as progress at once: a message for each page would cost more than the page. */
+const PROGRESS_LINKS = 2000;
 
 /** Key-value metadata of pairs/*.parquet: which bucket each row group holds (JSON array), and how many there are. */
 export const BUCKETS_KEY = 'gleaner.buckets';
@@ -48,7 +53,7 @@ export const BUCKET_COUNT_KEY = 'gleaner.bucket_count';
  * a text and a good URL). Facts: rows.
  *
  * Memory: the pairs of one WAT file, some 100 MB for one of Common Crawl's.
- * @throws GleanerError FILE_NOT_FOUND, NOT_WARC
+ * @throws GleanerError FILE_NOT_FOUND, NOT_WARC, FILE_UNREADABLE at a blocklist
  */
 export async function extract(
   task: ExtractTask,
@@ -56,13 +61,19 @@ export async function extract(
   open: (path: string) => AsyncIterable<Uint8Array>,
   ctx: StageContext,
 ): Promise<StageResult> {
-  const judgeText = await textJudge(options);
+  const filters = await pairFilters(options, open);
+  const detect = options.detectLanguage === false ? undefined : await loadLanguageDetector();
+  const languages = options.languages && new Set(options.languages);
+  const { links: rules = [IMAGE_SOURCE] } = options;
+  const findImages = linkRules(rules);
+  const imagesOnly = rules.every((rule) => rule === IMAGE_SOURCE);
   const name = baseName(task.wat);
   const records = new LedgerCounter();
   const links = new LedgerCounter();
   const pairs = new LedgerCounter();
   const buckets = new Map<number, PairRecord[]>();
   let rows = 0;
+  let untold = 0;
 
   const files = await writeFiles(
     ctx.storage,
@@ -84,6 +95,7 @@ export async function extract(
         } else if (entry.type === 'warcinfo') decodeEntities = carriesEntities(entry);
         else if (entry.type === 'metadata') await readPage(entry, decodeEntities, trail.add);
       }
+      tell();
       await trail.finish();
       const order = [...buckets.keys()].sort((a, b) => a - b);
       const writer = createParquetWriter(pairSink, PAIR_COLUMNS, {
@@ -102,35 +114,39 @@ export async function extract(
     trail: ReturnType<typeof createTrailWriter>['add'],
   ): Promise<void> {
     records.in();
-    const parsed = parseWat(record.payload, { decodeEntities });
+    const parsed = parseWat(record.payload, { decodeEntities, imagesOnly });
     if (!parsed.kept) {
       records.drop(parsed.reason);
       return;
     }
     records.out();
     const page = parsed.value;
-    const images = imageLinks(page);
+    const images = findImages(page);
     if (images.length === 0) return;
     const base = pageBase(page);
     const license = pageLicense(page);
+    const pageUrl = page.url.toWellFormed();
+    const wat = `${name}#${record.offset}`;
     const drop = (pair: Pair, { reason, detail }: Dropped) =>
       trail({ ...pair, reason, detail, similarity: null });
     for (const image of images) {
       links.in();
-      const text = normalizeText(image.alt ?? '');
+      const text = normalizeText(image.alt ?? '', options.repairMojibake);
       if (text === '') {
         links.drop('no_text');
         continue;
       }
       const url = resolveImage(image.url, base);
       const address = url.kept ? url.value : (image.url ?? '').toWellFormed();
-      const { language, outcome } = judgeText(text);
+      const refused = url.kept ? refuse(address, text) : undefined;
+      // Told last: it costs more than all else together.
+      const language = url.kept && !refused ? (detect?.(text).language ?? 'und') : 'und';
       const pair: Pair = {
         uid: pairUid(address, text),
         url: address,
         text,
-        pageUrl: page.url.toWellFormed(),
-        wat: `${name}#${record.offset}`,
+        pageUrl,
+        wat,
         license,
         language,
       };
@@ -141,6 +157,8 @@ export async function extract(
       }
       links.out();
       pairs.in();
+      const outcome =
+        refused ?? (languages && !languages.has(language) ? dropped('language', language) : undefined);
       if (outcome) {
         pairs.drop(outcome.reason);
         await drop(pair, outcome);
@@ -153,29 +171,20 @@ export async function extract(
       if (held) held.push(pairRecord(pair));
       else buckets.set(bucket, [pairRecord(pair)]);
     }
-    ctx.progress(images.length);
+    untold += images.length;
+    if (untold >= PROGRESS_LINKS) tell();
   }
-}
 
-/** The filters that look at the text alone; `outcome` is undefined where it passes. */
-async function textJudge(
-  options: ExtractOptions,
-): Promise<(text: string) => { readonly language: string; readonly outcome: Dropped | undefined }> {
-  const detect = await loadLanguageDetector();
-  const languages = options.languages && new Set(options.languages);
-  return (text) => {
-    const { language } = detect(text);
-    return { language, outcome: refuse(text, language) };
-  };
+  function tell(): void {
+    ctx.progress(untold);
+    untold = 0;
+  }
 
-  function refuse(text: string, language: string): Dropped | undefined {
-    const chars = [...text].length;
-    if (chars < options.minTextChars) return dropped('text_short', `${chars} characters`);
-    const words = text.split(' ').length;
-    if (words < options.minTextWords) return dropped('text_short', `${words} words`);
-    if (options.maxTextChars !== null && chars > options.maxTextChars)
-      return dropped('text_long', `${chars} characters`);
-    if (languages && !languages.has(language)) return dropped('language', language);
+  function refuse(url: string, text: string): Dropped | undefined {
+    for (const filter of filters) {
+      const outcome = filter({ url, text });
+      if (outcome) return outcome;
+    }
     return undefined;
   }
 }

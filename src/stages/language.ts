@@ -14,6 +14,10 @@ const UNDETERMINED: DetectedLanguage = { language: 'und', confidence: 0 };
 /** Longest piece of a text that is looked at, in UTF-16 code units: more tells nothing new. */
 const MAX_CHARS = 1000;
 
+/** Texts whose language is remembered, and their greatest length: 16 MB at most. */
+const MAX_KNOWN = 1 << 16;
+const MAX_KNOWN_CHARS = 100;
+
 let loading: Promise<DetectLanguage> | undefined;
 
 /**
@@ -30,14 +34,28 @@ export function loadLanguageDetector(): Promise<DetectLanguage> {
 
 async function load(): Promise<DetectLanguage> {
   const model = await (await getLIDModel()).load();
+  // Alternative texts repeat: a site's logo stands on all its pages.
+  const known = new Map<string, DetectedLanguage>();
   return (text) => {
+    let found = known.get(text);
+    if (found === undefined) {
+      found = detect(text);
+      if (known.size >= MAX_KNOWN) known.clear();
+      if (text.length <= MAX_KNOWN_CHARS) known.set(text, found);
+    }
+    return found;
+  };
+
+  function detect(text: string): DetectedLanguage {
     // fastText ends its input at a line end.
     const line = text.slice(0, MAX_CHARS).replace(/\s+/g, ' ').trim();
-    const letters = line.match(/\p{L}/gu)?.length ?? 0;
+    // Of texts in ASCII, which most are, all letters are Latin.
+    const ascii = /^[\x20-\x7e]*$/.test(line);
+    const letters = ascii ? Number(/[A-Za-z]/.test(line)) : (line.match(/\p{L}/gu)?.length ?? 0);
     if (letters === 0) return UNDETERMINED;
     const guesses = model.predict(line, 2, 0);
     try {
-      const latin = line.match(/\p{Script=Latin}/gu)?.length ?? 0;
+      const latin = ascii ? letters : (line.match(/\p{Script=Latin}/gu)?.length ?? 0);
       for (let i = 0; i < guesses.size(); i++) {
         const [probability, label] = guesses.get(i);
         const language = label.replace('__label__', '');
@@ -49,5 +67,5 @@ async function load(): Promise<DetectLanguage> {
       // It lives in the memory of the WebAssembly module, which no garbage collector looks at.
       guesses.delete();
     }
-  };
+  }
 }

@@ -23,10 +23,13 @@ const META_NAMES: ReadonlySet<string> = new Set([
 const LICENSE_URL =
   /^(?:https?:)?\/\/(?:www\.)?creativecommons\.org\/(licenses|publicdomain)\/([a-z][a-z+-]*)(?:\/(\d\.\d))?(?:\/([a-z]{2,4}))?(?=[/?#]|$)/i;
 
-/** The canonical address of a Creative Commons licence that `url` leads to, or undefined where it leads to none. */
+/**
+ * The canonical address of a Creative Commons licence that `url` leads to, or undefined where it leads to none. The
+ * host counts in lower case and as CreativeCommons.org: the reader of WAT records looks for no other.
+ */
 export function canonicalLicense(url: string): string | undefined {
   const match = LICENSE_URL.exec(url.trim());
-  if (!match) return undefined;
+  if (!match || !url.includes('ommons.org')) return undefined;
   const path = match.slice(1).filter((part) => part !== undefined);
   return `https://creativecommons.org/${path.join('/').toLowerCase()}/`;
 }

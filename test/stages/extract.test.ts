@@ -327,3 +327,20 @@ test('row groups are hash buckets, in order, and metadata says which', async () 
     bucketOf('ffffffff', 3),
   ]).toEqual([0, 0, 1, 2]);
 });
+
+test('mojibake is mended only where the recipe says so', async () => {
+  const links = [img('a.png', 'Das CafÃ© â€œZur Postâ€\u009d')];
+  const records = [wat('http://a/', { Links: links })];
+  expect((await run(records)).pairs.map(({ text }) => text)).toEqual(['Das CafÃ© â€œZur Postâ€\u009d']);
+  expect((await run(records, { repairMojibake: true })).pairs.map(({ text }) => text)).toEqual([
+    'Das Café “Zur Post”',
+  ]);
+});
+
+test('where no language is to be told, none is, and none can be asked for', async () => {
+  const records = [wat('http://a/', { Links: [img('a.png', 'a drawing of a red apple')] })];
+  expect((await run(records)).pairs.map(({ language }) => language)).toEqual(['en']);
+  expect((await run(records, { detectLanguage: false })).pairs.map(({ language }) => language)).toEqual([
+    'und',
+  ]);
+});

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { identifyModel, resolveModel } from '../clip/index.ts';
-import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
+import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import { createWebSource } from '../fetcher/index.ts';
 import {
   type CrawlSelection,
@@ -11,6 +12,7 @@ import {
   type StageProgress,
 } from '../pipeline/index.ts';
 import { loadSafetyCategories } from '../safety/index.ts';
+import { streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
 /** A whole run on this machine, by what a user names. */
@@ -62,10 +64,21 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const categories = scores ? await loadSafetyCategories(recipe.safety.categories) : null;
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, model, modelDir, categories },
+    spec: { recipe, wats, images, model, modelDir, categories, blocklists: await digestBlocklists(recipe) },
     executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),
     ...(options.onProgress && { onProgress: options.onProgress }),
   });
+}
+
+/** A list that was edited is another list: what was extracted under the old one is not gone on with. */
+async function digestBlocklists({ extract }: Recipe): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists]) {
+    const digest = createHash('sha256');
+    for await (const chunk of streamFile(path)) digest.update(chunk);
+    digests[path] = digest.digest('hex');
+  }
+  return digests;
 }

@@ -29,6 +29,8 @@ export interface RunSpec {
   readonly model: ModelIdentity | null;
   /** The safety categories that the recipe names, by content; null where there is no model. */
   readonly categories: SafetyCategories | null;
+  /** sha256 of each blocklist that the recipe names, by the path it names it with. */
+  readonly blocklists: Readonly<Record<string, string>>;
   /** Folder of the model on this machine; no part of the run's identity. */
   readonly modelDir: string | null;
 }
@@ -45,6 +47,7 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
     'version of gleaner': GLEANER_VERSION,
     recipe: recipeHash(spec.recipe),
     'set of safety categories': digest(spec.categories),
+    'content of its blocklists': digest(spec.blocklists),
     model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),
     'list of WAT files': digest(named(spec.wats)),
     'image source': digest(images),

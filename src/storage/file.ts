@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -78,9 +78,17 @@ export function fileStorage(root: string): Storage {
       await rm(at(path), { recursive: true, force: true });
     },
     async sweep() {
-      const entries = await readdir(base, { recursive: true, withFileTypes: true }).catch(absent);
-      for (const entry of entries ?? [])
-        if (entry.name.startsWith(PENDING)) await rm(join(entry.parentPath, entry.name), { force: true });
+      const entries = (await readdir(base, { recursive: true, withFileTypes: true }).catch(absent)) ?? [];
+      const pathOf = (entry: Dirent) => join(entry.parentPath, entry.name);
+      for (const entry of entries)
+        if (entry.name.startsWith(PENDING)) await rm(pathOf(entry), { force: true });
+      // Folders that were made for what never got its name: the deepest first, those that hold something stay.
+      const folders = entries.filter((entry) => entry.isDirectory()).map(pathOf);
+      for (const folder of folders.sort((one, other) => other.length - one.length))
+        await rmdir(folder).catch((error: unknown) => {
+          if (!isCode(error, 'ENOTEMPTY') && !isCode(error, 'EEXIST') && !isCode(error, 'ENOENT'))
+            throw error;
+        });
     },
   };
 }

@@ -29,4 +29,13 @@ describe('fileStorage', () => {
     await expect(storage.put('../secret', 'x')).rejects.toMatchObject({ code: 'DAMAGED' });
     await expect(storage.remove('../secret')).rejects.toMatchObject({ code: 'DAMAGED' });
   });
+
+  it('sweeps away folders that hold nothing, and no others', async () => {
+    const root = await newFolder();
+    const storage = fileStorage(root);
+    await storage.put('a/kept', 'x');
+    await (await storage.create('harvest/00000-killed/rows.parquet')).write(new Uint8Array(3));
+    await storage.sweep();
+    expect(await readdir(root, { recursive: true })).toEqual(['a', 'a/kept']);
+  });
 });

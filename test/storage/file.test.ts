@@ -34,8 +34,9 @@ describe('fileStorage', () => {
     const root = await newFolder();
     const storage = fileStorage(root);
     await storage.put('a/kept', 'x');
-    await (await storage.create('harvest/00000-killed/rows.parquet')).write(new Uint8Array(3));
+    const killed = await storage.create('harvest/00000-killed/rows.parquet');
     await storage.sweep();
+    await killed.abort();
     expect(await readdir(root, { recursive: true })).toEqual(['a', 'a/kept']);
   });
 });

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [OPTIONS]`: one file a benchmark. What they printed last stands in docs/benchmarks.md. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly string[]): Promise<void> }>>> =
   {
+    dedup: () => import('./dedup.ts'),
     run: () => import('./run.ts'),
   };
 

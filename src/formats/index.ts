@@ -1,6 +1,23 @@
+export {
+  type BloomInfo,
+  type BloomSlice,
+  bloomInfo,
+  bloomShape,
+  readBloomSlice,
+  writeBloom,
+} from './bloom.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
+export {
+  compareKeys,
+  KEY_BYTES,
+  type KeyFileInfo,
+  type KeyWords,
+  keyFileInfo,
+  readKeys,
+  writeKeyFile,
+} from './keys.ts';
 export {
   createNpyWriter,
   NPY_HEADER_BYTES,
@@ -16,16 +33,24 @@ export {
 export {
   type Column,
   type ColumnType,
-  createParquetWriter,
   type ParquetInfo,
   type ParquetReadOptions,
-  type ParquetWriter,
-  type ParquetWriterOptions,
   parquetInfo,
   type RowOf,
+  readParquetColumns,
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
+export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
+export {
+  type ColumnValues,
+  countValues,
+  type FixedValues,
+  type PlainStrings,
+  plainStrings,
+  stringBytes,
+} from './parquet-values.ts';
+export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
 export { readWarc, targetUri, type WarcDamage, type WarcOptions, type WarcRecord } from './warc.ts';
 export { gzipMember, type WarcRecordInput, warcRecord } from './warc-writer.ts';
 export {

@@ -46,9 +46,11 @@ export {
   type ColumnValues,
   countValues,
   type FixedValues,
+  PlainBuilder,
   type PlainStrings,
   plainStrings,
   stringBytes,
+  viewOf,
 } from './parquet-values.ts';
 export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
 export { readWarc, targetUri, type WarcDamage, type WarcOptions, type WarcRecord } from './warc.ts';

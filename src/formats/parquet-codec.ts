@@ -25,8 +25,8 @@ export const pageCompressors: Compressors = {
 /** Packs the bytes of a page. The same bytes give the same page. */
 export function compressPage(page: Uint8Array): Uint8Array {
   return zstdCompressSync(page, {
-    // Room for the result at once: the pieces that zlib would grow by have to be joined again.
-    chunkSize: Math.max(64, page.length),
+    // Room for most results at once: the pieces that zlib would grow by have to be joined again.
+    chunkSize: Math.max(1024, page.length >>> 1),
     pledgedSrcSize: page.length,
     params: LEVEL,
   });

@@ -38,6 +38,11 @@ export class Gatherer {
     this.#sources = sources.map(openSource);
   }
 
+  /** Whether the column holds numbers, or strings of one small dictionary: then picking costs next to nothing. */
+  get small(): boolean {
+    return this.#width !== undefined || this.#shared !== undefined;
+  }
+
   /**
    * @param picks numbers of rows
    * @param shorten is given each string of more than `maxBytes` bytes, and what it returns is taken in its place

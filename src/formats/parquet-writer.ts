@@ -46,9 +46,8 @@ export function createParquetWriter<const C extends readonly Column[]>(
 
   // `offset` goes on counting from the start of the file; only the buffer begins anew.
   async function drain(): Promise<void> {
-    const bytes = out.getBytes().slice();
+    await sink.write(out.getBytes());
     out.index = 0;
-    await sink.write(bytes);
   }
 
   let written = 0;

@@ -5,6 +5,7 @@ import {
   Gatherer,
   type KeyWords,
   layTables,
+  PlainBuilder,
   parquetInfo,
   plainStrings,
   readParquetColumns,
@@ -15,6 +16,7 @@ import {
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
 import type { ByteSink, Storage } from '../storage/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './extract.ts';
+import { Partition } from './partition.ts';
 import { keyPath, type Seen } from './seen.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { bucketOfLead, PAIR_COLUMNS, shardPath } from './tables.ts';
@@ -34,7 +36,7 @@ const GROUP_ROWS = 10_000;
 
 /** Pairs of one bucket, file after file, as columns. */
 interface Bucket {
-  readonly files: readonly { readonly path: string; readonly columns: readonly ColumnValues[] }[];
+  readonly files: readonly { readonly path: string; readonly columns: (ColumnValues | undefined)[] }[];
   readonly layout: TableLayout;
   readonly rows: number;
   readonly words: KeyWords;
@@ -110,11 +112,25 @@ async function writeUnique(
   signal: AbortSignal,
 ): Promise<void> {
   const writer = createParquetWriter(sink, PAIR_COLUMNS);
-  const columns = gatherers(bucket);
-  for (let at = 0; at < unique.length; at += GROUP_ROWS) {
+  const partition = new Partition(bucket.rows, unique, GROUP_ROWS);
+  const columns = PAIR_COLUMNS.map((_, c) => {
+    const tables = bucket.files.flatMap((file) => file.columns[c] ?? []);
+    const gatherer = new Gatherer(tables, bucket.layout, GROUP_ROWS);
+    if (gatherer.small) return (picks: Uint32Array) => gatherer.gather(picks);
+    const dealt = partition.deal(tables);
+    // The tables have been copied, and are let go: what is held is a bucket and one column.
+    for (const { columns: held } of bucket.files) held[c] = undefined;
+    const builder = new PlainBuilder(GROUP_ROWS);
+    return (_picks: Uint32Array, group: number) => {
+      const strings = dealt[group];
+      if (!strings) throw new Error(`no group ${group}`);
+      return partition.arrange(group, strings, builder);
+    };
+  });
+  for (let group = 0; group * GROUP_ROWS < unique.length; group++) {
     signal.throwIfAborted();
-    const picks = unique.subarray(at, at + GROUP_ROWS);
-    await writer.writeColumns(columns.map((column) => column.gather(picks)));
+    const picks = unique.subarray(group * GROUP_ROWS, (group + 1) * GROUP_ROWS);
+    await writer.writeColumns(columns.map((column) => column(picks, group)));
   }
   await writer.finish();
 }
@@ -216,7 +232,7 @@ async function readBucketOf(
   storage: Storage,
   path: string,
   task: DedupTask,
-): Promise<readonly ColumnValues[] | undefined> {
+): Promise<ColumnValues[] | undefined> {
   const file = await storage.open(path);
   try {
     const info = await parquetInfo(file, path);

@@ -43,6 +43,7 @@ export {
 } from './parquet.ts';
 export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
 export {
+  averageBytes,
   type ColumnValues,
   countValues,
   type FixedValues,

@@ -69,7 +69,7 @@ function readPages(chunk: Uint8Array, meta: ColumnMetaData, rows: number): Page[
     const plain = meta.codec === 'UNCOMPRESSED' || header.field_8?.field_7 === false;
     const unpack = pageCompressors[meta.codec];
     if (!plain && !unpack) return undefined;
-    const bytes = plain || !unpack || size === 0 ? packed : unpack(packed, size);
+    const bytes = plain || !unpack || size === 0 ? packed.slice() : unpack(packed, size);
     if (bytes.length !== size) throw new Error('a page of a wrong length');
     const count: unknown = body.field_1;
     if (typeof count !== 'number' || count < 0) throw new Error('a page header without a count');
@@ -81,15 +81,25 @@ function readPages(chunk: Uint8Array, meta: ColumnMetaData, rows: number): Page[
   return pages;
 }
 
+/** The same bytes and some more of their buffer; undefined where there are none. */
+function withSlack(bytes: Uint8Array): Uint8Array | undefined {
+  const room = bytes.buffer.byteLength - bytes.byteOffset;
+  return room >= bytes.length + SLACK_BYTES
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length + SLACK_BYTES)
+    : undefined;
+}
+
 function readPlain(pages: readonly Page[], rows: number): PlainStrings {
   const size = pages.reduce((sum, page) => sum + page.bytes.length, 0);
-  const bytes = new Uint8Array(size + SLACK_BYTES);
-  const view = new DataView(bytes.buffer);
+  const [first] = pages;
+  const inPlace = pages.length === 1 && first && withSlack(first.bytes);
+  const bytes = inPlace || new Uint8Array(size + SLACK_BYTES);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const offsets = new Uint32Array(rows + 1);
   let begin = 0;
   let row = 0;
   for (const page of pages) {
-    bytes.set(page.bytes, begin);
+    if (!inPlace) bytes.set(page.bytes, begin);
     const end = begin + page.bytes.length;
     let at = begin;
     for (let i = 0; i < page.values; i++) {
@@ -105,7 +115,7 @@ function readPlain(pages: readonly Page[], rows: number): PlainStrings {
     begin = end;
   }
   if (row !== rows) throw new Error('fewer strings than rows');
-  if (!isUtf8(bytes)) throw new Error('text that is not UTF-8');
+  if (!isUtf8(bytes.subarray(0, size))) throw new Error('text that is not UTF-8');
   let at = 0;
   for (let i = 0; i < rows; i++) {
     const next = offsets[i + 1] ?? 0;

@@ -50,6 +50,13 @@ export function countValues(values: ColumnValues): number {
   }
 }
 
+/** Bytes that the strings of a column take on average when written one by one, their lengths included. */
+export function averageBytes(values: ColumnValues): number {
+  if (values.kind !== 'plain' && values.kind !== 'dictionary') return 0;
+  const { offsets } = values.kind === 'plain' ? values : values.dictionary;
+  return (offsets.at(-1) ?? 0) / Math.max(1, offsets.length - 1);
+}
+
 /** The string in a row of a column, without its length; undefined where the column holds no strings. */
 export function stringBytes(values: ColumnValues, row: number): Uint8Array | undefined {
   if (values.kind === 'dictionary') return stringBytes(values.dictionary, values.indices[row] ?? 0);
@@ -76,14 +83,19 @@ export function plainStrings(strings: readonly string[]): PlainStrings {
 
 /** Bytes that grow as values are added: the values of a page, or of a group that is being gathered. */
 export class PlainBuilder {
-  #bytes = new Uint8Array(1 << 16);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #length = 0;
-  #offsets: Uint32Array;
+  readonly #offsets: Uint32Array;
   #count = 0;
 
-  /** @param rows how many values there will be at most */
-  constructor(rows: number) {
+  /**
+   * @param rows how many values there will be at most
+   * @param bytes how many bytes they are likely to take, lengths included
+   */
+  constructor(rows: number, bytes = 1 << 16) {
+    this.#bytes = new Uint8Array(Math.ceil(bytes) + SLACK_BYTES);
+    this.#view = new DataView(this.#bytes.buffer);
     this.#offsets = new Uint32Array(rows + 1);
   }
 

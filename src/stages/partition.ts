@@ -1,4 +1,11 @@
-import { type ColumnValues, countValues, PlainBuilder, type PlainStrings, viewOf } from '../formats/index.ts';
+import {
+  averageBytes,
+  type ColumnValues,
+  countValues,
+  PlainBuilder,
+  type PlainStrings,
+  viewOf,
+} from '../formats/index.ts';
 
 /** Place of a row that goes nowhere. */
 export const NOWHERE = 0xffff_ffff;
@@ -36,7 +43,11 @@ export class Partition {
   /** Deals out a column of strings, given table by table. @returns the strings of each group */
   deal(tables: readonly ColumnValues[]): PlainStrings[] {
     const groups = Math.ceil(this.#slots.length / this.groupRows);
-    const builders = Array.from({ length: groups }, () => new PlainBuilder(this.groupRows));
+    const average = Math.max(0, ...tables.map(averageBytes));
+    const builders = Array.from(
+      { length: groups },
+      () => new PlainBuilder(this.groupRows, 1.02 * average * this.groupRows),
+    );
     let first = 0;
     for (const table of tables) {
       const strings = table.kind === 'dictionary' ? table.dictionary : table;

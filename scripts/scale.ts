@@ -69,9 +69,13 @@ export function costs({ watsPerRun, watBytesPerBucket }: Plan): Readonly<Record<
     'reads of pairs/ (footer and row group)': count(2 * reads),
     'bytes of footers read': bytes(footers),
     'keys of earlier runs read': bytes(seenKeys * UNIT.keyBytes),
-    'extract, core-hours': count((CRAWL.wats * CRAWL.watInflatedBytes * UNIT.extractCpuSecondsPerByte) / 3600),
+    'extract, core-hours': count(
+      (CRAWL.wats * CRAWL.watInflatedBytes * UNIT.extractCpuSecondsPerByte) / 3600,
+    ),
     'dedup, core-hours (footers aside)': count(dedupSeconds / 3600),
-    'memory of a dedup task': bytes(UNIT.baseMemory + ((watsPerRun * CRAWL.pairsPerWat) / buckets) * UNIT.memoryPerPair),
+    'memory of a dedup task': bytes(
+      UNIT.baseMemory + ((watsPerRun * CRAWL.pairsPerWat) / buckets) * UNIT.memoryPerPair,
+    ),
   };
 }
 

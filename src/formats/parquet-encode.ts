@@ -42,7 +42,7 @@ function encodeValues(values: readonly unknown[], type: ColumnType): EncodedColu
 }
 
 /** Strings, with a dictionary where it pays. */
-export function encodeStrings(strings: readonly string[]): ColumnValues {
+function encodeStrings(strings: readonly string[]): ColumnValues {
   const numbers = new Map<string, number>();
   const indices = new Uint32Array(strings.length);
   for (let i = 0; i < strings.length; i++) {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
 import { dedup } from '../stages/dedup.ts';
@@ -40,7 +41,14 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
     });
   const buckets = await commonBuckets(from, pairFiles);
   const seen: Seen[] = [];
-  for (const path of options.seen ?? []) seen.push(await openSeen(path));
+  for (const path of options.seen ?? []) {
+    // Its keys are about to be written anew.
+    if (resolve(path) === resolve(to.location))
+      throw new GleanerError('USAGE', {
+        problem: `${path} is what is written to; --seen names earlier runs.`,
+      });
+    seen.push(await openSeen(path));
+  }
   const ctx = { storage: to, signal: options.signal, progress: options.progress };
   // Key files say how many there have to be: those of an earlier dedup with other buckets would not go with these.
   await to.remove('keys');

@@ -8,7 +8,7 @@ import {
 } from '../formats/index.ts';
 
 /** Place of a row that goes nowhere. */
-export const NOWHERE = 0xffff_ffff;
+const NOWHERE = 0xffff_ffff;
 
 /**
  * Where rows go: place p is row p mod `groupRows` of group ⌊p / groupRows⌋. Rows are dealt out to their groups in the

@@ -51,13 +51,13 @@ function overlapping({ bucket, buckets }: BucketRange, others: number): { first:
 }
 
 /** Key files that a run left: how many there are, which is the number of its buckets, and how many keys each has. */
-export interface KeyFiles {
+interface KeyFiles {
   readonly buckets: number;
   readonly keys: readonly number[];
 }
 
 /** @throws GleanerError RUN_NOT_FOUND where there are none, DAMAGED where some are missing */
-export async function readKeyFiles(storage: Storage): Promise<KeyFiles> {
+async function readKeyFiles(storage: Storage): Promise<KeyFiles> {
   const paths = (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
   const keys: number[] = [];
   for (const [bucket, path] of paths.entries()) {

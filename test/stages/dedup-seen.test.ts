@@ -99,6 +99,13 @@ test('runs one after the other keep each pair once, whatever their numbers of bu
   );
 });
 
+test('a run is not its own earlier run: its keys stay', async () => {
+  await writePairs('may', [pair('http://a/')], 1);
+  await run('may');
+  await expect(run('may', { seen: ['may'] })).rejects.toMatchObject({ code: 'USAGE' });
+  expect(await fileStorage(join(folder, 'may')).list('keys')).toEqual(['keys/00000.keys']);
+});
+
 test('a Bloom filter drops all that a run had, and little else', async () => {
   const urls = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => pair(`http://h/${from + i}`));

@@ -2,6 +2,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly string[]): Promise<void> }>>> =
   {
     extract: () => import('./extract.ts'),
+    dedup: () => import('./dedup.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
   };

@@ -1,6 +1,23 @@
+export {
+  type BloomInfo,
+  type BloomSlice,
+  bloomInfo,
+  bloomShape,
+  readBloomSlice,
+  writeBloom,
+} from './bloom.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
+export {
+  compareKeys,
+  KEY_BYTES,
+  type KeyFileInfo,
+  type KeyWords,
+  keyFileInfo,
+  readKeys,
+  writeKeyFile,
+} from './keys.ts';
 export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,
@@ -17,16 +34,27 @@ export {
 export {
   type Column,
   type ColumnType,
-  createParquetWriter,
   type ParquetInfo,
   type ParquetReadOptions,
-  type ParquetWriter,
-  type ParquetWriterOptions,
   parquetInfo,
   type RowOf,
+  readParquetColumns,
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
+export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
+export {
+  averageBytes,
+  type ColumnValues,
+  countValues,
+  type FixedValues,
+  PlainBuilder,
+  type PlainStrings,
+  plainStrings,
+  stringBytes,
+  viewOf,
+} from './parquet-values.ts';
+export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
 export { readWarc, targetUri, type WarcOptions } from './warc.ts';
 export type { WarcDamage, WarcRecord } from './warc-record.ts';
 export { gzipMember, type WarcRecordInput, warcRecord } from './warc-writer.ts';

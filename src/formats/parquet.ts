@@ -1,8 +1,10 @@
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
-import { ByteWriter, type ColumnSource, ParquetWriter as Encoder } from 'hyparquet-writer';
 import { GleanerError } from '../schema/index.ts';
-import type { ByteSink, ByteSource } from '../storage/index.ts';
+import type { ByteSource } from '../storage/index.ts';
+import { pageCompressors } from './parquet-codec.ts';
+import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
+import { readChunk } from './parquet-pages.ts';
+import { type ColumnValues, countValues } from './parquet-values.ts';
 
 /** int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. */
 export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double';
@@ -29,84 +31,6 @@ export type RowOf<C extends readonly Column[]> = {
     | Values[K['type']]
     | (K extends { readonly nullable: true } ? null : never);
 };
-
-export interface ParquetWriterOptions {
-  /** Key-value metadata of the file, in this order. */
-  readonly kvMetadata?: Readonly<Record<string, string>>;
-}
-
-export interface ParquetWriter<C extends readonly Column[]> {
-  /** Writes the rows as one row group, in their order. No rows, no row group. Holds one row group in memory. */
-  writeRowGroup(rows: readonly RowOf<C>[]): Promise<void>;
-  /** Rows written so far. */
-  readonly rows: number;
-  /** Writes the footer. The sink stays open: it is its owner's. */
-  finish(): Promise<void>;
-}
-
-/**
- * Writes a Parquet file (format 2, Snappy, dictionaries where they pay) into `sink`. The same rows in the same
- * groups give the same bytes.
- */
-export function createParquetWriter<const C extends readonly Column[]>(
-  sink: ByteSink,
-  columns: C,
-  options: ParquetWriterOptions = {},
-): ParquetWriter<C> {
-  const buffer = new ByteWriter(1 << 16);
-  const kv = Object.entries(options.kvMetadata ?? {}).map(([key, value]) => ({ key, value }));
-  const encoder = new Encoder({
-    writer: buffer,
-    schema: [{ name: 'schema', num_children: columns.length }, ...columns.map(schemaElement)],
-    createdBy: 'gleaner',
-    ...(kv.length > 0 && { kvMetadata: kv }),
-  });
-
-  // The encoder keeps counting offsets from the start of the file; only its buffer begins anew.
-  async function drain(): Promise<void> {
-    const bytes = buffer.getBytes().slice();
-    buffer.index = 0;
-    await sink.write(bytes);
-  }
-
-  let written = 0;
-  return {
-    get rows() {
-      return written;
-    },
-    async writeRowGroup(rows) {
-      if (rows.length === 0) return;
-      const columnData: ColumnSource[] = columns.map(({ name }) => ({
-        name,
-        data: rows.map((row) => (row as Readonly<Record<string, unknown>>)[name]),
-      }));
-      await encoder.write({ columnData, rowGroupSize: rows.length });
-      written += rows.length;
-      await drain();
-    },
-    async finish() {
-      await encoder.finish();
-      await drain();
-    },
-  };
-}
-
-const PHYSICAL = {
-  string: 'BYTE_ARRAY',
-  int32: 'INT32',
-  int64: 'INT64',
-  float: 'FLOAT',
-  double: 'DOUBLE',
-} as const satisfies Record<ColumnType, SchemaElement['type']>;
-
-function schemaElement({ name, type, nullable = false }: Column): SchemaElement {
-  return {
-    name,
-    type: PHYSICAL[type],
-    repetition_type: nullable ? 'OPTIONAL' : 'REQUIRED',
-    ...(type === 'string' && { converted_type: 'UTF8', logical_type: { type: 'STRING' } }),
-  };
-}
 
 export interface ParquetInfo {
   readonly rows: number;
@@ -211,14 +135,7 @@ export async function readParquetRowGroup<const C extends readonly Column[]>(
 ): Promise<RowOf<C>[]> {
   const { name = 'Parquet file' } = options;
   const info = options.info ?? (await parquetInfo(source, name));
-  const group = info.rowGroups[rowGroup];
-  if (!group) throw damaged(name, `has no row group ${rowGroup}`);
-  const missing = columns.find((c) => !info.columns.some((have) => have.name === c.name));
-  if (missing)
-    throw damaged(
-      name,
-      `has no column '${missing.name}' (it has ${info.columns.map((c) => c.name).join(', ')})`,
-    );
+  const group = rowGroupOf(info, rowGroup, columns, name);
   let rows: Record<string, unknown>[];
   try {
     rows = await parquetReadObjects({
@@ -227,7 +144,7 @@ export async function readParquetRowGroup<const C extends readonly Column[]>(
       columns: columns.map((c) => c.name),
       rowStart: group.rowStart,
       rowEnd: group.rowStart + group.rows,
-      compressors,
+      compressors: pageCompressors,
     });
   } catch (cause) {
     throw damaged(name, `row group ${rowGroup} cannot be read`, cause);
@@ -241,6 +158,74 @@ export async function readParquetRowGroup<const C extends readonly Column[]>(
       row[column.name] = value;
     }
   return rows as RowOf<C>[];
+}
+
+function rowGroupOf(
+  info: ParquetInfo,
+  rowGroup: number,
+  columns: readonly Column[],
+  name: string,
+): ParquetInfo['rowGroups'][number] {
+  const group = info.rowGroups[rowGroup];
+  if (!group) throw damaged(name, `has no row group ${rowGroup}`);
+  const missing = columns.find((c) => !info.columns.some((have) => have.name === c.name));
+  if (missing)
+    throw damaged(
+      name,
+      `has no column '${missing.name}' (it has ${info.columns.map((c) => c.name).join(', ')})`,
+    );
+  return group;
+}
+
+/**
+ * The columns of one row group without making strings and rows of them: what is only compared, picked and written
+ * again never becomes one. Files of other writers are read too, by the slower way.
+ *
+ * @param columns none of them nullable
+ * @throws GleanerError DAMAGED as `readParquetRowGroup`
+ */
+export async function readParquetColumns(
+  source: ByteSource,
+  columns: readonly Column[],
+  rowGroup: number,
+  options: ParquetReadOptions = {},
+): Promise<ColumnValues[]> {
+  const { name = 'Parquet file' } = options;
+  const info = options.info ?? (await parquetInfo(source, name));
+  const group = rowGroupOf(info, rowGroup, columns, name);
+  const chunks = columns.map((column) => plainChunk(info, rowGroup, column));
+  const ranges = chunks.flatMap((chunk) => (chunk ? [chunk.start, chunk.end] : []));
+  const [from, to] = [Math.min(...ranges), Math.max(...ranges)];
+  // One read for all of them: they lie beside each other.
+  const bytes = ranges.length > 0 ? new Uint8Array(await source.slice(from, to)) : new Uint8Array();
+  const all: ColumnValues[] = [];
+  for (const [i, column] of columns.entries()) {
+    const chunk = chunks[i];
+    let values: ColumnValues | undefined;
+    try {
+      values = chunk && readChunk(bytes.subarray(chunk.start - from, chunk.end - from), chunk.meta);
+    } catch (cause) {
+      throw damaged(name, `column '${column.name}' of row group ${rowGroup} cannot be read`, cause);
+    }
+    values ??= encodeColumn(
+      await readParquetRowGroup(source, [column], rowGroup, { name, info }),
+      column,
+    ).values;
+    if (countValues(values) !== group.rows) throw damaged(name, `row group ${rowGroup} is not whole`);
+    all.push(values);
+  }
+  return all;
+}
+
+/** Where a chunk lies that has no nulls and is of the type that is asked for; undefined for any other. */
+function plainChunk(info: ParquetInfo, rowGroup: number, { name, type }: Column) {
+  const have = info.columns.find((column) => column.name === name);
+  const meta = info.metadata.row_groups[rowGroup]?.columns.find(
+    (chunk) => chunk.meta_data?.path_in_schema.length === 1 && chunk.meta_data.path_in_schema[0] === name,
+  )?.meta_data;
+  if (!meta || have?.nullable || have?.type !== type || meta.type !== PHYSICAL[type]) return undefined;
+  const start = Number(meta.dictionary_page_offset ?? meta.data_page_offset);
+  return { meta, start, end: start + Number(meta.total_compressed_size) };
 }
 
 function parseValue(value: unknown, { type, nullable }: Column): string | number | bigint | null | undefined {

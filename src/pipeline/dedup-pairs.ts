@@ -1,21 +1,37 @@
+import { resolve } from 'node:path';
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
 import { dedup } from '../stages/dedup.ts';
 import { BUCKET_COUNT_KEY } from '../stages/extract.ts';
+import { exportBloom, type Seen } from '../stages/seen.ts';
+import { writeFile } from '../stages/write-file.ts';
 import type { Storage } from '../storage/index.ts';
+import { openSeen } from './open-seen.ts';
 import type { TaskHooks } from './run-task.ts';
 
+export interface DedupPairsOptions extends Pick<TaskHooks, 'signal' | 'progress'> {
+  /**
+   * What earlier runs had, and is dropped: their folders, or Bloom filters (names that end in `.bloom`), by any path.
+   * @default none
+   */
+  readonly seen?: readonly string[];
+  /** Writes a Bloom filter of what was kept. */
+  readonly bloom?: {
+    readonly storage: Storage;
+    /** Within the storage. */
+    readonly path: string;
+    /** Between 0 and 1. */
+    readonly falsePositiveRate: number;
+  };
+}
+
 /**
- * Removes exact duplicates from the pairs that `extract` left in one folder, and writes `unique/` and
+ * Removes exact duplicates, and what earlier runs had, from the pairs that `extract` left in one folder, and writes `unique/` and
  * `dropped/dedup/` into another: what a run does between two stages, for those who run the stages by themselves.
  *
  * @throws GleanerError RUN_NOT_FOUND where there are no pairs, DAMAGED where they were not written to go together
  */
-export async function dedupPairs(
-  from: Storage,
-  to: Storage,
-  hooks: Pick<TaskHooks, 'signal' | 'progress'>,
-): Promise<Ledger> {
+export async function dedupPairs(from: Storage, to: Storage, options: DedupPairsOptions): Promise<Ledger> {
   const pairFiles = (await from.list('pairs')).filter((path) => path.endsWith('.parquet'));
   if (pairFiles.length === 0)
     throw new GleanerError('RUN_NOT_FOUND', {
@@ -24,11 +40,26 @@ export async function dedupPairs(
       hint: "Make one with 'gleaner extract'.",
     });
   const buckets = await commonBuckets(from, pairFiles);
+  const seen: Seen[] = [];
+  for (const path of options.seen ?? []) {
+    // Its keys are about to be written anew.
+    if (resolve(path) === resolve(to.location))
+      throw new GleanerError('USAGE', {
+        problem: `${path} is what is written to; --seen names earlier runs.`,
+      });
+    seen.push(await openSeen(path));
+  }
+  const ctx = { storage: to, signal: options.signal, progress: options.progress };
+  // Key files say how many there have to be: those of an earlier dedup with other buckets would not go with these.
+  await to.remove('keys');
   const ledgers: Ledger[] = [];
   for (let bucket = 0; bucket < buckets; bucket++) {
-    const { ledgers: of } = await dedup({ bucket, buckets, pairFiles }, { storage: to, ...hooks }, from);
+    const { ledgers: of } = await dedup({ bucket, buckets, pairFiles }, ctx, from, seen);
     if (of.unique) ledgers.push(of.unique);
   }
+  const { bloom } = options;
+  if (bloom)
+    await writeFile(bloom.storage, bloom.path, (sink) => exportBloom(to, sink, bloom.falsePositiveRate));
   return addLedgers(ledgers);
 }
 

@@ -34,6 +34,7 @@ export const REASONS = {
   language: { step: 'pair', title: 'text in another language' },
   // The exchange.
   duplicate: { step: 'unique', title: 'URL and text seen before' },
+  seen: { step: 'unique', title: 'URL and text in an earlier run' },
   // Fetching, from the web or from an archive.
   opt_out: { step: 'fetched', title: 'host or URL is on an opt-out list' },
   robots: { step: 'fetched', title: 'closed by robots.txt' },

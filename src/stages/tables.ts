@@ -7,7 +7,12 @@ import type { Storage } from '../storage/index.ts';
  * uids and buckets in order are uids in order.
  */
 export function bucketOf(uid: string, buckets: number): number {
-  return Math.floor((Number.parseInt(uid.slice(0, 8), 16) * buckets) / 2 ** 32);
+  return bucketOfLead(Number.parseInt(uid.slice(0, 8), 16), buckets);
+}
+
+/** The same for the leading 32 bits as a number. */
+export function bucketOfLead(lead: number, buckets: number): number {
+  return Math.floor((lead * buckets) / 2 ** 32);
 }
 
 /** Name of an output file of a task, as `pairs/00003.parquet`. */

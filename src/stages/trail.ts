@@ -1,15 +1,31 @@
-import { createParquetWriter } from '../formats/index.ts';
-import type { DroppedRow } from '../schema/index.ts';
+import { type ColumnValues, createParquetWriter, type Gatherer, plainStrings } from '../formats/index.ts';
+import type { DroppedRow, Reason } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
-import { DROPPED_COLUMNS, type DroppedRecord, droppedRecord } from './tables.ts';
+import { DROPPED_COLUMNS, type DroppedRecord, droppedRecord, PAIR_COLUMNS } from './tables.ts';
 
 /** Rows that are held before they are written as one row group: memory does not grow with what is dropped. */
 const GROUP_ROWS = 10_000;
 /** Texts and URLs are cut to this length in the trail, in UTF-16 code units: a data: URL can be a whole image. */
 const MAX_FIELD_CHARS = 2048;
 
+const CUT_COLUMNS: ReadonlySet<string> = new Set(['url', 'text']);
+// A text has at least as many bytes as code units: none that is to be cut is shorter.
+const SHORTEN = { maxBytes: MAX_FIELD_CHARS, by: cut };
+
 export interface TrailWriter {
   add(row: DroppedRow): Promise<void>;
+  /**
+   * Adds rows of tables of pairs as one row group.
+   * @param picks numbers of the rows
+   * @param pairs one for each column of pairs
+   * @param reasons one for each row, and so the details
+   */
+  addPairs(
+    picks: Uint32Array,
+    pairs: readonly Gatherer[],
+    reasons: readonly Reason[],
+    details: ColumnValues,
+  ): Promise<void>;
   finish(): Promise<void>;
 }
 
@@ -26,6 +42,14 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
       held.push(droppedRecord({ ...row, url: cut(row.url), text: cut(row.text) }));
       if (held.length >= GROUP_ROWS) await flush();
     },
+    async addPairs(picks, pairs, reasons, details) {
+      await flush();
+      const columns = pairs.map((column, c) =>
+        column.gather(picks, CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? SHORTEN : undefined),
+      );
+      const similarity = { kind: 'null', rows: picks.length } as const;
+      await writer.writeColumns([...columns, reasonValues(reasons), details, similarity]);
+    },
     async finish() {
       await flush();
       await writer.finish();
@@ -35,4 +59,10 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
 
 function cut(text: string): string {
   return text.length > MAX_FIELD_CHARS ? `${text.slice(0, MAX_FIELD_CHARS - 1)}…`.toWellFormed() : text;
+}
+
+function reasonValues(reasons: readonly Reason[]): ColumnValues {
+  const names = [...new Set(reasons)];
+  const indices = Uint32Array.from(reasons, (reason) => names.indexOf(reason));
+  return { kind: 'dictionary', dictionary: plainStrings(names), indices };
 }

@@ -67,7 +67,11 @@ test('the first occurrence wins, the others say where it is', async () => {
   const { ledgers, facts, files } = await dedup({ bucket: 0, buckets: 1, pairFiles: [a, b] }, context());
   expect(ledgers).toEqual({ unique: { in: 5, out: 3, dropped: { duplicate: 2 } } });
   expect(facts).toEqual({ rows: 3 });
-  expect(files.map((f) => f.path)).toEqual(['unique/00000.parquet', 'dropped/dedup/00000.parquet']);
+  expect(files.map((f) => f.path)).toEqual([
+    'unique/00000.parquet',
+    'dropped/dedup/00000.parquet',
+    'keys/00000.keys',
+  ]);
   const unique = await collect(readPairs(storage, 'unique/00000.parquet'));
   expect(unique.map((p) => p.wat).sort()).toEqual(['a#1', 'a#2', 'b#1']);
   expect(unique.map((p) => p.uid)).toEqual(unique.map((p) => p.uid).sort());

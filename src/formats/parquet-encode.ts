@@ -1,0 +1,92 @@
+import type { SchemaElement, Statistics } from 'hyparquet';
+import type { Column, ColumnType } from './parquet.ts';
+import { type ColumnValues, plainStrings } from './parquet-values.ts';
+
+/** How Parquet stores each type. */
+export const PHYSICAL = {
+  string: 'BYTE_ARRAY',
+  int32: 'INT32',
+  int64: 'INT64',
+  float: 'FLOAT',
+  double: 'DOUBLE',
+} as const satisfies Record<ColumnType, SchemaElement['type']>;
+
+/** A dictionary is given up when more than half of at least this many values have been new ones. */
+const DICTIONARY_TRIAL = 256;
+/** Indices of a dictionary of this size still fit the packer's 25 bits, with room to spare. */
+const MAX_DICTIONARY = 1 << 20;
+
+/** A column of rows as a file holds it. */
+export interface EncodedColumn {
+  /** Those that are there. */
+  readonly values: ColumnValues;
+  /** Only of a nullable column: for each row 1 where there is a value, else 0. */
+  readonly levels?: Uint8Array;
+  readonly statistics?: Statistics;
+}
+
+/** One column of rows. */
+export function encodeColumn(rows: readonly object[], column: Column): EncodedColumn {
+  const all = rows.map((row) => (row as Readonly<Record<string, unknown>>)[column.name]);
+  if (!column.nullable) return encodeValues(all, column.type);
+  const levels = Uint8Array.from(all, (value) => (value === null ? 0 : 1));
+  const present = all.filter((value) => value !== null);
+  if (present.length === 0) return { values: { kind: 'null', rows: rows.length } };
+  return { ...encodeValues(present, column.type), levels };
+}
+
+function encodeValues(values: readonly unknown[], type: ColumnType): EncodedColumn {
+  // What a row holds is what its column's type says: RowOf sees to that.
+  if (type === 'string') return { values: encodeStrings(values as readonly string[]) };
+  return encodeNumbers(values as readonly number[] | readonly bigint[], type);
+}
+
+/** Strings, with a dictionary where it pays. */
+function encodeStrings(strings: readonly string[]): ColumnValues {
+  const numbers = new Map<string, number>();
+  const indices = new Uint32Array(strings.length);
+  for (let i = 0; i < strings.length; i++) {
+    const text = strings[i] ?? '';
+    let index = numbers.get(text);
+    if (index === undefined) {
+      index = numbers.size;
+      numbers.set(text, index);
+      if ((i >= DICTIONARY_TRIAL && numbers.size * 2 > i) || index >= MAX_DICTIONARY)
+        return plainStrings(strings);
+    }
+    indices[i] = index;
+  }
+  if (numbers.size * 2 > strings.length) return plainStrings(strings);
+  return { kind: 'dictionary', dictionary: plainStrings([...numbers.keys()]), indices };
+}
+
+function encodeNumbers(
+  values: readonly number[] | readonly bigint[],
+  type: Exclude<ColumnType, 'string'>,
+): EncodedColumn {
+  const width = type === 'int32' || type === 'float' ? 4 : 8;
+  const bytes = new Uint8Array(values.length * width);
+  const view = new DataView(bytes.buffer);
+  let [min, max]: (number | bigint | undefined)[] = [];
+  for (const [i, value] of values.entries()) {
+    if (type === 'int64') view.setBigInt64(i * width, int64(value), true);
+    else if (type === 'int32') view.setInt32(i * width, Number(value), true);
+    else if (type === 'float') view.setFloat32(i * width, Number(value), true);
+    else view.setFloat64(i * width, Number(value), true);
+    // NaN takes no part in bounds; the specification leaves it out.
+    if (min === undefined || value < min) min = Number.isNaN(value) ? min : value;
+    if (max === undefined || value > max) max = Number.isNaN(value) ? max : value;
+  }
+  if (type === 'float') [min, max] = [min, max].map((bound) => bound && Math.fround(Number(bound)));
+  // Both zeros are equal: a bound has to hold for either (the specification's rule).
+  if (min === 0) min = -0;
+  if (max === 0) max = 0;
+  const statistics = min === undefined || max === undefined ? {} : { min_value: min, max_value: max };
+  return { values: { kind: 'fixed', width, bytes }, statistics };
+}
+
+function int64(value: number | bigint): bigint {
+  if (typeof value !== 'bigint' || BigInt.asIntN(64, value) !== value)
+    throw new RangeError(`${value} is no 64-bit integer`);
+  return value;
+}

@@ -1,6 +1,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Compressors } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { snappyCompress } from 'hyparquet-writer/src/snappy.js';
 
 /** Larger pages are taken for damage: writers make them of about 1 MB, and a page is held whole. */
 const MAX_PAGE_BYTES = 1 << 30;
@@ -20,8 +21,12 @@ export const pageCompressors: Compressors = {
   },
 };
 
+/** How pages are packed: ZSTD for speed and size, SNAPPY for what every reader has to be able to read. */
+export type ParquetCodec = 'ZSTD' | 'SNAPPY';
+
 /** Packs the bytes of a page. The same bytes give the same page. */
-export function compressPage(page: Uint8Array): Uint8Array {
+export function compressPage(page: Uint8Array, codec: ParquetCodec): Uint8Array {
+  if (codec === 'SNAPPY') return snappyCompress(page);
   return zstdCompressSync(page, {
     // Room for most results at once: the pieces that zlib would grow by have to be joined again.
     chunkSize: Math.max(1024, page.length >>> 1),

@@ -5,13 +5,15 @@ import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js';
 import { writeMetadata } from 'hyparquet-writer/src/metadata.js';
 import type { ByteSink } from '../storage/index.ts';
 import type { Column, RowOf } from './parquet.ts';
-import { compressPage } from './parquet-codec.ts';
+import { compressPage, type ParquetCodec } from './parquet-codec.ts';
 import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
 import { type ColumnValues, countValues, type PlainStrings, stringBytes } from './parquet-values.ts';
 
 export interface ParquetWriterOptions {
   /** Key-value metadata of the file, in this order. */
   readonly kvMetadata?: Readonly<Record<string, string>>;
+  /** @default 'ZSTD' */
+  readonly codec?: ParquetCodec;
 }
 
 export interface ParquetWriter<C extends readonly Column[]> {
@@ -31,7 +33,7 @@ const PAGE_BYTES = 1 << 20;
 const MAGIC = 0x31524150;
 
 /**
- * Writes a Parquet file (format 2, zstd, dictionaries where they pay) into `sink`. The same rows in the same groups
+ * Writes a Parquet file (format 2, dictionaries where they pay) into `sink`. The same rows in the same groups
  * give the same bytes. Column chunks of numbers, and of strings that stand in order, say their least and greatest value.
  */
 export function createParquetWriter<const C extends readonly Column[]>(
@@ -41,6 +43,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
 ): ParquetWriter<C> {
   const out = new ByteWriter(1 << 16);
   const groups: RowGroup[] = [];
+  const { codec = 'ZSTD' } = options;
   const kv = Object.entries(options.kvMetadata ?? {}).map(([key, value]) => ({ key, value }));
   out.appendUint32(MAGIC);
 
@@ -59,7 +62,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
       const chunk = chunks[i];
       if (chunk?.rows !== rows)
         throw new Error(`column '${column.name}' has ${chunk?.rows} rows, not ${rows}`);
-      return writeChunk(out, column, chunk);
+      return writeChunk(out, column, chunk, codec);
     });
     const total = written_.reduce((sum, c) => sum + (c.meta_data?.total_uncompressed_size ?? 0n), 0n);
     groups.push({
@@ -116,7 +119,7 @@ interface Chunk {
   readonly rows: number;
 }
 
-function writeChunk(out: ByteWriter, column: Column, chunk: Chunk): ColumnChunk {
+function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: ParquetCodec): ColumnChunk {
   const { values, rows } = chunk;
   const start = out.offset;
   const written = { unpacked: 0 };
@@ -126,18 +129,24 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk): ColumnChunk 
   if (values.kind === 'dictionary') {
     dictionaryOffset = BigInt(start);
     const { bytes, offsets } = values.dictionary;
-    written.unpacked += writePage(out, bytes.subarray(0, offsets.at(-1)), (uncompressed, compressed) => ({
-      type: 'DICTIONARY_PAGE',
-      uncompressed_page_size: uncompressed,
-      compressed_page_size: compressed,
-      dictionary_page_header: { num_values: offsets.length - 1, encoding: 'PLAIN' },
-    }));
+    written.unpacked += writePage(
+      out,
+      codec,
+      bytes.subarray(0, offsets.at(-1)),
+      (uncompressed, compressed) => ({
+        type: 'DICTIONARY_PAGE',
+        uncompressed_page_size: uncompressed,
+        compressed_page_size: compressed,
+        dictionary_page_header: { num_values: offsets.length - 1, encoding: 'PLAIN' },
+      }),
+    );
   }
   const dataOffset = BigInt(out.offset);
   const levels = column.nullable ? packLevels(chunk.levels, nulls, rows) : undefined;
   for (const { bytes, count } of levels ? [wholePage(values, rows)] : pagesOf(values))
     written.unpacked += writePage(
       out,
+      codec,
       bytes,
       (uncompressed, compressed) => ({
         type: 'DATA_PAGE_V2',
@@ -159,7 +168,7 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk): ColumnChunk 
     type: PHYSICAL[column.type],
     encodings: values.kind === 'dictionary' ? ['PLAIN', encoding] : [encoding],
     path_in_schema: [column.name],
-    codec: 'ZSTD',
+    codec,
     num_values: BigInt(rows),
     total_uncompressed_size: BigInt(written.unpacked),
     total_compressed_size: BigInt(out.offset - start),
@@ -175,11 +184,12 @@ type PageHeader = Parameters<typeof writePageHeader>[1];
 /** @returns the size of the page with its header, before it is compressed */
 function writePage(
   out: ByteWriter,
+  codec: ParquetCodec,
   values: Uint8Array,
   header: (uncompressed: number, compressed: number) => PageHeader,
   levels: Uint8Array = new Uint8Array(),
 ): number {
-  const packed = compressPage(values);
+  const packed = compressPage(values, codec);
   const start = out.offset;
   writePageHeader(out, header(levels.length + values.length, levels.length + packed.length));
   const headerBytes = out.offset - start;

@@ -56,7 +56,7 @@ export async function release(task: ReleaseTask, ctx: StageContext): Promise<Sta
     ctx.storage,
     [files.metadata, files.images],
     async ([metadata, images]) => {
-      const table = createParquetWriter(metadata as ByteSink, RELEASE_COLUMNS);
+      const table = createParquetWriter(metadata as ByteSink, RELEASE_COLUMNS, { codec: 'SNAPPY' });
       const tar = createTarWriter(images as ByteSink);
       let group: Row[] = [];
       for (const slice of slices) {

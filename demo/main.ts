@@ -3,17 +3,16 @@
  * searched, with nothing but what is installed. `npm run demo -- --help` says how.
  */
 import { once } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { ProgressLines, stageStep, withProgress } from '../src/cli/progress.ts';
 import {
+  fileStorage,
   formatFunnel,
   GleanerError,
   indexRun,
-  parseStatistics,
+  readStatistics,
   run,
-  type Statistics,
   serve,
 } from '../src/index.ts';
 import { readEnds } from './ends.ts';
@@ -63,14 +62,9 @@ async function runRecipe(site: Site, out: string, lines: ProgressLines, signal: 
   });
 }
 
-async function readStatistics(out: string): Promise<Statistics> {
-  const path = join(out, 'release', 'stats.json');
-  return parseStatistics(await readFile(path, 'utf8'), path);
-}
-
 /** @returns whether every link ended as planned */
 async function report(site: Site, out: string, print: (text: string) => void): Promise<boolean> {
-  const statistics = await readStatistics(out);
+  const statistics = await readStatistics(fileStorage(out));
   print(`\n${formatFunnel(statistics, { color: process.stdout.isTTY && !process.env.NO_COLOR })}\n`);
   const links = statistics.funnel.find(({ name }) => name === 'link')?.dropped ?? [];
   const noText = links.find(({ reason }) => reason === 'no_text')?.count ?? 0;

@@ -21,5 +21,5 @@ export {
 } from './pipeline/index.ts';
 export * from './schema/index.ts';
 export { type ServeRunOptions, type Service, serveRun as serve } from './service/index.ts';
-export { formatFunnel, parseStatistics, type Statistics } from './stages/report/index.ts';
+export { formatFunnel, parseStatistics, readStatistics, type Statistics } from './stages/report/index.ts';
 export { fileStorage } from './storage/index.ts';

@@ -53,7 +53,7 @@ export async function main(args: readonly string[], context: CommandContext): Pr
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return usageError(error, args);
+    if (error instanceof CommanderError) return usageError(error, args, program);
     if (context.signal.aborted) {
       process.stderr.write('gleaner: stopped. The same command goes on from here.\n');
       return 130;
@@ -66,10 +66,11 @@ export async function main(args: readonly string[], context: CommandContext): Pr
 }
 
 /** Commander's own errors are of usage; help and version come as errors too, with status 0. */
-function usageError(error: CommanderError, args: readonly string[]): number {
+function usageError(error: CommanderError, args: readonly string[], program: Command): number {
   if (error.exitCode === 0) return 0;
   const command = args.find((arg) => !arg.startsWith('-'));
-  const help = COMMAND_NAMES.has(command ?? '') ? `gleaner ${command} --help` : 'gleaner --help';
+  const known = program.commands.some((candidate) => candidate.name() === command);
+  const help = known ? `gleaner ${command} --help` : 'gleaner --help';
   if (error.code === 'commander.help') process.stderr.write(`gleaner: no command given. See '${help}'.\n`);
   else {
     const [problem = ''] = error.message
@@ -80,5 +81,3 @@ function usageError(error: CommanderError, args: readonly string[]): number {
   }
   return 2;
 }
-
-const COMMAND_NAMES = new Set(['run', 'extract', 'dedup', 'index', 'serve', 'stats', 'explain', 'verify']);

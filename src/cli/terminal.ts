@@ -1,8 +1,3 @@
-/** As 1,234,567. */
-export function formatCount(n: number): string {
-  return n.toLocaleString('en-US');
-}
-
 /** As 0.8 s, 12 s, 3:05 or 2:03:05. */
 export function formatDuration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -1,5 +1,5 @@
 import { INDEX_PASSES, type IndexReleaseOptions, indexRelease } from '../stages/index-release.ts';
-import { parseStatistics } from '../stages/report/index.ts';
+import { readStatistics, STATISTICS_FILE } from '../stages/report/index.ts';
 import { fileStorage } from '../storage/index.ts';
 
 export interface IndexRunOptions extends Omit<IndexReleaseOptions, 'dir'> {
@@ -16,12 +16,9 @@ export interface IndexRunOptions extends Omit<IndexReleaseOptions, 'dir'> {
 export async function indexRun(dir: string, options: IndexRunOptions = {}): Promise<void> {
   const { signal = new AbortController().signal, onProgress, ...rest } = options;
   const storage = fileStorage(dir);
-  const stats = 'release/stats.json';
-  const rows =
-    (await storage.size(stats)) === undefined
-      ? 0 // indexRelease says what is missing.
-      : parseStatistics(new TextDecoder().decode(await storage.read(stats)), `${storage.location}/${stats}`)
-          .rows;
+  // Without a release there is nothing to count, and indexRelease says what is missing.
+  const released = (await storage.size(STATISTICS_FILE)) !== undefined;
+  const rows = released ? (await readStatistics(storage)).rows : 0;
   const progress = (done: number) => onProgress?.(done, rows * INDEX_PASSES);
   await indexRelease({ dir, ...rest }, { storage, signal, progress });
 }

@@ -7,7 +7,6 @@ export { type Manifest, readManifests } from './manifest.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {
   type ImagesFrom,
-  type ModelIdentity,
   type RunSpec,
   readRunFile,
   type StoredRun,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { ModelIdentity } from '../clip/index.ts';
 import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema } from '../config/index.ts';
 import type { SafetyCategories } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
@@ -10,15 +11,6 @@ import type { InputFile } from './task.ts';
 export type ImagesFrom =
   | { readonly kind: 'web'; readonly allowHosts: readonly string[] }
   | { readonly kind: 'archive'; readonly files: readonly InputFile[] };
-
-/** The model of a run, by content: two folders with the same files are the same model. */
-export interface ModelIdentity {
-  readonly name: string;
-  /** Width of the embeddings. */
-  readonly dimension: number;
-  /** sha256 of each file, by its path within the folder. */
-  readonly files: Readonly<Record<string, string>>;
-}
 
 /** What a run is made of, fixed when it begins. */
 export interface RunSpec {

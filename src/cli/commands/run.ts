@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { readStatistics } from '../../stages/report/index.ts';
 import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
-import { formatStats, readStats } from './stats.ts';
+import { formatStats } from './stats.ts';
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
@@ -21,7 +22,7 @@ export function runCommand(context: CommandContext): Command {
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .action(async (flags: RunFlags) => {
       await runWithProgress(flags, undefined, context);
-      const stats = await readStats(fileStorage(flags.out));
+      const stats = await readStatistics(fileStorage(flags.out));
       context.print(
         flags.json ? asJson(stats) : `\n${formatStats(stats)}\nReleased to ${flags.out}/release\n`,
       );

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
+import { formatCount } from '../../stages/report/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { portNumber } from '../run-options.ts';
-import { formatCount } from '../terminal.ts';
 
 interface ServeFlags {
   readonly port: number;

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { verifyRun } from '../../pipeline/index.ts';
 import { GleanerError } from '../../schema/index.ts';
+import { formatCount } from '../../stages/report/index.ts';
 import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
-import { formatBytes, formatCount } from '../terminal.ts';
+import { formatBytes } from '../terminal.ts';
 
 export function verifyCommand(context: CommandContext): Command {
   return newCommand('verify', 'Check a run: every checksum, and that no pair was lost or made up.', [

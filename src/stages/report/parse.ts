@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { recipeSchema } from '../../config/index.ts';
 import { FUNNEL_STEPS, GleanerError, REASON_NAMES } from '../../schema/index.ts';
+import type { Storage } from '../../storage/index.ts';
 import type { Statistics } from './statistics.ts';
 
 const count = z.int().min(0);
@@ -77,6 +78,24 @@ const schema: z.ZodType<Statistics> = z.object({
   formats: tally,
   fetchFailures: tally,
 });
+
+/** Where a release keeps its statistics. */
+export const STATISTICS_FILE = 'release/stats.json';
+
+/**
+ * Reads the statistics of a finished run.
+ * @throws GleanerError RUN_NOT_FOUND where there is no release; DAMAGED
+ */
+export async function readStatistics(storage: Storage): Promise<Statistics> {
+  if ((await storage.size(STATISTICS_FILE)) === undefined)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: storage.location,
+      what: 'release',
+      hint: "Finish one with 'gleaner run'.",
+    });
+  const text = new TextDecoder().decode(await storage.read(STATISTICS_FILE));
+  return parseStatistics(text, `${storage.location}/${STATISTICS_FILE}`);
+}
 
 /**
  * Reads the text of a stats.json.

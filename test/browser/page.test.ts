@@ -263,6 +263,7 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
     // The turned text is cut off from what stands around it, and names of pictures have no such characters at all.
     await page.goto(new URL('/?q=red+square&id=3', service.url).href);
     expect(await details.locator('.quote bdi').textContent()).toBe(textOf(3));
+    await idsOn(page); // The details may be there before the grid.
     const names = await page
       .locator('.grid img')
       .evaluateAll((images) => images.map((image) => image.getAttribute('alt') ?? ''));

@@ -1,5 +1,5 @@
 import { type Ledger, REASON_NAMES, REASONS } from '../schema/index.ts';
-import { formatCount } from '../stages/report/index.ts';
+import { formatCount } from '../stages/report/numbers.ts';
 
 const TITLES: Readonly<Record<string, readonly [string, string]>> = {
   record: ['page records', 'records read'],

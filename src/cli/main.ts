@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { GLEANER_VERSION } from '../config/index.ts';
+import { GLEANER_VERSION } from '../config/version.ts';
 import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { dedupCommand } from './commands/dedup.ts';

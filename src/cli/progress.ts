@@ -1,5 +1,5 @@
 import type { StageProgress } from '../pipeline/index.ts';
-import { formatCount } from '../stages/report/index.ts';
+import { formatCount } from '../stages/report/numbers.ts';
 import { formatDuration } from './terminal.ts';
 
 /** Where one step of some work is: a stage of a run, or anything else that takes a while. */

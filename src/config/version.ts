@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
-
-const packageSchema = z.object({ version: z.string() });
 
 /** The version of this package, from its package.json. */
-export const GLEANER_VERSION: string = packageSchema.parse(
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')),
-).version;
+export const GLEANER_VERSION: string = readVersion(new URL('../../package.json', import.meta.url));
+
+// Without a schema library: `--version` and `--help` load none.
+function readVersion(file: URL): string {
+  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (
+    typeof parsed === 'object' &&
+    parsed !== null &&
+    'version' in parsed &&
+    typeof parsed.version === 'string'
+  )
+    return parsed.version;
+  throw new Error(`${file} has no version`);
+}

@@ -1,5 +1,4 @@
-import { INDEX_PASSES, type IndexReleaseOptions, indexRelease } from '../stages/index-release.ts';
-import { readStatistics, STATISTICS_FILE } from '../stages/report/index.ts';
+import type { IndexReleaseOptions } from '../stages/index-release.ts';
 import { fileStorage } from '../storage/index.ts';
 
 export interface IndexRunOptions extends Omit<IndexReleaseOptions, 'dir'> {
@@ -14,6 +13,11 @@ export interface IndexRunOptions extends Omit<IndexReleaseOptions, 'dir'> {
  * @throws GleanerError RUN_NOT_FOUND without a release, DAMAGED
  */
 export async function indexRun(dir: string, options: IndexRunOptions = {}): Promise<void> {
+  // Loaded here: a run that ends before its index does not wait for the engine.
+  const [{ INDEX_PASSES, indexRelease }, { readStatistics, STATISTICS_FILE }] = await Promise.all([
+    import('../stages/index-release.ts'),
+    import('../stages/report/index.ts'),
+  ]);
   const { signal = new AbortController().signal, onProgress, ...rest } = options;
   const storage = fileStorage(dir);
   // Without a release there is nothing to count, and indexRelease says what is missing.

@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
-import { identifyModel, resolveModel } from '../clip/index.ts';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
-import { createWebSource } from '../fetcher/index.ts';
 import {
   type CrawlSelection,
   crawlInputs,
   type ImagesFrom,
   openInputs,
+  type RunSpec,
   runStages,
   type StageName,
   type StageProgress,
 } from '../pipeline/index.ts';
-import { loadSafetyCategories } from '../safety/index.ts';
 import { streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
@@ -55,21 +53,39 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const images: ImagesFrom = options.imagesFrom?.length
     ? { kind: 'archive', files: await openInputs(options.imagesFrom, 'WARC') }
     : { kind: 'web', allowHosts: options.allowHosts ?? [] };
-  // Options of the web that are no good are told now, not when the first image is asked for.
-  if (images.kind === 'web')
-    await createWebSource({ ...recipe.fetch, allowHosts: images.allowHosts }).close();
   const scores = options.until !== 'extract' && options.until !== 'dedup';
-  const modelDir = scores ? resolveModel(options.model ?? 'gleaner-mini') : null;
-  const model = modelDir === null ? null : await identifyModel(modelDir);
-  const categories = scores ? await loadSafetyCategories(recipe.safety.categories) : null;
+  const scoring = scores ? await checkScoring(options, recipe, images) : NO_SCORING;
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, model, modelDir, categories, blocklists: await digestBlocklists(recipe) },
+    spec: { recipe, wats, images, ...scoring, blocklists: await digestBlocklists(recipe) },
     executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),
     ...(options.onProgress && { onProgress: options.onProgress }),
   });
+}
+
+type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'categories'>;
+/** Of a run that ends before images are looked at. */
+const NO_SCORING: Scoring = { model: null, modelDir: null, categories: null };
+
+/** Looks at what the harvest will need: what is no good is told now, not when the first image is asked for. */
+async function checkScoring(
+  options: RunLocallyOptions,
+  recipe: Recipe,
+  images: ImagesFrom,
+): Promise<Scoring> {
+  // Loaded here: extraction and dedup begin without waiting for network, images and models.
+  const [clip, fetcher, safety] = await Promise.all([
+    import('../clip/index.ts'),
+    import('../fetcher/index.ts'),
+    import('../safety/index.ts'),
+  ]);
+  if (images.kind === 'web')
+    await fetcher.createWebSource({ ...recipe.fetch, allowHosts: images.allowHosts }).close();
+  const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
+  const model = await clip.identifyModel(modelDir);
+  return { model, modelDir, categories: await safety.loadSafetyCategories(recipe.safety.categories) };
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */

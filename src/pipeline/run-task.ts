@@ -1,10 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
-import { dedup } from '../stages/dedup.ts';
-import { extract } from '../stages/extract.ts';
 import { harvestFiles } from '../stages/harvested.ts';
-import { release, releaseTrail } from '../stages/release.ts';
-import { writeReport } from '../stages/report/index.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
@@ -67,23 +63,27 @@ export class TaskRunner implements AsyncDisposable {
     await engines?.[Symbol.asyncDispose]();
   }
 
+  /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
   async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
     const { recipe } = this.#environment.spec;
     switch (task.stage) {
-      case 'extract':
+      case 'extract': {
+        const { extract } = await import('../stages/extract.ts');
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
           recipe.extract,
           (path) => counted(streamLocation(path, { signal: hooks.signal }), hooks.read),
           ctx,
         );
-      case 'dedup':
+      }
+      case 'dedup': {
+        const { dedup } = await import('../stages/dedup.ts');
         return dedup(
           { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
           ctx,
         );
+      }
       case 'harvest': {
-        // Loaded here and not above: the other stages begin without waiting for the native libraries of this one.
         const { harvest } = await import('../stages/harvest.ts');
         this.#engines ??= import('./engines.ts').then(({ loadEngines }) =>
           loadEngines(this.#environment.spec, this.#environment.share),
@@ -96,6 +96,7 @@ export class TaskRunner implements AsyncDisposable {
         return harvest(folder, pairs, recipe, engines, ctx);
       }
       case 'release': {
+        const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
         const shards = task.shards.map(({ firstRow, rows, folder }) => ({
           firstRow,
@@ -104,11 +105,14 @@ export class TaskRunner implements AsyncDisposable {
         }));
         return release({ ...task, dimension, shards }, ctx);
       }
-      case 'trail':
+      case 'trail': {
+        const { releaseTrail } = await import('../stages/release.ts');
         return releaseTrail(task.dropped, ctx);
+      }
       case 'report': {
         const { model } = this.#environment.spec;
         if (!model) throw new Error('a report needs a model');
+        const { writeReport } = await import('../stages/report/index.ts');
         const ledgers = await runLedgers(ctx.storage);
         const files = await writeReport(ctx.storage, {
           gleaner: GLEANER_VERSION,

@@ -1,5 +1,3 @@
-import { getLIDModel } from 'fasttext.wasm.js';
-
 export interface DetectedLanguage {
   /** ISO 639-1 code, ISO 639-3 where there is none, 'und' where the text tells nothing. */
   readonly language: string;
@@ -33,6 +31,7 @@ export function loadLanguageDetector(): Promise<DetectLanguage> {
 }
 
 async function load(): Promise<DetectLanguage> {
+  const { getLIDModel } = await import('fasttext.wasm.js');
   const model = await (await getLIDModel()).load();
   // Alternative texts repeat: a site's logo stands on all its pages.
   const known = new Map<string, DetectedLanguage>();

@@ -1,7 +1,5 @@
 import { basename, dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { dedupPairs } from '../../pipeline/index.ts';
-import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatLedgers } from '../ledgers.ts';
 import { ProgressLines, withProgress } from '../progress.ts';
@@ -35,6 +33,10 @@ export function dedupCommand(context: CommandContext): Command {
     .option('--bloom-rate <p>', 'its false-positive rate, between 0 and 1', rate, 0.001)
     .option('--json', 'print the counts as JSON')
     .action(async (flags: DedupFlags) => {
+      const [{ dedupPairs }, { fileStorage }] = await Promise.all([
+        import('../../pipeline/index.ts'),
+        import('../../storage/index.ts'),
+      ]);
       const unique = await withProgress(new ProgressLines(), { name: 'dedup', unit: 'pairs' }, (progress) =>
         dedupPairs(fileStorage(flags.pairs), fileStorage(flags.out), {
           signal: context.signal,

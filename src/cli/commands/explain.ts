@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { explainPair, type Fate } from '../../pipeline/index.ts';
+import type { Fate } from '../../pipeline/index.ts';
 import { REASONS, type Reason } from '../../schema/index.ts';
-import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 
 export function explainCommand(context: CommandContext): Command {
@@ -17,6 +16,10 @@ export function explainCommand(context: CommandContext): Command {
     .argument('<url>', 'image URL, or the uid of a pair')
     .option('--json', 'print all that is known as JSON')
     .action(async (dir: string, url: string, flags: { json?: true }) => {
+      const [{ explainPair }, { fileStorage }] = await Promise.all([
+        import('../../pipeline/index.ts'),
+        import('../../storage/index.ts'),
+      ]);
       const fates = await explainPair(fileStorage(dir), url);
       if (flags.json) context.print(asJson(fates));
       else if (fates.length === 0)

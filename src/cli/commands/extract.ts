@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { runLedgers } from '../../pipeline/index.ts';
-import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatLedgers } from '../ledgers.ts';
 import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
@@ -18,6 +16,10 @@ export function extractCommand(context: CommandContext): Command {
   );
   return withInputs(command).action(async (flags: RunFlags) => {
     await runWithProgress(flags, 'extract', context);
+    const [{ runLedgers }, { fileStorage }] = await Promise.all([
+      import('../../pipeline/index.ts'),
+      import('../../storage/index.ts'),
+    ]);
     const { record, link, pair } = await runLedgers(fileStorage(flags.out));
     context.print(flags.json ? asJson({ record, link, pair }) : formatLedgers({ record, link, pair }));
   });

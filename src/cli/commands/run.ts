@@ -1,9 +1,6 @@
 import type { Command } from 'commander';
-import { readStatistics } from '../../stages/report/index.ts';
-import { fileStorage } from '../../storage/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
-import { formatStats } from './stats.ts';
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
@@ -22,7 +19,8 @@ export function runCommand(context: CommandContext): Command {
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .action(async (flags: RunFlags) => {
       await runWithProgress(flags, undefined, context);
-      const stats = await readStatistics(fileStorage(flags.out));
+      const { formatStats, readStats } = await import('../stats.ts');
+      const stats = await readStats(flags.out);
       context.print(
         flags.json ? asJson(stats) : `\n${formatStats(stats)}\nReleased to ${flags.out}/release\n`,
       );

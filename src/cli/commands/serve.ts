@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { formatCount } from '../../stages/report/index.ts';
+import { formatCount } from '../../stages/report/numbers.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { portNumber } from '../run-options.ts';
 

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { verifyRun } from '../../pipeline/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import { formatCount } from '../../stages/report/index.ts';
-import { fileStorage } from '../../storage/index.ts';
+import { formatCount } from '../../stages/report/numbers.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatBytes } from '../terminal.ts';
 
@@ -13,6 +11,10 @@ export function verifyCommand(context: CommandContext): Command {
     .argument('<dir>', 'folder of a run')
     .option('--json', 'print what was found as JSON')
     .action(async (dir: string, flags: { json?: true }) => {
+      const [{ verifyRun }, { fileStorage }] = await Promise.all([
+        import('../../pipeline/index.ts'),
+        import('../../storage/index.ts'),
+      ]);
       const found = await verifyRun(fileStorage(dir), () => context.signal.throwIfAborted());
       if (flags.json) context.print(asJson(found));
       else {

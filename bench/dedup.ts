@@ -6,7 +6,7 @@ import { parseArgs, promisify } from 'node:util';
 import { createParquetWriter } from '../src/formats/index.ts';
 import { dedupPairs } from '../src/pipeline/index.ts';
 import { pairUid } from '../src/schema/index.ts';
-import { BUCKET_COUNT_KEY, BUCKETS_KEY } from '../src/stages/extract.ts';
+import { BUCKET_COUNT_KEY, BUCKETS_KEY } from '../src/stages/pair-writer.ts';
 import { bucketOf, PAIR_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
 import { fileStorage } from '../src/storage/index.ts';
 

@@ -42,6 +42,7 @@ export {
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
+export { TableBuilder } from './parquet-columns.ts';
 export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
 export {
   averageBytes,

@@ -27,11 +27,16 @@ export interface EncodedColumn {
 
 /** One column of rows. */
 export function encodeColumn(rows: readonly object[], column: Column): EncodedColumn {
-  const all = rows.map((row) => (row as Readonly<Record<string, unknown>>)[column.name]);
+  const cells = rows.map((row) => (row as Readonly<Record<string, unknown>>)[column.name]);
+  return encodeCells(cells, column);
+}
+
+/** The values of one column, which are what its type says, row after row. */
+export function encodeCells(all: readonly unknown[], column: Column): EncodedColumn {
   if (!column.nullable) return encodeValues(all, column.type);
   const levels = Uint8Array.from(all, (value) => (value === null ? 0 : 1));
   const present = all.filter((value) => value !== null);
-  if (present.length === 0) return { values: { kind: 'null', rows: rows.length } };
+  if (present.length === 0) return { values: { kind: 'null', rows: all.length } };
   return { ...encodeValues(present, column.type), levels };
 }
 

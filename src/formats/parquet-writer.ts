@@ -6,7 +6,7 @@ import { writeMetadata } from 'hyparquet-writer/src/metadata.js';
 import type { ByteSink } from '../storage/index.ts';
 import type { Column, RowOf } from './parquet.ts';
 import { compressPage, type ParquetCodec } from './parquet-codec.ts';
-import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
+import { type EncodedColumn, encodeColumn, PHYSICAL } from './parquet-encode.ts';
 import { type ColumnValues, countValues, type PlainStrings, stringBytes } from './parquet-values.ts';
 
 export interface ParquetWriterOptions {
@@ -20,11 +20,14 @@ export interface ParquetWriter<C extends readonly Column[]> {
   /** Writes the rows as one row group, in their order. No rows, no row group. Holds one row group in memory. */
   writeRowGroup(rows: readonly RowOf<C>[]): Promise<void>;
   /** Writes columns, one for each of the table's in its order, as one row group. No rows, no row group. */
-  writeColumns(columns: readonly ColumnValues[]): Promise<void>;
+  writeColumns(columns: readonly (ColumnValues | EncodedColumn)[]): Promise<void>;
   /** Rows written so far. */
   readonly rows: number;
-  /** Writes the footer. The sink stays open: it is its owner's. */
-  finish(): Promise<void>;
+  /**
+   * Writes the footer. The sink stays open: it is its owner's.
+   * @param kvMetadata key-value metadata that is known only now, after what the options have
+   */
+  finish(kvMetadata?: Readonly<Record<string, string>>): Promise<void>;
 }
 
 /** A page of values is cut at about this many bytes: readers hold a page whole. As parquet-mr and pyarrow do. */
@@ -44,7 +47,6 @@ export function createParquetWriter<const C extends readonly Column[]>(
   const out = new ByteWriter(1 << 16);
   const groups: RowGroup[] = [];
   const { codec = 'ZSTD' } = options;
-  const kv = Object.entries(options.kvMetadata ?? {}).map(([key, value]) => ({ key, value }));
   out.appendUint32(MAGIC);
 
   // `offset` goes on counting from the start of the file; only the buffer begins anew.
@@ -83,9 +85,15 @@ export function createParquetWriter<const C extends readonly Column[]>(
       await writeGroup(columns.map((column) => ({ ...encodeColumn(rows, column), rows: rows.length })));
     },
     async writeColumns(values) {
-      await writeGroup(values.map((of) => ({ values: of, rows: countValues(of) })));
+      await writeGroup(
+        values.map((of) => {
+          const column = 'kind' in of ? { values: of } : of;
+          return { ...column, rows: column.levels?.length ?? countValues(column.values) };
+        }),
+      );
     },
-    async finish() {
+    async finish(late = {}) {
+      const kv = Object.entries({ ...options.kvMetadata, ...late }).map(([key, value]) => ({ key, value }));
       writeMetadata(out, {
         version: 2,
         created_by: 'gleaner',

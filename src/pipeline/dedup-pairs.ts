@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
 import { dedup } from '../stages/dedup.ts';
-import { BUCKET_COUNT_KEY } from '../stages/extract.ts';
+import { BUCKET_COUNT_KEY } from '../stages/pair-writer.ts';
 import { exportBloom, type Seen } from '../stages/seen.ts';
 import { writeFile } from '../stages/write-file.ts';
 import type { Storage } from '../storage/index.ts';

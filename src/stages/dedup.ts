@@ -15,7 +15,7 @@ import {
 } from '../formats/index.ts';
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
 import type { ByteSink, Storage } from '../storage/index.ts';
-import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './extract.ts';
+import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './pair-writer.ts';
 import { Partition } from './partition.ts';
 import { keyPath, type Seen } from './seen.ts';
 import type { StageContext, StageResult } from './stage.ts';
@@ -198,12 +198,12 @@ async function readBucket(task: DedupTask, ctx: StageContext, from: Storage): Pr
   const counts: number[] = [];
   for (const path of task.pairFiles) {
     ctx.signal.throwIfAborted();
-    const columns = await readBucketOf(from, path, task);
-    if (!columns) continue;
-    files.push({ path, columns });
-    const [uids] = columns;
-    counts.push(uids ? countValues(uids) : 0);
-    ctx.progress(counts.at(-1) ?? 0);
+    for (const columns of await readBucketOf(from, path, task)) {
+      files.push({ path, columns });
+      const [uids] = columns;
+      counts.push(uids ? countValues(uids) : 0);
+      ctx.progress(counts.at(-1) ?? 0);
+    }
   }
   const layout = layTables(counts);
   const rows = layout.tableOf.length;
@@ -227,12 +227,8 @@ async function readBucket(task: DedupTask, ctx: StageContext, from: Storage): Pr
   return { files, layout, rows, words };
 }
 
-/** The columns of one bucket in one file of pairs; undefined where the file has none of that bucket. */
-async function readBucketOf(
-  storage: Storage,
-  path: string,
-  task: DedupTask,
-): Promise<ColumnValues[] | undefined> {
+/** The columns of each row group of one bucket in one file of pairs. */
+async function readBucketOf(storage: Storage, path: string, task: DedupTask): Promise<ColumnValues[][]> {
   const file = await storage.open(path);
   try {
     const info = await parquetInfo(file, path);
@@ -245,9 +241,11 @@ async function readBucketOf(
     const buckets = parseBuckets(info.kvMetadata.get(BUCKETS_KEY) ?? '');
     if (buckets?.length !== info.rowGroups.length)
       throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
-    const rowGroup = buckets.indexOf(task.bucket);
-    if (rowGroup < 0) return undefined;
-    return await readParquetColumns(file, PAIR_COLUMNS, rowGroup, { name: path, info });
+    const groups: ColumnValues[][] = [];
+    for (const [group, bucket] of buckets.entries())
+      if (bucket === task.bucket)
+        groups.push(await readParquetColumns(file, PAIR_COLUMNS, group, { name: path, info }));
+    return groups;
   } finally {
     await file.close();
   }

@@ -1,19 +1,14 @@
-import {
-  carriesEntities,
-  createParquetWriter,
-  parseWat,
-  readWarc,
-  type WarcRecord,
-} from '../formats/index.ts';
+import { carriesEntities, parseWat, readWarc, type WarcRecord } from '../formats/index.ts';
 import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
 import { type FilterOptions, pairFilters } from './filters/index.ts';
 import { loadLanguageDetector } from './language.ts';
 import { pageLicense } from './license.ts';
 import { normalizeText, pageBase, resolveImage } from './link.ts';
+import { createPairWriter, type PairWriter } from './pair-writer.ts';
 import { IMAGE_SOURCE, linkRules } from './rules/index.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { bucketOf, PAIR_COLUMNS, type PairRecord, pairRecord, shardPath } from './tables.ts';
-import { createTrailWriter } from './trail.ts';
+import { shardPath } from './tables.ts';
+import { createTrailWriter, type TrailWriter } from './trail.ts';
 import { writeFiles } from './write-file.ts';
 
 export interface ExtractTask {
@@ -37,22 +32,23 @@ export interface ExtractOptions extends FilterOptions {
   readonly maxRecordBytes: number;
 }
 
+interface Outputs {
+  readonly kept: PairWriter;
+  readonly trail: TrailWriter;
+}
+
 /** Links that are told of as progress at once: a message for each page would cost more than the page. */
 const PROGRESS_LINKS = 2000;
 
-/** Key-value metadata of pairs/*.parquet: which bucket each row group holds (JSON array), and how many there are. */
-export const BUCKETS_KEY = 'gleaner.buckets';
-export const BUCKET_COUNT_KEY = 'gleaner.bucket_count';
-
 /**
- * Reads one WAT file and writes its pairs: `pairs/NNNNN.parquet`, where each row group is a hash bucket, in the
- * order of the buckets, rows in the order of the WAT; and `dropped/extract/NNNNN.parquet`, each dropped link that
+ * Reads one WAT file and writes its pairs: `pairs/NNNNN.parquet`, where each row group is of one hash bucket, in the
+ * order of the buckets, rows in the order of the WAT (of a very large WAT, several times over); and `dropped/extract/NNNNN.parquet`, each dropped link that
  * has a text. Links without a text are counted only.
  *
  * Ledgers: record (metadata records; a damaged stretch of the file counts as one), link (images), pair (images with
  * a text and a good URL). Facts: rows.
  *
- * Memory: the pairs of one WAT file, some 100 MB for one of Common Crawl's.
+ * Memory: 64 MB of pairs at most, whatever the WAT, and the largest record.
  * @throws GleanerError FILE_NOT_FOUND, NOT_WARC, FILE_UNREADABLE at a blocklist
  */
 export async function extract(
@@ -71,7 +67,6 @@ export async function extract(
   const records = new LedgerCounter();
   const links = new LedgerCounter();
   const pairs = new LedgerCounter();
-  const buckets = new Map<number, PairRecord[]>();
   let rows = 0;
   let untold = 0;
 
@@ -80,7 +75,7 @@ export async function extract(
     [shardPath('pairs', task.index), shardPath('dropped/extract', task.index)],
     async ([pairSink, trailSink]) => {
       if (!pairSink || !trailSink) throw new Error('a sink for each file');
-      const trail = createTrailWriter(trailSink);
+      const out = { kept: createPairWriter(pairSink, task.buckets), trail: createTrailWriter(trailSink) };
       const source = readWarc(open(task.wat), {
         path: task.wat,
         fileKind: 'WAT',
@@ -93,26 +88,21 @@ export async function extract(
           records.in();
           records.drop(entry.reason);
         } else if (entry.type === 'warcinfo') decodeEntities = carriesEntities(entry);
-        else if (entry.type === 'metadata') await readPage(entry, decodeEntities, trail.add);
+        else if (entry.type === 'metadata') {
+          readPage(entry, decodeEntities, out);
+          if (out.kept.full) await out.kept.flush();
+          if (out.trail.full) await out.trail.flush();
+        }
       }
       tell();
-      await trail.finish();
-      const order = [...buckets.keys()].sort((a, b) => a - b);
-      const writer = createParquetWriter(pairSink, PAIR_COLUMNS, {
-        kvMetadata: { [BUCKETS_KEY]: JSON.stringify(order), [BUCKET_COUNT_KEY]: String(task.buckets) },
-      });
-      for (const bucket of order) await writer.writeRowGroup(buckets.get(bucket) ?? []);
-      await writer.finish();
+      await out.trail.finish();
+      await out.kept.finish();
     },
   );
   const ledgers = { record: records.ledger(), link: links.ledger(), pair: pairs.ledger() };
   return { files, ledgers, facts: { rows } };
 
-  async function readPage(
-    record: WarcRecord,
-    decodeEntities: boolean,
-    trail: ReturnType<typeof createTrailWriter>['add'],
-  ): Promise<void> {
+  function readPage(record: WarcRecord, decodeEntities: boolean, { kept, trail }: Outputs): void {
     records.in();
     const parsed = parseWat(record.payload, { decodeEntities, imagesOnly });
     if (!parsed.kept) {
@@ -128,7 +118,7 @@ export async function extract(
     const pageUrl = page.url.toWellFormed();
     const wat = `${name}#${record.offset}`;
     const drop = (pair: Pair, { reason, detail }: Dropped) =>
-      trail({ ...pair, reason, detail, similarity: null });
+      trail.add({ ...pair, reason, detail, similarity: null });
     for (const image of images) {
       links.in();
       const text = normalizeText(image.alt ?? '', options.repairMojibake);
@@ -152,7 +142,7 @@ export async function extract(
       };
       if (!url.kept) {
         links.drop(url.reason);
-        await drop(pair, url);
+        drop(pair, url);
         continue;
       }
       links.out();
@@ -161,15 +151,12 @@ export async function extract(
         refused ?? (languages && !languages.has(language) ? dropped('language', language) : undefined);
       if (outcome) {
         pairs.drop(outcome.reason);
-        await drop(pair, outcome);
+        drop(pair, outcome);
         continue;
       }
       pairs.out();
       rows++;
-      const bucket = bucketOf(pair.uid, task.buckets);
-      const held = buckets.get(bucket);
-      if (held) held.push(pairRecord(pair));
-      else buckets.set(bucket, [pairRecord(pair)]);
+      kept.add(pair);
     }
     untold += images.length;
     if (untold >= PROGRESS_LINKS) tell();

@@ -31,6 +31,9 @@ export const PAIR_COLUMNS = [
   { name: 'language', type: 'string' },
 ] as const satisfies readonly Column[];
 
+/** Of these, rows that follow one another often have the same value. */
+export const REPEATED_COLUMNS = new Set(['page_url', 'wat', 'license', 'language'] as const);
+
 /** Columns of dropped/*.parquet. */
 export const DROPPED_COLUMNS = [
   ...PAIR_COLUMNS,

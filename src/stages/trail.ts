@@ -1,7 +1,13 @@
-import { type ColumnValues, createParquetWriter, type Gatherer, plainStrings } from '../formats/index.ts';
+import {
+  type ColumnValues,
+  createParquetWriter,
+  type Gatherer,
+  plainStrings,
+  TableBuilder,
+} from '../formats/index.ts';
 import type { DroppedRow, Reason } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
-import { DROPPED_COLUMNS, type DroppedRecord, droppedRecord, PAIR_COLUMNS } from './tables.ts';
+import { DROPPED_COLUMNS, droppedRecord, PAIR_COLUMNS, REPEATED_COLUMNS } from './tables.ts';
 
 /** Rows that are held before they are written as one row group: memory does not grow with what is dropped. */
 const GROUP_ROWS = 10_000;
@@ -13,7 +19,11 @@ const CUT_COLUMNS: ReadonlySet<string> = new Set(['url', 'text']);
 const SHORTEN = { maxBytes: MAX_FIELD_CHARS, by: cut };
 
 export interface TrailWriter {
-  add(row: DroppedRow): Promise<void>;
+  add(row: DroppedRow): void;
+  /** Whether so much is held that `flush` is due. */
+  readonly full: boolean;
+  /** Writes what is held as one row group. */
+  flush(): Promise<void>;
   /**
    * Adds rows of tables of pairs as one row group.
    * @param picks numbers of the rows
@@ -32,16 +42,19 @@ export interface TrailWriter {
 /** Writes the dropped trail of a task. */
 export function createTrailWriter(sink: ByteSink): TrailWriter {
   const writer = createParquetWriter(sink, DROPPED_COLUMNS);
-  let held: DroppedRecord[] = [];
+  const table = new TableBuilder(DROPPED_COLUMNS, new Set([...REPEATED_COLUMNS, 'reason', 'detail']));
   async function flush(): Promise<void> {
-    await writer.writeRowGroup(held);
-    held = [];
+    if (table.rows > 0) await writer.writeColumns(table.values());
+    table.clear();
   }
   return {
-    async add(row) {
-      held.push(droppedRecord({ ...row, url: cut(row.url), text: cut(row.text) }));
-      if (held.length >= GROUP_ROWS) await flush();
+    add(row) {
+      table.add(droppedRecord({ ...row, url: cut(row.url), text: cut(row.text) }));
     },
+    get full() {
+      return table.rows >= GROUP_ROWS;
+    },
+    flush,
     async addPairs(picks, pairs, reasons, details) {
       await flush();
       const columns = pairs.map((column, c) =>

@@ -265,9 +265,13 @@ function leadingZeros(bytes: Uint8Array): number {
   return end < 0 ? bytes.length : end;
 }
 
-/** The bytes not yet consumed, with their place in the file. */
+/** The bytes not yet consumed, with their place in the file: in one buffer, which moves on and grows where it has to. */
 class Input {
   readonly #chunks: AsyncIterator<Uint8Array>;
+  #buffer: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(2 * BATCH_BYTES);
+  #start = 0;
+  #end = 0;
+  /** Good until the next call. */
   bytes: Uint8Array = new Uint8Array();
   /** Of the first of `bytes`, in the file. */
   offset: number;
@@ -280,36 +284,60 @@ class Input {
   /** Reads on until there are `length` bytes; false where the file ends before. */
   async fill(length: number): Promise<boolean> {
     if (this.bytes.length >= length) return true;
-    const parts = [this.bytes];
-    let have = this.bytes.length;
-    while (have < length) {
+    while (this.#end - this.#start < length) {
       const next = await this.#chunks.next();
       if (next.done) break;
-      parts.push(next.value);
-      have += next.value.length;
+      this.#reserve(next.value.length);
+      this.#buffer.set(next.value, this.#end);
+      this.#end += next.value.length;
     }
-    this.bytes = this.bytes.length === 0 && parts.length === 2 && parts[1] ? parts[1] : Buffer.concat(parts);
-    return have >= length;
+    this.#show();
+    return this.bytes.length >= length;
   }
 
   drop(length: number): void {
-    this.bytes = this.bytes.subarray(length);
+    this.#start += length;
     this.offset += length;
+    this.#show();
   }
 
+  /** All of them, good for longer. */
   takeAll(): Uint8Array {
-    const all = this.bytes;
+    const all = new Uint8Array(this.bytes);
     this.drop(all.length);
     return all;
   }
 
   /** Puts back the end of what was taken. */
   putBack(bytes: Uint8Array): void {
-    this.bytes = this.bytes.length === 0 ? bytes : Buffer.concat([bytes, this.bytes]);
-    this.offset -= bytes.length;
+    const rest = this.takeAll();
+    this.#reserve(bytes.length + rest.length);
+    this.#buffer.set(bytes, this.#end);
+    this.#buffer.set(rest, this.#end + bytes.length);
+    this.#end += bytes.length + rest.length;
+    this.offset -= bytes.length + rest.length;
+    this.#show();
   }
 
   async close(): Promise<void> {
     await this.#chunks.return?.();
+  }
+
+  #show(): void {
+    this.bytes = this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** Makes room behind the end. */
+  #reserve(length: number): void {
+    const have = this.#end - this.#start;
+    if (this.#end + length <= this.#buffer.length) return;
+    const larger = have + length > this.#buffer.length;
+    const to = larger
+      ? Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, have + length))
+      : this.#buffer;
+    this.#buffer.copy(to, 0, this.#start, this.#end);
+    this.#buffer = to;
+    this.#start = 0;
+    this.#end = have;
   }
 }

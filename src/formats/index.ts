@@ -56,7 +56,7 @@ export {
   viewOf,
 } from './parquet-values.ts';
 export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
-export { readWarc, targetUri, type WarcOptions } from './warc.ts';
+export { readWarc, readWarcBatches, targetUri, type WarcOptions } from './warc.ts';
 export type { WarcDamage, WarcRecord } from './warc-record.ts';
 export { gzipMember, type WarcRecordInput, warcRecord } from './warc-writer.ts';
 export {

@@ -68,6 +68,23 @@ export class WarcParser {
     this.#options = options;
   }
 
+  /**
+   * Lets go of what was pushed, unless a record that is not whole yet has its beginning there.
+   * @returns whether nothing of it will be looked at again, but for what `out` has
+   */
+  release(): boolean {
+    if (!this.#idle) return false;
+    this.#before += this.#end;
+    this.#buffer = new Uint8Array();
+    this.#owned = false;
+    this.#start = this.#cursor = this.#end = this.#need = 0;
+    return true;
+  }
+
+  get #idle(): boolean {
+    return this.#state === 'between' && this.#cursor === this.#end && !this.#held;
+  }
+
   /** A member begins, or the file does. */
   begin(offset: number): void {
     this.#member = offset;
@@ -78,8 +95,7 @@ export class WarcParser {
 
   /** A whole, good member. */
   member(offset: number, bytes: Uint8Array): void {
-    const idle = this.#state === 'between' && this.#cursor === this.#end && !this.#held;
-    const record = idle ? onlyRecord(offset, bytes, this.#options.maxRecordBytes) : undefined;
+    const record = this.#idle ? onlyRecord(offset, bytes, this.#options.maxRecordBytes) : undefined;
     if (record) {
       this.#started = true;
       this.#guessing = false;

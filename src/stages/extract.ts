@@ -1,4 +1,4 @@
-import { carriesEntities, parseWat, readWarc, type WarcRecord } from '../formats/index.ts';
+import { carriesEntities, parseWat, readWarcBatches, type WarcRecord } from '../formats/index.ts';
 import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
 import { type FilterOptions, pairFilters } from './filters/index.ts';
 import { loadLanguageDetector } from './language.ts';
@@ -76,23 +76,23 @@ export async function extract(
     async ([pairSink, trailSink]) => {
       if (!pairSink || !trailSink) throw new Error('a sink for each file');
       const out = { kept: createPairWriter(pairSink, task.buckets), trail: createTrailWriter(trailSink) };
-      const source = readWarc(open(task.wat), {
+      const source = readWarcBatches(open(task.wat), {
         path: task.wat,
         fileKind: 'WAT',
         maxRecordBytes: options.maxRecordBytes,
+        passing: true,
       });
       let decodeEntities = false;
-      for await (const entry of source) {
+      for await (const batch of source) {
         ctx.signal.throwIfAborted();
-        if (entry.kind === 'damage') {
-          records.in();
-          records.drop(entry.reason);
-        } else if (entry.type === 'warcinfo') decodeEntities = carriesEntities(entry);
-        else if (entry.type === 'metadata') {
-          readPage(entry, decodeEntities, out);
-          if (out.kept.full) await out.kept.flush();
-          if (out.trail.full) await out.trail.flush();
-        }
+        for (const entry of batch)
+          if (entry.kind === 'damage') {
+            records.in();
+            records.drop(entry.reason);
+          } else if (entry.type === 'warcinfo') decodeEntities = carriesEntities(entry);
+          else if (entry.type === 'metadata') readPage(entry, decodeEntities, out);
+        if (out.kept.full) await out.kept.flush();
+        if (out.trail.full) await out.trail.flush();
       }
       tell();
       await out.trail.finish();

@@ -7,17 +7,14 @@ import {
   hidesPath,
   IMAGE_PATH,
   isCanonical,
-  isEscape,
-  isHex,
   isImagePath,
-  isScalarByte,
   linkField,
   MARK,
   OPEN,
   OPEN_LIST,
   QUOTE,
-  SCALAR,
 } from './json-bytes.ts';
+import { JsonWalker } from './json-walk.ts';
 
 /** A link in a scanned record. The field names are those of `WatLink`. */
 export interface ScannedLink {
@@ -38,8 +35,6 @@ export interface ScannedPage {
   readonly head: unknown;
 }
 
-/** Nesting beyond this is left to the slow reader. Real records have eight levels. */
-const MAX_DEPTH = 32;
 type Field = 'url' | 'arcUrl' | 'base' | 'links';
 /** A name that matters, and what it leads to. */
 interface Place {
@@ -65,7 +60,6 @@ const ROOT: readonly Place[] = [
     ]),
   ]),
 ];
-const NOWHERE: readonly Place[] = [];
 
 /**
  * Reads the image links of a WAT record without parsing the list that they stand in: it jumps from one `IMG@/src` to
@@ -89,6 +83,7 @@ export function scanImages(payload: Buffer, everyLink = false): ScannedPage | un
 
 class Scan {
   readonly #bytes: Buffer;
+  readonly #walker: JsonWalker;
   #url: string | undefined;
   #arcUrl: string | undefined;
   #base: string | undefined;
@@ -100,59 +95,49 @@ class Scan {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+    this.#walker = new JsonWalker(bytes);
   }
 
   page(everyLink: boolean): ScannedPage | undefined {
     const bytes = this.#bytes;
-    const start = this.#space(0);
+    const start = this.#walker.space(0);
     if (bytes[start] !== OPEN) return undefined;
-    const end = this.#object(start + 1, ROOT, 0);
-    if (end < 0 || this.#space(end) !== bytes.length) return undefined;
+    const end = this.#object(start + 1, ROOT);
+    if (end < 0 || this.#walker.space(end) !== bytes.length) return undefined;
     const links = everyLink ? this.#links() : this.#images();
     if (!links) return undefined;
     const head = everyLink && this.#headEnd > 0 ? this.#parse(this.#headStart, this.#headEnd) : undefined;
     return { url: this.#url ?? this.#arcUrl ?? '', base: this.#base, links, head };
   }
 
-  #space(at: number): number {
-    const bytes = this.#bytes;
-    if ((bytes[at] ?? 0) > 0x20) return at;
-    for (; at < bytes.length; at++) {
-      const c = bytes[at];
-      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break;
-    }
-    return at;
-  }
-
   /** From behind the opening brace to behind the closing one; -1 where it is odd, as in all of these. */
-  #object(at: number, places: readonly Place[], depth: number): number {
-    if (depth > MAX_DEPTH) return -1;
+  #object(at: number, places: readonly Place[]): number {
     const bytes = this.#bytes;
-    at = this.#space(at);
+    at = this.#walker.space(at);
     if (bytes[at] === CLOSE) return at + 1;
     let seen = 0;
     for (;;) {
       if (bytes[at] !== QUOTE) return -1;
       const name = at + 1;
-      at = this.#string(name);
+      at = this.#walker.string(name);
       if (at < 0) return -1;
-      const found = places.length === 0 ? -1 : this.#find(places, name, at - 1);
+      const found = this.#find(places, name, at - 1);
       if (found === -2) return -1;
-      at = this.#space(at);
+      at = this.#walker.space(at);
       if (bytes[at] !== COLON) return -1;
-      at = this.#space(at + 1);
+      at = this.#walker.space(at + 1);
       const known = found < 0 ? undefined : places[found];
       if (known) {
         // Of two members of one name, the last counts: let the parser see to it.
         if (seen & (1 << found)) return -1;
         seen |= 1 << found;
       }
-      at = known ? this.#member(at, known, depth) : this.#value(at, depth);
+      at = known ? this.#member(at, known) : this.#walker.value(at);
       if (at < 0) return -1;
-      at = this.#space(at);
+      at = this.#walker.space(at);
       if (bytes[at] === CLOSE) return at + 1;
       if (bytes[at] !== COMMA) return -1;
-      at = this.#space(at + 1);
+      at = this.#walker.space(at + 1);
     }
   }
 
@@ -170,69 +155,25 @@ class Scan {
     return -1;
   }
 
-  #member(at: number, { field, inside }: Place, depth: number): number {
+  #member(at: number, { field, inside }: Place): number {
     const c = this.#bytes[at];
     if (field === undefined) {
-      const end = c === OPEN ? this.#object(at + 1, inside, depth + 1) : this.#value(at, depth);
+      const end = c === OPEN ? this.#object(at + 1, inside) : this.#walker.value(at);
       if (inside === HEAD) {
         this.#headStart = at;
         this.#headEnd = end;
       }
       return end;
     }
-    if (field === 'links') return c === OPEN_LIST ? this.#list(at + 1) : this.#value(at, depth);
+    if (field === 'links') return c === OPEN_LIST ? this.#list(at + 1) : this.#walker.value(at);
     if (c !== QUOTE) return -1;
-    const end = this.#string(at + 1);
+    const end = this.#walker.string(at + 1);
     if (end < 0) return -1;
     const text = this.#decode(at + 1, end - 1);
     if (field === 'url') this.#url = text;
     else if (field === 'arcUrl') this.#arcUrl = text;
     else this.#base = text;
     return end;
-  }
-
-  #value(at: number, depth: number): number {
-    if (depth > MAX_DEPTH) return -1;
-    const bytes = this.#bytes;
-    const c = bytes[at];
-    if (c === QUOTE) return this.#string(at + 1);
-    if (c === OPEN) return this.#object(at + 1, NOWHERE, depth + 1);
-    if (c !== OPEN_LIST) return this.#scalar(at);
-    at = this.#space(at + 1);
-    if (bytes[at] === CLOSE_LIST) return at + 1;
-    for (;;) {
-      at = this.#value(at, depth + 1);
-      if (at < 0) return -1;
-      at = this.#space(at);
-      if (bytes[at] === CLOSE_LIST) return at + 1;
-      if (bytes[at] !== COMMA) return -1;
-      at = this.#space(at + 1);
-    }
-  }
-
-  /** From behind the opening quote to behind the closing one. */
-  #string(at: number): number {
-    const bytes = this.#bytes;
-    const end = bytes.length;
-    while (at < end) {
-      const c = bytes[at++] ?? 0;
-      if (c > QUOTE && c !== BACKSLASH) continue;
-      if (c === QUOTE) return at;
-      if (c < 0x20) return -1;
-      if (c !== BACKSLASH) continue;
-      const kind = bytes[at++] ?? 0;
-      if (kind !== 0x75) {
-        if (!isEscape(kind)) return -1;
-      } else for (let i = 0; i < 4; i++) if (!isHex(bytes[at++] ?? 0)) return -1;
-    }
-    return -1;
-  }
-
-  /** A number, true, false or null. */
-  #scalar(at: number): number {
-    const start = at;
-    while (isScalarByte(this.#bytes[at] ?? 0)) at++;
-    return SCALAR.test(this.#bytes.toString('latin1', start, at)) ? at : -1;
   }
 
   /** The text of a string without its quotes. */
@@ -325,11 +266,11 @@ class Scan {
     for (let at = start + 1; ; at++) {
       const name = at + 1;
       if (bytes[at] !== QUOTE) return -1;
-      at = this.#string(name);
+      at = this.#walker.string(name);
       if (at < 0 || bytes[at] !== COLON || bytes[at + 1] !== QUOTE) return -1;
       const nameEnd = at - 1;
       const value = at + 2;
-      at = this.#string(value);
+      at = this.#walker.string(value);
       if (at < 0) return -1;
       switch (linkField(bytes, name, nameEnd)) {
         case 'path':

@@ -2,8 +2,8 @@ import type { Column, RowOf } from './parquet.ts';
 import { type EncodedColumn, encodeCells } from './parquet-encode.ts';
 import { averageBytes, PlainBuilder, type PlainStrings, SLACK_BYTES, viewOf } from './parquet-values.ts';
 
-/** Longer texts are left to Node: a call of `write` costs as much as sixty characters one by one. */
-const SHORT_CHARS = 64;
+/** Longer texts are left to Node: a call of `write` costs as much as a hundred characters one by one. */
+const SHORT_CHARS = 96;
 /** Repeated values that are known again: of a page all rows come together, of languages and licences there are few. */
 const KNOWN_VALUES = 256;
 

@@ -31,6 +31,8 @@ export interface WatPage {
   /** Link elements of the head. */
   readonly headLinks: readonly WatLink[];
   readonly metas: readonly WatMeta[];
+  /** False where no address at creativecommons.org stands anywhere in the record. */
+  readonly mayNameLicense: boolean;
 }
 
 export interface WatOptions {
@@ -88,15 +90,19 @@ export function parseWat(payload: Uint8Array, options: WatOptions = {}): Outcome
     base: textOf(field(head, 'Base'), options),
     links: list(field(html, 'Links')).flatMap((link) => toLink(link, options)),
     ...headOf(head, options),
+    mayNameLicense: true,
   });
 }
 
 /** A page as `imagesOnly` asks for it, or undefined where the record has to be parsed. */
 function scan(payload: Uint8Array, options: WatOptions): WatPage | undefined {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const bytes = Buffer.isBuffer(payload)
+    ? payload
+    : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   let page = scanImages(bytes);
-  if (page && page.links.length > 0 && mayNameLicense(bytes, options.decodeEntities === true))
-    page = scanImages(bytes, true);
+  const licensed =
+    page !== undefined && page.links.length > 0 && namesLicense(bytes, options.decodeEntities === true);
+  if (licensed) page = scanImages(bytes, true);
   if (!page) return undefined;
   const { url, base, links, head } = page;
   return {
@@ -104,6 +110,7 @@ function scan(payload: Uint8Array, options: WatOptions): WatPage | undefined {
     base: textOf(base, options),
     links: options.decodeEntities ? links.flatMap((link) => toLink(link, options)) : links,
     ...headOf(head, options),
+    mayNameLicense: licensed,
   };
 }
 
@@ -147,7 +154,7 @@ function list(value: unknown): readonly unknown[] {
  * Whether an address at creativecommons.org may stand in this text: the host in lower case or as CreativeCommons.org
  * (no other is taken for it), or with one of its characters written otherwise.
  */
-function mayNameLicense(bytes: Buffer, references: boolean): boolean {
+function namesLicense(bytes: Buffer, references: boolean): boolean {
   const hides = (mark: string, code: RegExp) => {
     for (let at = bytes.indexOf(mark, 0, 'latin1'); at >= 0; at = bytes.indexOf(mark, at + 1, 'latin1'))
       if (code.test(bytes.toString('latin1', at + mark.length, at + mark.length + 8))) return true;

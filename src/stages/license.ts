@@ -42,6 +42,7 @@ export function canonicalLicense(url: string): string | undefined {
  * above it had none (crawlingathome-worker, parse_wat); public domain marks it left out.
  */
 export function pageLicense(page: WatPage): string {
+  if (!page.mayNameLicense) return NO_LICENSE;
   const links = [...page.headLinks, ...page.links];
   const marked = links.filter((link) => link.rel?.toLowerCase().split(/\s+/).includes('license'));
   const metas = page.metas.filter((meta) => META_NAMES.has(meta.name));

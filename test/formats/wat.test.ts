@@ -55,6 +55,7 @@ test('page, base, links and metas', () => {
       { name: 'rights', content: 'CC' },
       { name: 'og:title', content: 't' },
     ],
+    mayNameLicense: true,
   });
 });
 

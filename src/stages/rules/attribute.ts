@@ -1,3 +1,4 @@
+import type { WatPage } from '../../formats/index.ts';
 import type { LinkRule } from './rule.ts';
 
 /**
@@ -6,11 +7,10 @@ import type { LinkRule } from './rule.ts';
  * ones, as `IMG@/data-src`, and `IMG@/srcset`, of which the largest candidate is taken.
  */
 export function attribute(path: string): LinkRule {
-  const pick = path.endsWith('srcset') ? largestCandidate : (url: string) => url;
-  return ({ links }) =>
-    links
-      .filter((link) => link.path === path)
-      .map(({ url, alt }) => ({ url: url === undefined ? undefined : pick(url), alt }));
+  const ofPath = ({ links }: WatPage) => links.filter((link) => link.path === path);
+  if (!path.endsWith('srcset')) return ofPath;
+  return (page) =>
+    ofPath(page).map(({ url, alt }) => ({ url: url === undefined ? undefined : largestCandidate(url), alt }));
 }
 
 /** The candidate of a srcset with the largest width or density (HTML, 4.8.4.2.1); of equal ones, the first. */

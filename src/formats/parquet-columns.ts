@@ -2,8 +2,6 @@ import type { Column, RowOf } from './parquet.ts';
 import { type EncodedColumn, encodeCells } from './parquet-encode.ts';
 import { averageBytes, PlainBuilder, type PlainStrings, SLACK_BYTES, viewOf } from './parquet-values.ts';
 
-/** Longer texts are left to Node: a call of `write` costs as much as a hundred characters one by one. */
-const SHORT_CHARS = 96;
 /** Repeated values that are known again: of a page all rows come together, of languages and licences there are few. */
 const KNOWN_VALUES = 256;
 
@@ -92,7 +90,7 @@ class StringColumn implements ColumnBuilder {
       this.#bytes = bytes;
     }
     const bytes = this.#bytes;
-    const length = writeText(bytes, text, at + 4);
+    const length = bytes.write(text, at + 4);
     bytes[at] = length;
     bytes[at + 1] = length >>> 8;
     bytes[at + 2] = length >>> 16;
@@ -213,18 +211,6 @@ function pickStrings(all: PlainStrings, picks: Uint32Array): PlainStrings {
   const view = viewOf(all);
   for (let i = 0; i < picks.length; i++) builder.add(all, view, picks[i] ?? 0);
   return builder.values();
-}
-
-/** Writes a text as UTF-8. @returns how many bytes it takes */
-function writeText(bytes: Buffer, text: string, at: number): number {
-  const length = text.length;
-  if (length > SHORT_CHARS) return bytes.write(text, at);
-  for (let i = 0; i < length; i++) {
-    const c = text.charCodeAt(i);
-    if (c > 0x7f) return bytes.write(text, at);
-    bytes[at + i] = c;
-  }
-  return length;
 }
 
 function doubled(numbers: Uint32Array): Uint32Array {

@@ -46,10 +46,11 @@ export interface StoredImage {
 }
 
 export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof HARVEST_COLUMNS> {
-  const { pageUrl, storedWidth, storedHeight, ...same } = row;
+  const { pageUrl, languageConfidence, storedWidth, storedHeight, ...same } = row;
   return {
     ...same,
     page_url: pageUrl,
+    language_confidence: languageConfidence,
     stored_width: storedWidth,
     stored_height: storedHeight,
     image_offset: BigInt(image.offset),

@@ -29,6 +29,7 @@ export const PAIR_COLUMNS = [
   { name: 'wat', type: 'string' },
   { name: 'license', type: 'string' },
   { name: 'language', type: 'string' },
+  { name: 'language_confidence', type: 'float' },
 ] as const satisfies readonly Column[];
 
 /** Columns of dropped/*.parquet. */
@@ -43,8 +44,17 @@ export type PairRecord = RowOf<typeof PAIR_COLUMNS>;
 export type DroppedRecord = RowOf<typeof DROPPED_COLUMNS>;
 
 export function pairRecord(pair: Pair): PairRecord {
-  const { uid, url, text, pageUrl, wat, license, language } = pair;
-  return { uid, url, text, page_url: pageUrl, wat, license, language };
+  const { uid, url, text, pageUrl, wat, license, language, languageConfidence } = pair;
+  return {
+    uid,
+    url,
+    text,
+    page_url: pageUrl,
+    wat,
+    license,
+    language,
+    language_confidence: languageConfidence,
+  };
 }
 
 /** @param path for the message. @throws GleanerError DAMAGED at a uid that is none */
@@ -52,18 +62,18 @@ export function parsePair(record: PairRecord, path: string): Pair {
   const uid = parseUid(record.uid);
   if (uid === undefined)
     throw new GleanerError('DAMAGED', { path, problem: `${JSON.stringify(record.uid)} is no uid` });
-  const { url, text, page_url: pageUrl, wat, license, language } = record;
-  return { uid, url, text, pageUrl, wat, license, language };
+  const { url, text, page_url: pageUrl, wat, license, language, language_confidence } = record;
+  return { uid, url, text, pageUrl, wat, license, language, languageConfidence: language_confidence };
 }
 
 export function droppedRecord(row: DroppedRow): DroppedRecord {
-  const { uid, url, text, pageUrl, wat, license, language, reason, detail, similarity } = row;
-  return { uid, url, text, page_url: pageUrl, wat, license, language, reason, detail, similarity };
+  const { pageUrl, languageConfidence, ...same } = row;
+  return { ...same, page_url: pageUrl, language_confidence: languageConfidence };
 }
 
 export function parseDropped(record: DroppedRecord): DroppedRow {
-  const { page_url: pageUrl, ...same } = record;
-  return { ...same, pageUrl };
+  const { page_url: pageUrl, language_confidence: languageConfidence, ...same } = record;
+  return { ...same, pageUrl, languageConfidence };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   type CrawlSelection,
   crawlInputs,
   type ImagesFrom,
+  identifySeen,
   openInputs,
   runStages,
   type StageName,
@@ -29,6 +30,8 @@ export interface RunLocallyOptions {
   readonly model?: string;
   /** WARC files that hold the images; without them they are fetched from the web. */
   readonly imagesFrom?: readonly string[];
+  /** Folders of earlier runs, or their Bloom filters (`.bloom`): pairs that these had are dropped. */
+  readonly seen?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
   /** The last stage to run. @default all of them */
@@ -62,9 +65,11 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const modelDir = scores ? resolveModel(options.model ?? 'gleaner-mini') : null;
   const model = modelDir === null ? null : await identifyModel(modelDir);
   const categories = scores ? await loadSafetyCategories(recipe.safety.categories) : null;
+  const blocklists = await digestBlocklists(recipe);
+  const seen = await identifySeen(options.seen ?? [], options.out);
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, model, modelDir, categories, blocklists: await digestBlocklists(recipe) },
+    spec: { recipe, wats, images, model, modelDir, categories, blocklists, seen },
     executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
 import { dedup } from '../stages/dedup.ts';
@@ -6,7 +5,7 @@ import { BUCKET_COUNT_KEY } from '../stages/extract.ts';
 import { exportBloom, type Seen } from '../stages/seen.ts';
 import { writeFile } from '../stages/write-file.ts';
 import type { Storage } from '../storage/index.ts';
-import { openSeen } from './open-seen.ts';
+import { openSeen, refuseOwn } from './open-seen.ts';
 import type { TaskHooks } from './run-task.ts';
 
 export interface DedupPairsOptions extends Pick<TaskHooks, 'signal' | 'progress'> {
@@ -42,11 +41,7 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
   const buckets = await commonBuckets(from, pairFiles);
   const seen: Seen[] = [];
   for (const path of options.seen ?? []) {
-    // Its keys are about to be written anew.
-    if (resolve(path) === resolve(to.location))
-      throw new GleanerError('USAGE', {
-        problem: `${path} is what is written to; --seen names earlier runs.`,
-      });
+    refuseOwn(path, to.location);
     seen.push(await openSeen(path));
   }
   const ctx = { storage: to, signal: options.signal, progress: options.progress };

@@ -5,12 +5,14 @@ import { extract } from '../stages/extract.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import { release, releaseTrail } from '../stages/release.ts';
 import { writeReport } from '../stages/report/index.ts';
+import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
+import { openSeen } from './open-seen.ts';
 import { type RunSpec, runFingerprint } from './run-file.ts';
 import { type Task, taskFingerprint } from './task.ts';
 
@@ -40,6 +42,7 @@ export class TaskRunner implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #fingerprint: string;
   #engines: Promise<Engines> | undefined;
+  #seen: Promise<Seen[]> | undefined;
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
@@ -77,11 +80,15 @@ export class TaskRunner implements AsyncDisposable {
           (path) => counted(streamLocation(path, { signal: hooks.signal }), hooks.read),
           ctx,
         );
-      case 'dedup':
+      case 'dedup': {
+        this.#seen ??= Promise.all(this.#environment.spec.seen.map(({ path }) => openSeen(path)));
         return dedup(
           { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
           ctx,
+          ctx.storage,
+          await this.#seen,
         );
+      }
       case 'harvest': {
         // Loaded here and not above: the other stages begin without waiting for the native libraries of this one.
         const { harvest } = await import('../stages/harvest.ts');

@@ -37,6 +37,11 @@ export function keyPath(bucket: number): string {
   return `keys/${String(bucket).padStart(5, '0')}.keys`;
 }
 
+/** The key files that a run left, in the order of their buckets. */
+export async function keyPaths(storage: Storage): Promise<readonly string[]> {
+  return (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
+}
+
 /** The least leading word of a bucket's uids; of the one after the last, 2³². */
 function leadOf(bucket: number, buckets: number): number {
   return Math.ceil((bucket * 2 ** 32) / buckets);
@@ -58,7 +63,7 @@ interface KeyFiles {
 
 /** @throws GleanerError RUN_NOT_FOUND where there are none, DAMAGED where some are missing */
 async function readKeyFiles(storage: Storage): Promise<KeyFiles> {
-  const paths = (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
+  const paths = await keyPaths(storage);
   const keys: number[] = [];
   for (const [bucket, path] of paths.entries()) {
     const info = await withOpen(storage, path, (file) => keyFileInfo(file, path));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { listDifferences } from './extract-differences.ts';
 
 const ROOT = new URL('../', import.meta.url).pathname;
 const HARNESS = join(ROOT, '../shared/peers/extract');
@@ -24,6 +25,7 @@ interface Measured {
 /**
  * Extraction beside its peers, each a process of its own, rounds about. `--peers` names the folder that the setup.sh of
  * ../shared/peers/extract made, `--wats` a file of its make-wat.py or several, parted by commas.
+ * `--differences` measures nothing: it explains each pair that is another than the reference reader's.
  */
 export async function bench(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -32,6 +34,7 @@ export async function bench(args: readonly string[]): Promise<void> {
       wats: { type: 'string', default: '' },
       peers: { type: 'string', default: '' },
       rounds: { type: 'string', default: '3' },
+      differences: { type: 'boolean', default: false },
       /** Internal: only gunzip this file. */
       gunzip: { type: 'string' },
     },
@@ -40,14 +43,18 @@ export async function bench(args: readonly string[]): Promise<void> {
   const wats = values.wats.split(',').filter((name) => name !== '');
   const [wat] = wats;
   const built = join(ROOT, 'dist/cli/gleaner.js');
+  const needed = values.differences
+    ? ([join(HARNESS, 'reference.py'), 'the reference reader lies in ../shared/peers/extract'] as const)
+    : ([built, 'run npm run build first: what users run is measured'] as const);
   for (const [path, how] of [
     [wat, 'make a WAT with ../shared/peers/extract/make-wat.py and name it with --wats'],
-    [built, 'run npm run build first: what users run is measured'],
+    needed,
   ] as const)
     if (path === undefined || !existsSync(path)) {
       process.stdout.write(`skipped: ${how}\n`);
       return;
     }
+  if (values.differences) return listDifferences(wats, HARNESS);
   const folder = await mkdtemp(join(tmpdir(), 'gleaner-bench-'));
   try {
     const plain = join(folder, 'plain.yaml');

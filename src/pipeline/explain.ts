@@ -2,6 +2,7 @@ import { type Column, type RowOf, readParquetRows } from '../formats/index.ts';
 import { GleanerError, isReason, type Reason } from '../schema/index.ts';
 import { RELEASE_COLUMNS } from '../stages/released.ts';
 import { DROPPED_COLUMNS } from '../stages/tables.ts';
+import { cut } from '../stages/trail.ts';
 import type { Storage } from '../storage/index.ts';
 
 /** What became of one pair. */
@@ -13,7 +14,8 @@ export type Fate =
  * Says what became of an image URL, a page's pairs under that URL, or of one uid: every row of the release and of
  * the dropped trail that names it, the kept ones first. Links without a text are counted by a run, not listed.
  *
- * @param urlOrUid an image URL as it was published (a fragment does not count), or 32 hexadecimal digits
+ * @param urlOrUid an image URL as it was published (a fragment does not count), or 32 hexadecimal digits. Of a URL of
+ *   more than 2,048 characters the trail has the beginning: other dropped ones that begin so are found too
  * @throws GleanerError RUN_NOT_FOUND where there is no release
  */
 export async function explainPair(storage: Storage, urlOrUid: string): Promise<Fate[]> {
@@ -29,9 +31,10 @@ export async function explainPair(storage: Storage, urlOrUid: string): Promise<F
   for (const path of metadata)
     for await (const row of rowsOf(storage, path, RELEASE_COLUMNS))
       if (row.URL === wanted || row.uid === wanted) fates.push({ kept: true, row });
+  const listed = cut(wanted);
   for (const path of await storage.list('release/dropped'))
     for await (const row of rowsOf(storage, path, DROPPED_COLUMNS))
-      if (row.url === wanted || row.uid === wanted)
+      if (row.url === listed || row.uid === wanted)
         fates.push({ kept: false, reason: parseReason(row.reason, path), row });
   return fates;
 }

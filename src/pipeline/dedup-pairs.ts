@@ -4,7 +4,7 @@ import { dedup } from '../stages/dedup.ts';
 import { BUCKET_COUNT_KEY } from '../stages/extract.ts';
 import { exportBloom, type Seen } from '../stages/seen.ts';
 import { writeFile } from '../stages/write-file.ts';
-import type { Storage } from '../storage/index.ts';
+import { type Storage, withSource } from '../storage/index.ts';
 import { openSeen, refuseOwn } from './open-seen.ts';
 import type { TaskHooks } from './run-task.ts';
 
@@ -62,15 +62,11 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
 async function commonBuckets(storage: Storage, paths: readonly string[]): Promise<number> {
   const counts = new Set<number>();
   for (const path of paths) {
-    const source = await storage.open(path);
-    try {
-      const count = Number((await parquetInfo(source, path)).kvMetadata.get(BUCKET_COUNT_KEY));
-      if (!Number.isSafeInteger(count) || count < 1)
-        throw new GleanerError('DAMAGED', { path, problem: "was not written by 'gleaner extract'." });
-      counts.add(count);
-    } finally {
-      await source.close();
-    }
+    const { kvMetadata } = await withSource(storage, path, (source) => parquetInfo(source, path));
+    const count = Number(kvMetadata.get(BUCKET_COUNT_KEY));
+    if (!Number.isSafeInteger(count) || count < 1)
+      throw new GleanerError('DAMAGED', { path, problem: "was not written by 'gleaner extract'." });
+    counts.add(count);
   }
   const [count] = counts;
   if (count === undefined || counts.size > 1)

@@ -1,9 +1,9 @@
-import { type Column, type RowOf, readParquetRows } from '../formats/index.ts';
+import { type RowOf, readParquetRows } from '../formats/index.ts';
 import { GleanerError, isReason, type Reason } from '../schema/index.ts';
 import { RELEASE_COLUMNS } from '../stages/released.ts';
 import { DROPPED_COLUMNS } from '../stages/tables.ts';
 import { cut } from '../stages/trail.ts';
-import type { Storage } from '../storage/index.ts';
+import { type Storage, streamSource } from '../storage/index.ts';
 
 /** What became of one pair. */
 export type Fate =
@@ -29,11 +29,15 @@ export async function explainPair(storage: Storage, urlOrUid: string): Promise<F
   const wanted = canonical(urlOrUid);
   const fates: Fate[] = [];
   for (const path of metadata)
-    for await (const row of rowsOf(storage, path, RELEASE_COLUMNS))
+    for await (const row of streamSource(storage, path, (source) =>
+      readParquetRows(source, RELEASE_COLUMNS, { name: path }),
+    ))
       if (row.URL === wanted || row.uid === wanted) fates.push({ kept: true, row });
   const listed = cut(wanted);
   for (const path of await storage.list('release/dropped'))
-    for await (const row of rowsOf(storage, path, DROPPED_COLUMNS))
+    for await (const row of streamSource(storage, path, (source) =>
+      readParquetRows(source, DROPPED_COLUMNS, { name: path }),
+    ))
       if (row.url === listed || row.uid === wanted)
         fates.push({ kept: false, reason: parseReason(row.reason, path), row });
   return fates;
@@ -49,17 +53,4 @@ function canonical(urlOrUid: string): string {
 function parseReason(reason: string, path: string): Reason {
   if (isReason(reason)) return reason;
   throw new GleanerError('DAMAGED', { path, problem: `'${reason}' is no reason that this version knows.` });
-}
-
-async function* rowsOf<const C extends readonly Column[]>(
-  storage: Storage,
-  path: string,
-  columns: C,
-): AsyncGenerator<RowOf<C>, void, undefined> {
-  const source = await storage.open(path);
-  try {
-    yield* readParquetRows(source, columns, { name: path });
-  } finally {
-    await source.close();
-  }
 }

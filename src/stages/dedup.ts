@@ -14,7 +14,7 @@ import {
   writeKeyFile,
 } from '../formats/index.ts';
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
-import type { ByteSink, Storage } from '../storage/index.ts';
+import { type ByteSink, type Storage, withSource } from '../storage/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './extract.ts';
 import { Partition } from './partition.ts';
 import { keyPath, type Seen } from './seen.ts';
@@ -233,8 +233,7 @@ async function readBucketOf(
   path: string,
   task: DedupTask,
 ): Promise<ColumnValues[] | undefined> {
-  const file = await storage.open(path);
-  try {
+  return withSource(storage, path, async (file) => {
     const info = await parquetInfo(file, path);
     const count = info.kvMetadata.get(BUCKET_COUNT_KEY);
     if (count !== String(task.buckets))
@@ -247,10 +246,8 @@ async function readBucketOf(
       throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
     const rowGroup = buckets.indexOf(task.bucket);
     if (rowGroup < 0) return undefined;
-    return await readParquetColumns(file, PAIR_COLUMNS, rowGroup, { name: path, info });
-  } finally {
-    await file.close();
-  }
+    return readParquetColumns(file, PAIR_COLUMNS, rowGroup, { name: path, info });
+  });
 }
 
 function parseBuckets(json: string): readonly number[] | undefined {

@@ -1,6 +1,6 @@
 import { type Column, parquetInfo, type RowOf, readParquetRowGroup } from '../formats/index.ts';
 import { type DroppedRow, GleanerError, type Pair, parseUid } from '../schema/index.ts';
-import type { Storage } from '../storage/index.ts';
+import { type Storage, streamSource } from '../storage/index.ts';
 
 /**
  * The hash bucket of a uid: its leading 32 bits scaled to the number of buckets, so that each bucket is a range of
@@ -86,8 +86,7 @@ export async function* readPairs(
   rowStart = 0,
   rowEnd = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Pair, void, undefined> {
-  const file = await storage.open(path);
-  try {
+  yield* streamSource(storage, path, async function* (file) {
     const info = await parquetInfo(file, path);
     for (const [i, group] of info.rowGroups.entries()) {
       const from = Math.max(0, rowStart - group.rowStart);
@@ -96,7 +95,5 @@ export async function* readPairs(
       const records = await readParquetRowGroup(file, PAIR_COLUMNS, i, { name: path, info });
       for (const record of records.slice(from, to)) yield parsePair(record, path);
     }
-  } finally {
-    await file.close();
-  }
+  });
 }

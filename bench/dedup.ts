@@ -108,6 +108,7 @@ function pairOf(index: number, page: number): PairRecord {
     wat: `CC-MAIN-20250707183638-20250707213638-${String(page % 720).padStart(5, '0')}.warc.wat.gz#${page * 7919}`,
     license: number % 50 === 0 ? 'https://creativecommons.org/licenses/by/4.0/' : '?',
     language: LANGUAGES[number % LANGUAGES.length] ?? 'en',
+    language_confidence: (number % 997) / 997,
   };
 }
 

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { listDifferences } from './extract-differences.ts';
+import { compareWithSpark } from './extract-spark.ts';
 
 const ROOT = new URL('../', import.meta.url).pathname;
 const HARNESS = join(ROOT, '../shared/peers/extract');
@@ -24,6 +26,8 @@ interface Measured {
 /**
  * Extraction beside its peers, each a process of its own, rounds about. `--peers` names the folder that the setup.sh of
  * ../shared/peers/extract made, `--wats` a file of its make-wat.py or several, parted by commas.
+ * `--spark` measures cc2dataset's job over several files beside extract and dedup instead of the rows of one file.
+ * `--differences` measures nothing: it explains each pair that is another than the reference reader's.
  */
 export async function bench(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -32,6 +36,8 @@ export async function bench(args: readonly string[]): Promise<void> {
       wats: { type: 'string', default: '' },
       peers: { type: 'string', default: '' },
       rounds: { type: 'string', default: '3' },
+      spark: { type: 'boolean', default: false },
+      differences: { type: 'boolean', default: false },
       /** Internal: only gunzip this file. */
       gunzip: { type: 'string' },
     },
@@ -40,14 +46,19 @@ export async function bench(args: readonly string[]): Promise<void> {
   const wats = values.wats.split(',').filter((name) => name !== '');
   const [wat] = wats;
   const built = join(ROOT, 'dist/cli/gleaner.js');
+  const needed = values.differences
+    ? ([join(HARNESS, 'reference.py'), 'the reference reader lies in ../shared/peers/extract'] as const)
+    : ([built, 'run npm run build first: what users run is measured'] as const);
   for (const [path, how] of [
     [wat, 'make a WAT with ../shared/peers/extract/make-wat.py and name it with --wats'],
-    [built, 'run npm run build first: what users run is measured'],
+    needed,
   ] as const)
     if (path === undefined || !existsSync(path)) {
       process.stdout.write(`skipped: ${how}\n`);
       return;
     }
+  if (values.differences) return listDifferences(wats, HARNESS);
+  if (values.spark) return spark(wats, values.peers, built, Number(values.rounds));
   const folder = await mkdtemp(join(tmpdir(), 'gleaner-bench-'));
   try {
     const plain = join(folder, 'plain.yaml');
@@ -104,6 +115,14 @@ export async function bench(args: readonly string[]): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function spark(wats: readonly string[], peers: string, built: string, rounds: number): Promise<void> {
+  if (!existsSync(join(peers, 'venv/bin/python')) || peers === '')
+    process.stdout.write(
+      'skipped: the peers; make them with ../shared/peers/extract/setup.sh, then --peers DIR\n',
+    );
+  else await compareWithSpark({ wats, peers, harness: HARNESS, built, rounds });
 }
 
 /** Runs a command to its end; CPU time and peak memory are those that the system counted for it. */

@@ -17,6 +17,7 @@ export interface RunFlags {
   readonly model?: string;
   readonly imagesFrom?: readonly string[];
   readonly allowHost?: readonly string[];
+  readonly seen?: readonly string[];
   readonly workers?: number;
   readonly json?: true;
 }
@@ -33,6 +34,13 @@ export function withInputs(command: Command): Command {
     .option('--recipe <name>', 'built-in recipe, or the path of a YAML file', 'laion400m')
     .option('--workers <n>', 'threads (default: the number of cores)', wholeNumber)
     .option('--json', 'print the result as JSON');
+}
+
+export function withSeen(command: Command): Command {
+  return command.option(
+    '--seen <dir|file.bloom...>',
+    'drop what earlier runs had: their --out (exact), or a Bloom filter',
+  );
 }
 
 /** Runs up to a stage with progress on standard error. */
@@ -54,6 +62,7 @@ export async function runWithProgress(
       ...(flags.model !== undefined && { model: flags.model }),
       ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
       ...(flags.allowHost && { allowHosts: flags.allowHost }),
+      ...(flags.seen && { seen: flags.seen }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
     });

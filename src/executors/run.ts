@@ -4,6 +4,7 @@ import {
   type CrawlSelection,
   crawlInputs,
   type ImagesFrom,
+  identifySeen,
   openInputs,
   type RunSpec,
   runStages,
@@ -27,6 +28,8 @@ export interface RunLocallyOptions {
   readonly model?: string;
   /** WARC files that hold the images; without them they are fetched from the web. */
   readonly imagesFrom?: readonly string[];
+  /** Folders of earlier runs, or their Bloom filters (`.bloom`): pairs that these had are dropped. */
+  readonly seen?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
   /** The last stage to run. @default all of them */
@@ -55,9 +58,11 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
     : { kind: 'web', allowHosts: options.allowHosts ?? [] };
   const scores = options.until !== 'extract' && options.until !== 'dedup';
   const scoring = scores ? await checkScoring(options, recipe, images) : NO_SCORING;
+  const blocklists = await digestBlocklists(recipe);
+  const seen = await identifySeen(options.seen ?? [], options.out);
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, ...scoring, blocklists: await digestBlocklists(recipe) },
+    spec: { recipe, wats, images, ...scoring, blocklists, seen },
     executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),

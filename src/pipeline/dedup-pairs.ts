@@ -1,12 +1,11 @@
-import { resolve } from 'node:path';
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
 import { dedup } from '../stages/dedup.ts';
 import { BUCKET_COUNT_KEY } from '../stages/pair-writer.ts';
 import { exportBloom, type Seen } from '../stages/seen.ts';
 import { writeFile } from '../stages/write-file.ts';
-import type { Storage } from '../storage/index.ts';
-import { openSeen } from './open-seen.ts';
+import { type Storage, withSource } from '../storage/index.ts';
+import { openSeen, refuseOwn } from './open-seen.ts';
 import type { TaskHooks } from './run-task.ts';
 
 export interface DedupPairsOptions extends Pick<TaskHooks, 'signal' | 'progress'> {
@@ -42,11 +41,7 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
   const buckets = await commonBuckets(from, pairFiles);
   const seen: Seen[] = [];
   for (const path of options.seen ?? []) {
-    // Its keys are about to be written anew.
-    if (resolve(path) === resolve(to.location))
-      throw new GleanerError('USAGE', {
-        problem: `${path} is what is written to; --seen names earlier runs.`,
-      });
+    refuseOwn(path, to.location);
     seen.push(await openSeen(path));
   }
   const ctx = { storage: to, signal: options.signal, progress: options.progress };
@@ -67,15 +62,11 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
 async function commonBuckets(storage: Storage, paths: readonly string[]): Promise<number> {
   const counts = new Set<number>();
   for (const path of paths) {
-    const source = await storage.open(path);
-    try {
-      const count = Number((await parquetInfo(source, path)).kvMetadata.get(BUCKET_COUNT_KEY));
-      if (!Number.isSafeInteger(count) || count < 1)
-        throw new GleanerError('DAMAGED', { path, problem: "was not written by 'gleaner extract'." });
-      counts.add(count);
-    } finally {
-      await source.close();
-    }
+    const { kvMetadata } = await withSource(storage, path, (source) => parquetInfo(source, path));
+    const count = Number(kvMetadata.get(BUCKET_COUNT_KEY));
+    if (!Number.isSafeInteger(count) || count < 1)
+      throw new GleanerError('DAMAGED', { path, problem: "was not written by 'gleaner extract'." });
+    counts.add(count);
   }
   const [count] = counts;
   if (count === undefined || counts.size > 1)

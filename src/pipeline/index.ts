@@ -4,6 +4,7 @@ export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
+export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {
   type ImagesFrom,

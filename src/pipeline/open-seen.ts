@@ -1,22 +1,70 @@
+import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
-import { type Seen, seenByBloom, seenByKeys } from '../stages/seen.ts';
-import { fileStorage, openFile } from '../storage/index.ts';
+import { keyPaths, type Seen, seenByBloom, seenByKeys } from '../stages/seen.ts';
+import { fileStorage, openFile, streamFile } from '../storage/index.ts';
+
+/** An earlier run as a part of a later one: by content, so that it can be moved, and is not taken for what it was. */
+export interface SeenRun {
+  /** Absolute path of its folder, or of a Bloom filter. */
+  readonly path: string;
+  /** What the trail calls it. */
+  readonly name: string;
+  /** Of its key files one after another, or of the filter. */
+  readonly sha256: string;
+}
 
 /**
  * What an earlier run had, as a user names it: its folder, or a Bloom filter (`.bloom`).
  * @throws GleanerError FILE_NOT_FOUND, RUN_NOT_FOUND, DAMAGED
  */
 export async function openSeen(path: string): Promise<Seen> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found)
-    throw new GleanerError('FILE_NOT_FOUND', {
-      path,
-      hint: 'Name the folder of an earlier run, or a .bloom file.',
-    });
   const label = basename(resolve(path));
-  return found.isDirectory()
+  return (await isFolder(path))
     ? seenByKeys(fileStorage(path), label)
     : seenByBloom(() => openFile(path), path, label);
+}
+
+/**
+ * Looks at earlier runs before a run begins. Each is read once, 16 bytes a pair, as dedup will read it once more.
+ *
+ * @param out folder of the run that begins
+ * @throws GleanerError as `openSeen`, USAGE where one of them is `out`
+ */
+export async function identifySeen(paths: readonly string[], out: string): Promise<SeenRun[]> {
+  const runs: SeenRun[] = [];
+  for (const path of paths) {
+    refuseOwn(path, out);
+    const { label } = await openSeen(path);
+    const digest = createHash('sha256');
+    for await (const chunk of contentOf(path)) digest.update(chunk);
+    runs.push({ path: resolve(path), name: label, sha256: digest.digest('hex') });
+  }
+  return runs;
+}
+
+/** A run cannot be its own earlier run: its keys are about to be written anew. @throws GleanerError USAGE */
+export function refuseOwn(path: string, out: string): void {
+  if (resolve(path) === resolve(out))
+    throw new GleanerError('USAGE', { problem: `${path} is what is written to; --seen names earlier runs.` });
+}
+
+/** Key files say their bucket and their length: one after another they can be told apart. */
+async function* contentOf(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  if (!(await isFolder(path))) {
+    yield* streamFile(path);
+    return;
+  }
+  const storage = fileStorage(path);
+  for (const file of await keyPaths(storage)) yield* storage.stream(file);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (found) return found.isDirectory();
+  throw new GleanerError('FILE_NOT_FOUND', {
+    path,
+    hint: 'Name the folder of an earlier run, or a .bloom file.',
+  });
 }

@@ -5,6 +5,7 @@ import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema }
 import type { SafetyCategories } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
+import type { SeenRun } from './open-seen.ts';
 import type { InputFile } from './task.ts';
 
 /** Where the images of a run come from. */
@@ -21,6 +22,8 @@ export interface RunSpec {
   readonly model: ModelIdentity | null;
   /** The safety categories that the recipe names, by content; null where there is no model. */
   readonly categories: SafetyCategories | null;
+  /** Earlier runs whose pairs are dropped, in the order in which they are asked. */
+  readonly seen: readonly SeenRun[];
   /** sha256 of each blocklist that the recipe names, by the path it names it with. */
   readonly blocklists: Readonly<Record<string, string>>;
   /** Folder of the model on this machine; no part of the run's identity. */
@@ -40,6 +43,8 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
     recipe: recipeHash(spec.recipe),
     'set of safety categories': digest(spec.categories),
     'content of its blocklists': digest(spec.blocklists),
+    'list of earlier runs (--seen)': digest(spec.seen.map(({ name }) => name)),
+    'content of its earlier runs (--seen)': digest(spec.seen.map(({ sha256 }) => sha256)),
     model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),
     'list of WAT files': digest(named(spec.wats)),
     'image source': digest(images),
@@ -60,7 +65,7 @@ export function runFingerprint(spec: RunSpec): string {
  */
 export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
   const mine = identities(spec);
-  const text = `${JSON.stringify({ version: 1, identities: mine, recipe: spec.recipe, wats: spec.wats, images: spec.images, model: spec.model, modelDir: spec.modelDir }, null, 1)}\n`;
+  const text = `${JSON.stringify({ version: 1, identities: mine, recipe: spec.recipe, wats: spec.wats, images: spec.images, seen: spec.seen, model: spec.model, modelDir: spec.modelDir }, null, 1)}\n`;
   if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
   const theirs = (await readRunFile(storage))?.identities;
   for (const [what, identity] of Object.entries(mine))

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
 import { harvestFiles } from '../stages/harvested.ts';
+import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
+import { openSeen } from './open-seen.ts';
 import { type RunSpec, runFingerprint } from './run-file.ts';
 import { type Task, taskFingerprint } from './task.ts';
 
@@ -36,6 +38,7 @@ export class TaskRunner implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #fingerprint: string;
   #engines: Promise<Engines> | undefined;
+  #seen: Promise<Seen[]> | undefined;
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
@@ -78,9 +81,12 @@ export class TaskRunner implements AsyncDisposable {
       }
       case 'dedup': {
         const { dedup } = await import('../stages/dedup.ts');
+        this.#seen ??= Promise.all(this.#environment.spec.seen.map(({ path }) => openSeen(path)));
         return dedup(
           { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
           ctx,
+          ctx.storage,
+          await this.#seen,
         );
       }
       case 'harvest': {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
 import { balances, FUNNEL_STEPS, type FunnelStep, GleanerError, type Ledger } from '../schema/index.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
-import type { FileInfo, Storage } from '../storage/index.ts';
+import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { STAGES } from './task.ts';
@@ -153,19 +153,4 @@ async function countTrail(storage: Storage): Promise<number> {
   for (const path of await storage.list('release/dropped'))
     rows += await withSource(storage, path, async (source) => (await parquetInfo(source, path)).rows);
   return rows;
-}
-
-type OpenSource = Awaited<ReturnType<Storage['open']>>;
-
-async function withSource<T>(
-  storage: Storage,
-  path: string,
-  work: (source: OpenSource) => Promise<T>,
-): Promise<T> {
-  const source = await storage.open(path);
-  try {
-    return await work(source);
-  } finally {
-    await source.close();
-  }
 }

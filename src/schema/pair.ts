@@ -19,6 +19,11 @@ export interface Pair {
   readonly license: string;
   /** ISO 639-1 code of the text's language, 'und' where undetermined. */
   readonly language: string;
+  /**
+   * How sure the detector is of that, 0 to 1, a number of 32 bits; 0 where no language was told ('und'), so that
+   * `language_confidence >= x` is one rule for all pairs.
+   */
+  readonly languageConfidence: number;
 }
 
 /** What tells two pairs apart: the same URL with the same text is the same pair, wherever it was seen. */

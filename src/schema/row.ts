@@ -37,6 +37,7 @@ export interface DroppedRow {
   readonly wat: string;
   readonly license: string;
   readonly language: string;
+  readonly languageConfidence: number;
   /** A `Reason`. */
   readonly reason: string;
   readonly detail: string;

@@ -1,9 +1,7 @@
 import { GleanerError } from '../schema/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-release.ts';
 import { releaseFiles } from '../stages/released.ts';
-import type { ByteSource, Storage } from '../storage/index.ts';
-
-type OpenSource = ByteSource & { close(): Promise<void> };
+import type { OpenSource, Storage } from '../storage/index.ts';
 
 /** Tars that are kept open at once. */
 const MAX_OPEN = 32;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES } from '../stages/index-release.ts';
-import type { ByteSource, Storage } from '../storage/index.ts';
+import type { OpenSource, Storage } from '../storage/index.ts';
 
 const rowSchema = z.object({
   URL: z.string(),
@@ -25,7 +25,6 @@ const rowSchema = z.object({
 /** A released row by the names of its columns, without its SAMPLE_ID. */
 export type ReleasedRow = Readonly<z.infer<typeof rowSchema>>;
 
-type OpenSource = ByteSource & { close(): Promise<void> };
 const OFFSET_BYTES = 8;
 
 /** The released rows by SAMPLE_ID. Two reads a row; nothing of them is kept in memory. */

@@ -14,7 +14,7 @@ import {
   writeKeyFile,
 } from '../formats/index.ts';
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
-import type { ByteSink, Storage } from '../storage/index.ts';
+import { type ByteSink, type Storage, withSource } from '../storage/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './pair-writer.ts';
 import { Partition } from './partition.ts';
 import { keyPath, type Seen } from './seen.ts';
@@ -228,9 +228,8 @@ async function readBucket(task: DedupTask, ctx: StageContext, from: Storage): Pr
 }
 
 /** The columns of each row group of one bucket in one file of pairs. */
-async function readBucketOf(storage: Storage, path: string, task: DedupTask): Promise<ColumnValues[][]> {
-  const file = await storage.open(path);
-  try {
+function readBucketOf(storage: Storage, path: string, task: DedupTask): Promise<ColumnValues[][]> {
+  return withSource(storage, path, async (file) => {
     const info = await parquetInfo(file, path);
     const count = info.kvMetadata.get(BUCKET_COUNT_KEY);
     if (count !== String(task.buckets))
@@ -246,9 +245,7 @@ async function readBucketOf(storage: Storage, path: string, task: DedupTask): Pr
       if (bucket === task.bucket)
         groups.push(await readParquetColumns(file, PAIR_COLUMNS, group, { name: path, info }));
     return groups;
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 function parseBuckets(json: string): readonly number[] | undefined {

@@ -1,7 +1,7 @@
 import { carriesEntities, parseWat, readWarcBatches, type WarcRecord } from '../formats/index.ts';
 import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
 import { type FilterOptions, pairFilters } from './filters/index.ts';
-import { loadLanguageDetector } from './language.ts';
+import { loadLanguageDetector, UNDETERMINED } from './language.ts';
 import { pageLicense } from './license.ts';
 import { normalizeText, pageBase, resolveImage } from './link.ts';
 import { createPairWriter, type PairWriter } from './pair-writer.ts';
@@ -130,7 +130,7 @@ export async function extract(
       const address = url.kept ? url.value : (image.url ?? '').toWellFormed();
       const refused = url.kept ? refuse(address, text) : undefined;
       // Told last: it costs more than all else together.
-      const language = url.kept && !refused ? (detect?.(text).language ?? 'und') : 'und';
+      const { language, confidence } = (url.kept && !refused && detect?.(text)) || UNDETERMINED;
       const pair: Pair = {
         uid: pairUid(address, text),
         url: address,
@@ -139,6 +139,7 @@ export async function extract(
         wat,
         license,
         language,
+        languageConfidence: confidence,
       };
       if (!url.kept) {
         links.drop(url.reason);

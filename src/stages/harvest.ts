@@ -23,8 +23,8 @@ import type { FileInfo } from '../storage/index.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { batched, mapOrdered } from './ordered.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { DROPPED_COLUMNS, droppedRecord } from './tables.ts';
-import { writeFile } from './write-file.ts';
+import { createTrailWriter } from './trail.ts';
+import { writeFile, writeFiles } from './write-file.ts';
 
 /** The engines of a harvest: they outlive a task, so that a model is loaded and connections are made once. */
 export interface HarvestEngines {
@@ -56,12 +56,13 @@ const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonl
 /**
  * Harvests one shard: each image is fetched once, decoded once, embedded in batches, filtered, and only what is kept
  * is encoded again and written. Pairs are taken and written in the order given, whatever answers first, and batches
- * are made of the same pairs every time: equal answers give equal bytes.
+ * are made of the same pairs every time: equal answers give equal bytes. The trail goes batch by batch, of each first
+ * what has no image, then what was scored.
  *
  * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension) and dropped.parquet in
  * `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
- * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows.
+ * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows; not what is dropped.
  */
 export async function harvest(
   folder: string,
@@ -74,11 +75,12 @@ export async function harvest(
   const rows: HarvestRow[] = [];
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
-  const droppedRows: DroppedRow[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
-  const tar = await writeFile(ctx.storage, files.images, async (sink) => {
+  const written = await writeFiles(ctx.storage, [files.images, files.dropped], async ([sink, trailSink]) => {
+    if (!sink || !trailSink) throw new Error('a sink for each file');
     const writer = createTarWriter(sink);
+    const trail = createTrailWriter(trailSink);
     const prepared = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair) => {
       ctx.signal.throwIfAborted();
       return { pair, outcome: await prepare(pair, recipe, engines, ctx.signal) };
@@ -87,14 +89,16 @@ export async function harvest(
       const samples: Sample[] = [];
       for (const { pair, outcome } of batch) {
         if (outcome.kept) samples.push({ pair, ...outcome.value });
-        else drop(pair, outcome, null);
+        else trail.add(drop(pair, outcome, null));
+        if (trail.full) await trail.flush();
       }
       const scored = await score(samples, engines.model);
       for (const [i, sample] of samples.entries()) {
         const { image, text, similarity } = scored[i] as Scored;
         const verdict = judge(sample, image, similarity, recipe, engines.safety);
         if (!verdict.kept) {
-          drop(sample.pair, verdict, similarity);
+          trail.add(drop(sample.pair, verdict, similarity));
+          if (trail.full) await trail.flush();
           continue;
         }
         for (const step of STEPS) pass(step);
@@ -108,9 +112,9 @@ export async function harvest(
       ctx.progress(batch.length);
     }
     await writer.finish();
+    await trail.finish();
   });
 
-  const written: FileInfo[] = [tar];
   written.push(
     await writeFile(ctx.storage, files.rows, async (sink) => {
       const writer = createParquetWriter(sink, HARVEST_COLUMNS);
@@ -127,11 +131,6 @@ export async function harvest(
       files.textEmbeddings,
       embeddings.map((e) => e.text),
     ),
-    await writeFile(ctx.storage, files.dropped, async (sink) => {
-      const writer = createParquetWriter(sink, DROPPED_COLUMNS);
-      await writer.writeRowGroup(droppedRows.map(droppedRecord));
-      await writer.finish();
-    }),
   );
   const ledgers = Object.fromEntries([...counters].map(([step, counter]) => [step, counter.ledger()]));
   return { files: written, ledgers, facts: { rows: rows.length } };
@@ -141,8 +140,8 @@ export async function harvest(
     counters.get(step)?.out();
   }
 
-  /** Counts a pair through the steps before the one that it fails, and drops it there. */
-  function drop(pair: Pair, outcome: Dropped, similarity: number | null): void {
+  /** Counts a pair through the steps before the one that it fails, and as dropped there. */
+  function drop(pair: Pair, outcome: Dropped, similarity: number | null): DroppedRow {
     const failed = REASONS[outcome.reason].step;
     for (const step of STEPS) {
       if (step !== failed) {
@@ -151,8 +150,7 @@ export async function harvest(
       }
       counters.get(step)?.in();
       counters.get(step)?.drop(outcome.reason);
-      droppedRows.push({ ...pair, reason: outcome.reason, detail: outcome.detail, similarity });
-      return;
+      return { ...pair, reason: outcome.reason, detail: outcome.detail, similarity };
     }
     throw new Error(`'${outcome.reason}' is no reason of harvest`);
   }

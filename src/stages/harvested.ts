@@ -1,6 +1,6 @@
 import { type Column, type RowOf, readParquetRows } from '../formats/index.ts';
 import { GleanerError, type HarvestRow, type Nsfw } from '../schema/index.ts';
-import type { Storage } from '../storage/index.ts';
+import { type Storage, streamSource } from '../storage/index.ts';
 import { PAIR_COLUMNS, parsePair } from './tables.ts';
 
 /** The files that a harvested shard consists of. */
@@ -46,10 +46,11 @@ export interface StoredImage {
 }
 
 export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof HARVEST_COLUMNS> {
-  const { pageUrl, storedWidth, storedHeight, ...same } = row;
+  const { pageUrl, languageConfidence, storedWidth, storedHeight, ...same } = row;
   return {
     ...same,
     page_url: pageUrl,
+    language_confidence: languageConfidence,
     stored_width: storedWidth,
     stored_height: storedHeight,
     image_offset: BigInt(image.offset),
@@ -68,20 +69,18 @@ export async function* readHarvested(
   start: number,
   end: number,
 ): AsyncGenerator<{ readonly row: HarvestRow; readonly image: Uint8Array }, void, undefined> {
-  const [rows, images] = [await storage.open(files.rows), await storage.open(files.images)];
-  try {
-    let at = 0;
-    for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
-      if (at >= end) return;
-      if (at++ < start) continue;
-      const offset = Number(record.image_offset);
-      const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
-      yield { row: parseRow(record, files.rows), image };
-    }
-  } finally {
-    await rows.close();
-    await images.close();
-  }
+  yield* streamSource(storage, files.images, (images) =>
+    streamSource(storage, files.rows, async function* (rows) {
+      let at = 0;
+      for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
+        if (at >= end) return;
+        if (at++ < start) continue;
+        const offset = Number(record.image_offset);
+        const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
+        yield { row: parseRow(record, files.rows), image };
+      }
+    }),
+  );
 }
 
 function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestRow {

@@ -13,7 +13,7 @@ import {
 } from '../formats/index.ts';
 import { type KnnBatch, type KnnEngineName, knnEngines } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import type { ByteSource, FileInfo, Storage } from '../storage/index.ts';
+import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { writeFiles } from './write-file.ts';
@@ -206,15 +206,12 @@ async function* storedImages(storage: Storage, path: string) {
     if (name.endsWith('.jpg')) yield { name, offset, length };
 }
 
-async function* rowGroups(storage: Storage, path: string) {
-  const source = await storage.open(path);
-  try {
+function rowGroups(storage: Storage, path: string) {
+  return streamSource(storage, path, async function* (source) {
     const info = await parquetInfo(source, path);
     for (const group of info.rowGroups.keys())
       yield await readParquetRowGroup(source, RELEASE_COLUMNS, group, { info, name: path });
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 /** The columns that searches filter by, as `KnnFields` names them. */

@@ -1,13 +1,14 @@
 export interface DetectedLanguage {
   /** ISO 639-1 code, ISO 639-3 where there is none, 'und' where the text tells nothing. */
   readonly language: string;
-  /** The model's probability, 0 to 1. Of short texts it is low even where the language is right. */
+  /** The model's probability, 0 to 1, a number of 32 bits. Of short texts it is low even where the language is right. */
   readonly confidence: number;
 }
 
 export type DetectLanguage = (text: string) => DetectedLanguage;
 
-const UNDETERMINED: DetectedLanguage = { language: 'und', confidence: 0 };
+/** What is said of a text that tells no language, or was not looked at. */
+export const UNDETERMINED: DetectedLanguage = { language: 'und', confidence: 0 };
 
 /** Longest piece of a text that is looked at, in UTF-16 code units: more tells nothing new. */
 const MAX_CHARS = 1000;

@@ -6,7 +6,7 @@ import {
   readNpyRows,
 } from '../formats/index.ts';
 import type { Row } from '../schema/index.ts';
-import type { ByteSink, FileInfo, Storage } from '../storage/index.ts';
+import { type ByteSink, type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type HarvestFiles, readHarvested } from './harvested.ts';
 import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
@@ -109,18 +109,14 @@ async function concatenate(
 ): Promise<FileInfo> {
   return writeFile(storage, path, async (sink) => {
     const writer = await createNpyWriter(sink, { dtype: 'float16', ...shape });
-    for (const slice of slices) {
-      const source = await storage.open(slice.path);
-      try {
+    for (const slice of slices)
+      await withSource(storage, slice.path, async (source) => {
         const info = await npyInfo(source, slice.path);
         for (let rowStart = slice.start; rowStart < slice.end; rowStart += ROWS_PER_COPY) {
           const rowEnd = Math.min(rowStart + ROWS_PER_COPY, slice.end);
           await writer.writeRows(await readNpyRows(source, { rowStart, rowEnd, info }));
         }
-      } finally {
-        await source.close();
-      }
-    }
+      });
     await writer.finish();
   });
 }

@@ -8,7 +8,7 @@ import {
   writeBloom,
 } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import type { ByteSink, ByteSource, Storage } from '../storage/index.ts';
+import { type ByteSink, type OpenSource, type Storage, streamSource, withSource } from '../storage/index.ts';
 import { bucketOfLead } from './tables.ts';
 
 /** A range of uids: bucket `bucket` of `buckets`. */
@@ -30,11 +30,14 @@ export interface Seen {
   find(words: KeyWords, order: Uint32Array, range: BucketRange): Promise<ReadonlySet<number>>;
 }
 
-type Opened = ByteSource & { close(): Promise<void> };
-
 /** Name of the key file of a bucket. */
 export function keyPath(bucket: number): string {
   return `keys/${String(bucket).padStart(5, '0')}.keys`;
+}
+
+/** The key files that a run left, in the order of their buckets. */
+export async function keyPaths(storage: Storage): Promise<readonly string[]> {
+  return (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
 }
 
 /** The least leading word of a bucket's uids; of the one after the last, 2³². */
@@ -58,10 +61,10 @@ interface KeyFiles {
 
 /** @throws GleanerError RUN_NOT_FOUND where there are none, DAMAGED where some are missing */
 async function readKeyFiles(storage: Storage): Promise<KeyFiles> {
-  const paths = (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
+  const paths = await keyPaths(storage);
   const keys: number[] = [];
   for (const [bucket, path] of paths.entries()) {
-    const info = await withOpen(storage, path, (file) => keyFileInfo(file, path));
+    const info = await withSource(storage, path, (file) => keyFileInfo(file, path));
     if (path !== keyPath(bucket) || info.bucket !== bucket || info.buckets !== paths.length)
       throw new GleanerError('DAMAGED', {
         path: `${storage.location}/keys`,
@@ -89,7 +92,7 @@ export async function seenByKeys(storage: Storage, label: string): Promise<Seen>
       const [from, to] = [leadOf(range.bucket, range.buckets), leadOf(range.bucket + 1, range.buckets)];
       let at = 0;
       for (let bucket = first; bucket <= last; bucket++)
-        await withOpen(storage, keyPath(bucket), async (file) => {
+        await withSource(storage, keyPath(bucket), async (file) => {
           for await (const keys of readKeys(file, { path: keyPath(bucket), from, to }))
             at = merge(words, order, at, keys, found);
         });
@@ -120,7 +123,11 @@ function merge(
  * What a run had and, at the filter's false-positive rate, some that it had not.
  * @throws GleanerError FILE_NOT_FOUND, DAMAGED
  */
-export async function seenByBloom(open: () => Promise<Opened>, path: string, label: string): Promise<Seen> {
+export async function seenByBloom(
+  open: () => Promise<OpenSource>,
+  path: string,
+  label: string,
+): Promise<Seen> {
   const source = await open();
   const info = await bloomInfo(source, path).finally(() => source.close());
   const slices = info.slices.length;
@@ -158,21 +165,7 @@ export async function exportBloom(
   falsePositiveRate: number,
 ): Promise<void> {
   const { keys } = await readKeyFiles(storage);
-  await writeBloom(sink, falsePositiveRate, keys, async function* (bucket) {
-    const file = await storage.open(keyPath(bucket));
-    try {
-      yield* readKeys(file, { path: keyPath(bucket) });
-    } finally {
-      await file.close();
-    }
-  });
-}
-
-async function withOpen<T>(storage: Storage, path: string, work: (file: Opened) => Promise<T>): Promise<T> {
-  const file = await storage.open(path);
-  try {
-    return await work(file);
-  } finally {
-    await file.close();
-  }
+  await writeBloom(sink, falsePositiveRate, keys, (bucket) =>
+    streamSource(storage, keyPath(bucket), (file) => readKeys(file, { path: keyPath(bucket) })),
+  );
 }

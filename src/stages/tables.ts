@@ -1,6 +1,6 @@
 import { type Column, parquetInfo, type RowOf, readParquetRowGroup } from '../formats/index.ts';
 import { type DroppedRow, GleanerError, type Pair, parseUid } from '../schema/index.ts';
-import type { Storage } from '../storage/index.ts';
+import { type Storage, streamSource } from '../storage/index.ts';
 
 /**
  * The hash bucket of a uid: its leading 32 bits scaled to the number of buckets, so that each bucket is a range of
@@ -29,6 +29,7 @@ export const PAIR_COLUMNS = [
   { name: 'wat', type: 'string' },
   { name: 'license', type: 'string' },
   { name: 'language', type: 'string' },
+  { name: 'language_confidence', type: 'float' },
 ] as const satisfies readonly Column[];
 
 /** Of these, rows that follow one another often have the same value. */
@@ -46,8 +47,17 @@ export type PairRecord = RowOf<typeof PAIR_COLUMNS>;
 export type DroppedRecord = RowOf<typeof DROPPED_COLUMNS>;
 
 export function pairRecord(pair: Pair): PairRecord {
-  const { uid, url, text, pageUrl, wat, license, language } = pair;
-  return { uid, url, text, page_url: pageUrl, wat, license, language };
+  const { uid, url, text, pageUrl, wat, license, language, languageConfidence } = pair;
+  return {
+    uid,
+    url,
+    text,
+    page_url: pageUrl,
+    wat,
+    license,
+    language,
+    language_confidence: languageConfidence,
+  };
 }
 
 /** @param path for the message. @throws GleanerError DAMAGED at a uid that is none */
@@ -55,18 +65,18 @@ export function parsePair(record: PairRecord, path: string): Pair {
   const uid = parseUid(record.uid);
   if (uid === undefined)
     throw new GleanerError('DAMAGED', { path, problem: `${JSON.stringify(record.uid)} is no uid` });
-  const { url, text, page_url: pageUrl, wat, license, language } = record;
-  return { uid, url, text, pageUrl, wat, license, language };
+  const { url, text, page_url: pageUrl, wat, license, language, language_confidence } = record;
+  return { uid, url, text, pageUrl, wat, license, language, languageConfidence: language_confidence };
 }
 
 export function droppedRecord(row: DroppedRow): DroppedRecord {
-  const { uid, url, text, pageUrl, wat, license, language, reason, detail, similarity } = row;
-  return { uid, url, text, page_url: pageUrl, wat, license, language, reason, detail, similarity };
+  const { pageUrl, languageConfidence, ...same } = row;
+  return { ...same, page_url: pageUrl, language_confidence: languageConfidence };
 }
 
 export function parseDropped(record: DroppedRecord): DroppedRow {
-  const { page_url: pageUrl, ...same } = record;
-  return { ...same, pageUrl };
+  const { page_url: pageUrl, language_confidence: languageConfidence, ...same } = record;
+  return { ...same, pageUrl, languageConfidence };
 }
 
 /**
@@ -79,8 +89,7 @@ export async function* readPairs(
   rowStart = 0,
   rowEnd = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Pair, void, undefined> {
-  const file = await storage.open(path);
-  try {
+  yield* streamSource(storage, path, async function* (file) {
     const info = await parquetInfo(file, path);
     for (const [i, group] of info.rowGroups.entries()) {
       const from = Math.max(0, rowStart - group.rowStart);
@@ -89,7 +98,5 @@ export async function* readPairs(
       const records = await readParquetRowGroup(file, PAIR_COLUMNS, i, { name: path, info });
       for (const record of records.slice(from, to)) yield parsePair(record, path);
     }
-  } finally {
-    await file.close();
-  }
+  });
 }

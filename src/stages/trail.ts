@@ -39,7 +39,10 @@ export interface TrailWriter {
   finish(): Promise<void>;
 }
 
-/** Writes the dropped trail of a task. */
+/**
+ * Writes the dropped trail of a task, of every stage that drops pairs: rows in the order in which they are added, URLs
+ * and texts cut at 2,048 characters, at most 10,000 rows in memory.
+ */
 export function createTrailWriter(sink: ByteSink): TrailWriter {
   const writer = createParquetWriter(sink, DROPPED_COLUMNS);
   const table = new TableBuilder(DROPPED_COLUMNS, new Set([...REPEATED_COLUMNS, 'reason', 'detail']));
@@ -70,7 +73,8 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
   };
 }
 
-function cut(text: string): string {
+/** A URL or a text as the trail has it. */
+export function cut(text: string): string {
   return text.length > MAX_FIELD_CHARS ? `${text.slice(0, MAX_FIELD_CHARS - 1)}…`.toWellFormed() : text;
 }
 

@@ -5,6 +5,9 @@ export interface ByteSource {
   slice(start: number, end?: number): Promise<ArrayBuffer>;
 }
 
+/** A source that holds a file open until it is closed. */
+export type OpenSource = ByteSource & { close(): Promise<void> };
+
 /** Where a writer puts its bytes, in order. A writer awaits each call, so a sink can push back. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void> | void;

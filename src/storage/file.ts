@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
-import type { ByteSource, FileInfo } from './bytes.ts';
+import type { FileInfo, OpenSource } from './bytes.ts';
 import type { PendingFile, Storage } from './storage.ts';
 
 /** Names of files that are being written begin so: no reader and no listing sees them. */
@@ -95,7 +95,7 @@ export function fileStorage(root: string): Storage {
 }
 
 /** Opens one file, given by any path of the machine, for reading in ranges. @throws GleanerError */
-export async function openFile(path: string): Promise<ByteSource & { close(): Promise<void> }> {
+export async function openFile(path: string): Promise<OpenSource> {
   const file = await open(path, 'r').catch((error: unknown) => refuse(path, error));
   const { size } = await file.stat();
   return {

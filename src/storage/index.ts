@@ -1,6 +1,7 @@
-export type { ByteSink, ByteSource, FileInfo } from './bytes.ts';
+export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { fileStorage, openFile, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
 export type { ObjectFacts, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
+export { streamSource, withSource } from './source.ts';
 export type { PendingFile, Storage } from './storage.ts';

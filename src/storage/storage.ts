@@ -1,4 +1,4 @@
-import type { ByteSink, ByteSource, FileInfo } from './bytes.ts';
+import type { ByteSink, FileInfo, OpenSource } from './bytes.ts';
 
 /** A file being written: nothing of it is seen under its name before `commit`. */
 export interface PendingFile extends ByteSink {
@@ -16,7 +16,7 @@ export interface Storage {
   /** For messages: where the root is. */
   readonly location: string;
   /** @throws GleanerError FILE_NOT_FOUND */
-  open(path: string): Promise<ByteSource & { close(): Promise<void> }>;
+  open(path: string): Promise<OpenSource>;
   /** The bytes in order, from `start`. @throws GleanerError FILE_NOT_FOUND */
   stream(path: string, options?: { readonly start?: number }): AsyncIterable<Uint8Array>;
   /** @throws GleanerError FILE_NOT_FOUND */

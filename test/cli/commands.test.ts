@@ -46,9 +46,9 @@ describe('the commands, one after another', () => {
   });
 
   it('explain says where a pair is and why another is not', async () => {
-    expect((await gleaner(['explain', out, 'http://img.example/0.png'])).stdout).toMatch(
-      /^kept +SAMPLE_ID \d+/,
-    );
+    const { stdout: kept } = await gleaner(['explain', out, 'http://img.example/0.png']);
+    expect(kept).toMatch(/^kept +SAMPLE_ID \d+/);
+    expect(kept).toMatch(/^language +en \(confidence 0\.\d\d\)$/m);
     expect((await gleaner(['explain', out, 'http://img.example/9.png'])).stdout).toMatch(
       /^dropped +not_archived/,
     );

@@ -70,6 +70,11 @@ describe('a run from an archive', () => {
         expect(new TextDecoder().decode(members[3 * i + 2]?.bytes ?? undefined)).toBe(row.TEXT);
         // The pictures are twice as wide as high: LAION-400M had the two swapped.
         expect(row.WIDTH).toBe(2 * row.HEIGHT);
+        expect(row.language_confidence > 0).toBe(row.language !== 'und');
+        expect(JSON.parse(new TextDecoder().decode(members[3 * i + 1]?.bytes ?? undefined))).toMatchObject({
+          language: row.language,
+          language_confidence: row.language_confidence,
+        });
         uids.push(row.uid);
       }
       for (const kind of ['img_emb', 'text_emb']) {

@@ -29,6 +29,7 @@ export function row(n: number, given: Partial<Row> = {}): Row {
     wat: 'a.wat.gz#0',
     license: '?',
     language: 'en',
+    languageConfidence: 0.75,
     width: 100,
     height: 100,
     storedWidth: 100,
@@ -45,8 +46,8 @@ export function row(n: number, given: Partial<Row> = {}): Row {
 }
 
 export function droppedRow(reason: Reason, detail = '', similarity: number | null = null): DroppedRow {
-  const { uid, url, text, pageUrl, wat, license, language } = row(0);
-  return { uid, url, text, pageUrl, wat, license, language, reason, detail, similarity };
+  const { uid, url, text, pageUrl, wat, license, language, languageConfidence } = row(0);
+  return { uid, url, text, pageUrl, wat, license, language, languageConfidence, reason, detail, similarity };
 }
 
 /** Writes the files of a release by the real formats: a part for each list of rows, images where `images` says so. */

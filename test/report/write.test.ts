@@ -235,8 +235,8 @@ test('croissant.json names every file with its checksum and every column with it
   const sets = croissant.distribution.filter((d) => d['@type'] === 'cr:FileSet');
   expect(sets.map((s) => s.includes)).toEqual(['metadata/*.parquet', 'images/*.tar', 'dropped/*.parquet']);
   const fields = croissant.recordSet[0]?.field ?? [];
-  // LAION-400M's eight columns, in order.
-  expect(fields.slice(0, 8).map(({ name, dataType }) => [name, dataType])).toEqual([
+  // LAION-400M's eight columns, in order; then ours.
+  expect(fields.slice(0, 10).map(({ name, dataType }) => [name, dataType])).toEqual([
     ['SAMPLE_ID', 'sc:Integer'],
     ['URL', 'sc:URL'],
     ['TEXT', 'sc:Text'],
@@ -245,6 +245,8 @@ test('croissant.json names every file with its checksum and every column with it
     ['LICENSE', 'sc:Text'],
     ['NSFW', 'sc:Text'],
     ['similarity', 'sc:Float'],
+    ['language', 'sc:Text'],
+    ['language_confidence', 'sc:Float'],
   ]);
   for (const { name, source } of fields)
     expect(source).toEqual({ fileSet: { '@id': 'metadata' }, extract: { column: name } });

@@ -61,6 +61,7 @@ export async function samples(): Promise<Sample[]> {
           wat: `small.wat.gz#${id}`,
           license: id % 3 === 0 ? 'https://creativecommons.org/licenses/by/4.0/' : '?',
           language: 'en',
+          languageConfidence: 0.75,
           width: width * 4,
           height: height * 4,
           storedWidth: width,

@@ -25,6 +25,7 @@ const pair = (url: string, wat = 'w#0'): Pair => ({
   wat,
   license: '?',
   language: 'en',
+  languageConfidence: 0.5,
 });
 
 /** What an extraction into some number of buckets leaves. */

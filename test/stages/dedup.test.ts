@@ -21,7 +21,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const context = () => ({ storage, signal: new AbortController().signal, progress: () => undefined });
 
-const pair = (url: string, text: string, wat = 'w#0'): Pair => ({
+const pair = (url: string, text: string, wat = 'w#0', languageConfidence = 0.5): Pair => ({
   uid: pairUid(url, text),
   url,
   text,
@@ -29,6 +29,7 @@ const pair = (url: string, text: string, wat = 'w#0'): Pair => ({
   wat,
   license: '?',
   language: 'en',
+  languageConfidence,
 });
 
 /** A file as extract leaves it. */
@@ -56,7 +57,7 @@ async function readTrail(path: string) {
 test('the first occurrence wins, the others say where it is', async () => {
   const a = await writePairs(
     'pairs/00000.parquet',
-    [pair('http://u/', 't', 'a#1'), pair('http://u/', 'T', 'a#2'), pair('http://u/', 't', 'a#3')],
+    [pair('http://u/', 't', 'a#1'), pair('http://u/', 'T', 'a#2'), pair('http://u/', 't', 'a#3', 0.25)],
     1,
   );
   const b = await writePairs(
@@ -76,9 +77,9 @@ test('the first occurrence wins, the others say where it is', async () => {
   expect(unique.map((p) => p.wat).sort()).toEqual(['a#1', 'a#2', 'b#1']);
   expect(unique.map((p) => p.uid)).toEqual(unique.map((p) => p.uid).sort());
   const trail = await readTrail('dropped/dedup/00000.parquet');
-  expect(trail.map((r) => [r.wat, r.reason, r.detail, r.similarity])).toEqual([
-    ['a#3', 'duplicate', 'a#1', null],
-    ['b#2', 'duplicate', 'a#2', null],
+  expect(trail.map((r) => [r.wat, r.reason, r.detail, r.similarity, r.language_confidence])).toEqual([
+    ['a#3', 'duplicate', 'a#1', null, 0.25],
+    ['b#2', 'duplicate', 'a#2', null, 0.5],
   ]);
 });
 
@@ -89,7 +90,10 @@ test('all buckets together give each pair once, in the order of the uids, whatev
       fc.array(fc.array(fc.tuple(name, name), { maxLength: 40 }), { maxLength: 3 }),
       fc.integer({ min: 1, max: 9 }),
       async (lists, buckets) => {
-        const all = lists.map((list) => list.map(([u, t]) => pair(`http://h/${u}`, t)));
+        let made = 0;
+        const all = lists.map((list) =>
+          list.map(([u, t]) => pair(`http://h/${u}`, t, `w#${made}`, Math.fround(1 / ++made))),
+        );
         const pairFiles: string[] = [];
         for (const [i, list] of all.entries())
           pairFiles.push(await writePairs(`pairs/${i}.parquet`, list, buckets));
@@ -101,8 +105,9 @@ test('all buckets together give each pair once, in the order of the uids, whatev
             ...(await collect(readPairs(storage, `unique/${String(bucket).padStart(5, '0')}.parquet`))),
           );
         }
-        const expected = [...new Set(all.flat().map((p) => p.uid))].sort();
-        expect(found.map((p) => p.uid)).toEqual(expected);
+        const first = new Map<string, Pair>();
+        for (const p of all.flat()) if (!first.has(p.uid)) first.set(p.uid, p);
+        expect(found).toEqual([...first.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1)));
       },
     ),
     { numRuns: 15 },

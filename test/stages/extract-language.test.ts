@@ -1,7 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getLIDModel } from 'fasttext.wasm.js';
 import { expect, test } from 'vitest';
+import { readParquetRows } from '../../src/formats/index.ts';
+import { extract } from '../../src/stages/extract.ts';
 import { loadLanguageDetector } from '../../src/stages/language.ts';
-import { hasShared, sharedPath } from '../formats/support.ts';
+import { DROPPED_COLUMNS, readPairs } from '../../src/stages/tables.ts';
+import { fileStorage } from '../../src/storage/index.ts';
+import { collect, hasShared, inChunks, sharedPath } from '../formats/support.ts';
+import { watRecord } from '../support/crawl.ts';
 
 const detect = await loadLanguageDetector();
 
@@ -36,6 +45,49 @@ test('what is not written in Latin letters is never English', () => {
 test('line ends and long texts', () => {
   expect(detect('a drawing of\na red apple\r\non a table').language).toBe('en');
   expect(detect('ein roter Apfel auf dem Tisch '.repeat(10_000)).language).toBe('de');
+});
+
+test("a pair keeps fastText's probability beside the language; what was not looked at has 0", async () => {
+  const texts = ['A red apple on a table', '1234 — 56', 'Ein roter Apfel auf dem Tisch', '🍎'];
+  const model = await (await getLIDModel()).load();
+  // fastText's own sums may pass 1 by a rounding error.
+  const expected = (text: string) => Math.min(1, model.predict(text, 1, 0).get(0)[0]);
+  const folder = await mkdtemp(join(tmpdir(), 'gleaner-language-'));
+  try {
+    const storage = fileStorage(folder);
+    const wat = watRecord(
+      'http://a/',
+      texts.map((alt, i) => ({ url: `http://a/${i}.png`, alt })),
+    );
+    await extract(
+      { wat: 'a.wat', index: 0, buckets: 1 },
+      {
+        minTextChars: 5,
+        maxTextChars: null,
+        minTextWords: 1,
+        languages: ['en', 'und'],
+        maxRecordBytes: 1 << 20,
+      },
+      () => inChunks(wat, 1000),
+      { storage, signal: new AbortController().signal, progress: () => undefined },
+    );
+    const pairs = await collect(readPairs(storage, 'pairs/00000.parquet'));
+    expect(
+      pairs.map(({ text, language, languageConfidence }) => [text, language, languageConfidence]),
+    ).toEqual([
+      [texts[0], 'en', expected(texts[0] ?? '')],
+      [texts[1], 'und', 0],
+    ]);
+    expect(pairs[0]?.languageConfidence).toBeGreaterThan(0.1);
+    const source = await storage.open('dropped/extract/00000.parquet');
+    const dropped = await collect(readParquetRows(source, DROPPED_COLUMNS)).finally(() => source.close());
+    expect(dropped.map((row) => [row.reason, row.language, row.language_confidence])).toEqual([
+      ['language', 'de', expected(texts[2] ?? '')],
+      ['text_short', 'und', 0],
+    ]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.skipIf(!hasShared)(

@@ -13,7 +13,8 @@ import { collect, hasShared, sharedPath } from '../formats/support.ts';
 
 /**
  * Unique pairs of the reference (Python: urljoin, text as written) that come out otherwise here, by class. All other
- * pairs of all files are the same, character by character.
+ * pairs of all files are the same, character by character. Those with another URL stand one by one in
+ * extract-reference.urls.json, as text, URL of the reference, URL by WHATWG's rules (null: none).
  */
 const DIFFERENT: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   'genuine/wat-18.warc': { 'character references decoded': 1 },
@@ -52,6 +53,9 @@ const EVERYTHING = {
   languages: null,
   maxRecordBytes: 64 << 20,
 };
+
+const OTHER_URLS: Readonly<Record<string, readonly (readonly [string, string, string | null])[]>> =
+  JSON.parse(readFileSync(join(import.meta.dirname, 'extract-reference.urls.json'), 'utf8'));
 
 let folder: string;
 beforeEach(async () => {
@@ -101,15 +105,24 @@ describe.skipIf(!hasShared)(
       const classes = new Map<string, Set<string>>();
       const note = (what: string, pair: Reference) =>
         classes.set(what, (classes.get(what) ?? new Set()).add(key(pair)));
-      for (const pair of empty) note('empty src', pair);
+      const otherUrls = new Map<string, readonly [string, string, string | null]>();
+      for (const pair of empty) {
+        note('empty src', pair);
+        otherUrls.set(key(pair), [pair.text, pair.url, null]);
+      }
       for (const [i, pair] of reference.filter(({ raw }) => raw !== '').entries()) {
         const ours = pairs[i];
-        if (ours?.url !== pair.url) note(urlClass(pair.url, ours?.url ?? ''), pair);
+        if (ours?.url !== pair.url) {
+          note(urlClass(pair.url, ours?.url ?? ''), pair);
+          otherUrls.set(key(pair), [pair.text, pair.url, ours?.url ?? null]);
+        }
         if (ours?.text !== pair.text) note(textClass(pair.text, ours?.text ?? ''), pair);
       }
       expect(Object.fromEntries([...classes].map(([what, set]) => [what, set.size]))).toEqual(
         DIFFERENT[name] ?? {},
       );
+      const listed = [...otherUrls].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, urls]) => urls);
+      expect(listed).toEqual(OTHER_URLS[name] ?? []);
     });
   },
 );

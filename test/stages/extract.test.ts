@@ -90,6 +90,7 @@ test('a pair has its page, its place in the WAT, its uid', async () => {
       wat: `CC-1.warc.wat.gz#${gzipSync(first).length}`,
       license: '?',
       language: 'en',
+      languageConfidence: expect.closeTo(0.5, 0), // Which it is: extract-language.test.ts
     },
   ]);
   expect(result.files.map((f) => f.path)).toEqual(['pairs/00007.parquet', 'dropped/extract/00007.parquet']);

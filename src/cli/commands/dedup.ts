@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatLedgers } from '../ledgers.ts';
 import { ProgressLines, withProgress } from '../progress.ts';
+import { withSeen } from '../run-options.ts';
 
 interface DedupFlags {
   readonly pairs: string;
@@ -14,7 +15,7 @@ interface DedupFlags {
 }
 
 export function dedupCommand(context: CommandContext): Command {
-  return newCommand(
+  const command = newCommand(
     'dedup',
     'Keep each pair of URL and text once: DIR/pairs of an extraction to OUT/unique.',
     [
@@ -24,11 +25,8 @@ export function dedupCommand(context: CommandContext): Command {
     ],
   )
     .requiredOption('--pairs <dir>', "folder that 'gleaner extract' wrote")
-    .requiredOption('--out <dir>', 'folder to write to; may be the same')
-    .option(
-      '--seen <dir|file.bloom...>',
-      'drop what earlier runs had: their --out (exact), or a Bloom filter',
-    )
+    .requiredOption('--out <dir>', 'folder to write to; may be the same');
+  return withSeen(command)
     .option('--export-bloom <file>', 'write a Bloom filter of what was kept, for --seen')
     .option('--bloom-rate <p>', 'its false-positive rate, between 0 and 1', rate, 0.001)
     .option('--json', 'print the counts as JSON')

@@ -49,7 +49,7 @@ function describeKept(row: (Fate & { kept: true })['row']): [string, string][] {
     ],
     ['NSFW', row.NSFW],
     ['licence', row.LICENSE],
-    ['language', row.language],
+    ['language', languageOf(row)],
     ['page', row.page_url],
     ['read from', row.wat],
     ['uid', row.uid],
@@ -65,8 +65,16 @@ function describeDropped(row: (Fate & { kept: false })['row'], reason: Reason): 
     ['read from', row.wat],
     ['uid', row.uid],
   ];
+  // Of what was dropped before languages are told, nothing is known.
+  if (row.language !== 'und') lines.splice(3, 0, ['language', languageOf(row)]);
   if (row.similarity !== null) lines.splice(3, 0, ['similarity', row.similarity.toFixed(4)]);
   return lines;
+}
+
+function languageOf(row: { readonly language: string; readonly language_confidence: number }): string {
+  return row.language === 'und'
+    ? 'und'
+    : `${row.language} (confidence ${row.language_confidence.toFixed(2)})`;
 }
 
 /** Text from the web, safe for a terminal: control and bidirectional characters are shown, not obeyed. */

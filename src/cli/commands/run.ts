@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
-import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
+import { type RunFlags, runWithProgress, withInputs, withSeen } from '../run-options.ts';
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
     'gleaner run --wat crawl/*.warc.wat.gz --out out',
     'gleaner run --crawl CC-MAIN-2025-30 --sample 100 --seed 7 --out out',
     'gleaner run --recipe everything --wat page.warc.wat.gz --images-from page.warc.gz --out out',
+    'gleaner run --wat june/*.warc.wat.gz --out june --seen may --seen april.bloom',
     'gleaner run --wat crawl.warc.wat.gz --model ./clip-vit-base-patch32 --out out',
   ]);
-  return withInputs(command)
+  return withSeen(withInputs(command))
     .option(
       '--model <model>',
       'built-in model, or a folder with an ONNX CLIP as the hub lays it out',

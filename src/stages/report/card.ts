@@ -61,7 +61,7 @@ ${funnelTable(stats)}
 | \`metadata/metadata_N.parquet\` | one row a pair, columns below; ${formatCount(stats.parts)} ${stats.parts === 1 ? 'file' : 'files'} |
 | \`img_emb/img_emb_N.npy\`, \`text_emb/text_emb_N.npy\` | embeddings, float16, L2-normalised, ${stats.model.dimension} dimensions; row i belongs to row i of \`metadata_N\` |
 | \`images/N.tar\` | webdataset: \`KEY.jpg\`, \`KEY.txt\`, \`KEY.json\` |
-| \`dropped/*.parquet\` | what was dropped: uid, url, text, page_url, wat, license, language, reason, detail, similarity |
+| \`dropped/*.parquet\` | what was dropped: uid, url, text, page_url, wat, license, language, language_confidence, reason, detail, similarity |
 
 Rows are in the order of their uids, which are hashes: they are shuffled, and any part is a random sample.
 

@@ -8,7 +8,7 @@ import {
   REASONS,
   type Reason,
 } from '../../schema/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import { type Storage, streamSource } from '../../storage/index.ts';
 import { ASPECT_SCALE, DistributionCounter, INTEGER_SCALE, SIMILARITY_SCALE } from './distribution.ts';
 import { buildFunnel } from './funnel.ts';
 import { countChars, shareOf } from './numbers.ts';
@@ -218,14 +218,8 @@ async function* readAll<const C extends readonly Column[]>(
   files: readonly string[],
   columns: C,
 ): AsyncGenerator<RowOf<C>, void, undefined> {
-  for (const path of files) {
-    const source = await storage.open(path);
-    try {
-      yield* readParquetRows(source, columns, { name: path });
-    } finally {
-      await source.close();
-    }
-  }
+  for (const path of files)
+    yield* streamSource(storage, path, (source) => readParquetRows(source, columns, { name: path }));
 }
 
 function disagree(path: string, problem: string): GleanerError {

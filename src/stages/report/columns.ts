@@ -11,6 +11,7 @@ const DESCRIPTIONS: Readonly<Record<(typeof RELEASE_COLUMNS)[number]['name'], st
   NSFW: 'UNLIKELY, UNSURE or NSFW: none, one or both of the two best categories are sexual',
   similarity: 'cosine of image and text embedding, before rounding to float16',
   language: 'ISO 639-1 code of the text as detected, or und',
+  language_confidence: 'probability of that language by the detector, 0 to 1; 0 where it is und',
   page_url: 'address of the page that held the image',
   uid: 'first 128 bits of SHA-256 of URL and text, hexadecimal: names the pair in every run',
   sha256: 'SHA-256 of the image file as fetched, hexadecimal',

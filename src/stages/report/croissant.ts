@@ -69,6 +69,7 @@ const DATA_TYPES: Readonly<Record<DescribedColumn['type'], string>> = {
   string: 'sc:Text',
   int32: 'sc:Integer',
   int64: 'sc:Integer',
+  float: 'sc:Float',
   double: 'sc:Float',
 };
 

@@ -1,7 +1,7 @@
 import { type Column, type RowOf, readParquetRows, readTar } from '../../formats/index.ts';
 import { decodeImage, encodeJpeg, resizeForStore } from '../../image/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import { type Storage, streamSource } from '../../storage/index.ts';
 import { parquetFiles } from './collect.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -66,17 +66,11 @@ export async function collectSamples(
   const picks: Pick[][] = edges.slice(1).map(() => []);
   const files = await parquetFiles(storage, 'release/metadata');
   for (const [part, path] of files.entries()) {
-    const source = await storage.open(path);
-    try {
-      for await (const row of readParquetRows(source, COLUMNS, { name: path })) {
-        if (row.NSFW !== 'UNLIKELY') continue;
-        const band = edges.findLastIndex(
-          (edge, i) => i < picks.length && (i === 0 || edge <= row.similarity),
-        );
-        insert(picks[band] ?? [], { ...row, part }, perBand);
-      }
-    } finally {
-      await source.close();
+    const rows = streamSource(storage, path, (source) => readParquetRows(source, COLUMNS, { name: path }));
+    for await (const row of rows) {
+      if (row.NSFW !== 'UNLIKELY') continue;
+      const band = edges.findLastIndex((edge, i) => i < picks.length && (i === 0 || edge <= row.similarity));
+      insert(picks[band] ?? [], { ...row, part }, perBand);
     }
   }
   const images = await readImages(storage, picks.flat());

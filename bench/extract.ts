@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createGunzip } from 'node:zlib';
 import { listDifferences } from './extract-differences.ts';
 import { compareWithSpark } from './extract-spark.ts';
 
@@ -38,11 +37,8 @@ export async function bench(args: readonly string[]): Promise<void> {
       rounds: { type: 'string', default: '3' },
       spark: { type: 'boolean', default: false },
       differences: { type: 'boolean', default: false },
-      /** Internal: only gunzip this file. */
-      gunzip: { type: 'string' },
     },
   });
-  if (values.gunzip !== undefined) return gunzip(values.gunzip);
   const wats = values.wats.split(',').filter((name) => name !== '');
   const [wat] = wats;
   const built = join(ROOT, 'dist/cli/gleaner.js');
@@ -80,7 +76,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     const rows: Row[] = [
       {
         name: 'floor: gunzip of Node',
-        command: [process.execPath, join(ROOT, 'bench/main.ts'), 'extract', '--gunzip', String(wat)],
+        command: [process.execPath, join(ROOT, 'bench/gunzip.mjs'), String(wat)],
       },
       { name: 'gleaner, no language', command: extract(plain, [String(wat)], 1) },
       { name: 'gleaner, laion400m', command: extract('laion400m', [String(wat)], 1) },
@@ -166,13 +162,4 @@ function print(results: ReadonlyMap<string, readonly Measured[]>, bytes: number)
 function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[(sorted.length - 1) >> 1] ?? Number.NaN;
-}
-
-async function gunzip(path: string): Promise<void> {
-  const gunzipped = createReadStream(path, { highWaterMark: 1 << 20 }).pipe(
-    createGunzip({ chunkSize: 1 << 20 }),
-  );
-  let bytes = 0;
-  for await (const chunk of gunzipped) bytes += (chunk as Buffer).length;
-  process.stdout.write(`${bytes}\n`);
 }

@@ -85,13 +85,17 @@ export function parseWat(payload: Uint8Array, options: WatOptions = {}): Outcome
   const url =
     field(field(envelope, 'WARC-Header-Metadata'), 'WARC-Target-URI') ??
     field(field(envelope, 'ARC-Header-Metadata'), 'Target-URI');
-  return kept({
-    url: typeof url === 'string' ? url : '',
-    base: textOf(field(head, 'Base'), options),
-    links: list(field(html, 'Links')).flatMap((link) => toLink(link, options)),
-    ...headOf(head, options),
-    mayNameLicense: true,
-  });
+  const links = list(field(html, 'Links')).flatMap((link) => toLink(link, options));
+  return kept(
+    toPage(
+      typeof url === 'string' ? url : '',
+      textOf(field(head, 'Base'), options),
+      links,
+      head,
+      true,
+      options,
+    ),
+  );
 }
 
 /** A page as `imagesOnly` asks for it, or undefined where the record has to be parsed. */
@@ -104,21 +108,24 @@ function scan(payload: Uint8Array, options: WatOptions): WatPage | undefined {
     page !== undefined && page.links.length > 0 && namesLicense(bytes, options.decodeEntities === true);
   if (licensed) page = scanImages(bytes, true);
   if (!page) return undefined;
-  const { url, base, links, head } = page;
-  return {
-    url,
-    base: textOf(base, options),
-    links: options.decodeEntities ? links.flatMap((link) => toLink(link, options)) : links,
-    ...headOf(head, options),
-    mayNameLicense: licensed,
-  };
+  const { url, base, head } = page;
+  const links = options.decodeEntities ? page.links.flatMap((link) => toLink(link, options)) : page.links;
+  return toPage(url, textOf(base, options), links, head, licensed, options);
 }
 
-function headOf(head: unknown, options: WatOptions): Pick<WatPage, 'headLinks' | 'metas'> {
-  return {
-    headLinks: list(field(head, 'Link')).flatMap((link) => toLink(link, options)),
-    metas: list(field(head, 'Metas')).flatMap((meta) => toMeta(meta, options)),
-  };
+// In one place: pages of one shape are told apart by nobody, the engine that compiles for shapes included.
+function toPage(
+  url: string,
+  base: string | undefined,
+  links: readonly WatLink[],
+  head: unknown,
+  mayNameLicense: boolean,
+  options: WatOptions,
+): WatPage {
+  if (head === undefined) return { url, base, links, headLinks: [], metas: [], mayNameLicense };
+  const headLinks = list(field(head, 'Link')).flatMap((link) => toLink(link, options));
+  const metas = list(field(head, 'Metas')).flatMap((meta) => toMeta(meta, options));
+  return { url, base, links, headLinks, metas, mayNameLicense };
 }
 
 function textOf(value: unknown, { decodeEntities: decode = false }: WatOptions): string | undefined {

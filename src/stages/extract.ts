@@ -3,9 +3,9 @@ import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../sch
 import { type FilterOptions, pairFilters } from './filters/index.ts';
 import { loadLanguageDetector, UNDETERMINED } from './language.ts';
 import { pageLicense } from './license.ts';
-import { normalizeText, pageBase, resolveImage } from './link.ts';
+import { normalizeText, type PageBase, pageBase, resolveImage } from './link.ts';
 import { createPairWriter, type PairWriter } from './pair-writer.ts';
-import { IMAGE_SOURCE, linkRules } from './rules/index.ts';
+import { IMAGE_SOURCE, type ImageLink, linkRules } from './rules/index.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { shardPath } from './tables.ts';
 import { createTrailWriter, type TrailWriter } from './trail.ts';
@@ -32,6 +32,11 @@ export interface ExtractOptions extends FilterOptions {
   readonly maxRecordBytes: number;
 }
 
+/** What all pairs of a page share. */
+interface PageFacts extends Pick<Pair, 'pageUrl' | 'wat' | 'license'> {
+  readonly base: PageBase | undefined;
+}
+
 interface Outputs {
   readonly kept: PairWriter;
   readonly trail: TrailWriter;
@@ -42,8 +47,8 @@ const PROGRESS_LINKS = 2000;
 
 /**
  * Reads one WAT file and writes its pairs: `pairs/NNNNN.parquet`, where each row group is of one hash bucket, in the
- * order of the buckets, rows in the order of the WAT (of a very large WAT, several times over); and `dropped/extract/NNNNN.parquet`, each dropped link that
- * has a text. Links without a text are counted only.
+ * order of the buckets, rows in the order of the WAT (of a very large WAT, several times over); and
+ * `dropped/extract/NNNNN.parquet`, each dropped link that has a text. Links without a text are counted only.
  *
  * Ledgers: record (metadata records; a damaged stretch of the file counts as one), link (images), pair (images with
  * a text and a good URL). Facts: rows.
@@ -102,7 +107,7 @@ export async function extract(
   const ledgers = { record: records.ledger(), link: links.ledger(), pair: pairs.ledger() };
   return { files, ledgers, facts: { rows } };
 
-  function readPage(record: WarcRecord, decodeEntities: boolean, { kept, trail }: Outputs): void {
+  function readPage(record: WarcRecord, decodeEntities: boolean, out: Outputs): void {
     records.in();
     const parsed = parseWat(record.payload, { decodeEntities, imagesOnly });
     if (!parsed.kept) {
@@ -113,54 +118,45 @@ export async function extract(
     const page = parsed.value;
     const images = findImages(page);
     if (images.length === 0) return;
-    const base = pageBase(page);
-    const license = pageLicense(page);
-    const pageUrl = page.url.toWellFormed();
-    const wat = `${name}#${record.offset}`;
-    const drop = (pair: Pair, { reason, detail }: Dropped) =>
-      trail.add({ ...pair, reason, detail, similarity: null });
-    for (const image of images) {
-      links.in();
-      const text = normalizeText(image.alt ?? '', options.repairMojibake);
-      if (text === '') {
-        links.drop('no_text');
-        continue;
-      }
-      const url = resolveImage(image.url, base);
-      const address = url.kept ? url.value : (image.url ?? '').toWellFormed();
-      const refused = url.kept ? refuse(address, text) : undefined;
-      // Told last: it costs more than all else together.
-      const { language, confidence } = (url.kept && !refused && detect?.(text)) || UNDETERMINED;
-      const pair: Pair = {
-        uid: pairUid(address, text),
-        url: address,
-        text,
-        pageUrl,
-        wat,
-        license,
-        language,
-        languageConfidence: confidence,
-      };
-      if (!url.kept) {
-        links.drop(url.reason);
-        drop(pair, url);
-        continue;
-      }
-      links.out();
-      pairs.in();
-      const outcome =
-        refused ?? (languages && !languages.has(language) ? dropped('language', language) : undefined);
-      if (outcome) {
-        pairs.drop(outcome.reason);
-        drop(pair, outcome);
-        continue;
-      }
-      pairs.out();
-      rows++;
-      kept.add(pair);
-    }
+    const from: PageFacts = {
+      base: pageBase(page),
+      pageUrl: page.url.toWellFormed(),
+      wat: `${name}#${record.offset}`,
+      license: pageLicense(page),
+    };
+    for (const image of images) readImage(image, from, out);
     untold += images.length;
     if (untold >= PROGRESS_LINKS) tell();
+  }
+
+  function readImage({ url: written, alt = '' }: ImageLink, from: PageFacts, { kept, trail }: Outputs): void {
+    links.in();
+    const text = normalizeText(alt, options.repairMojibake);
+    if (text === '') {
+      links.drop('no_text');
+      return;
+    }
+    const resolved = resolveImage(written, from.base);
+    const url = resolved.kept ? resolved.value : (written ?? '').toWellFormed();
+    let outcome = resolved.kept ? refuse(url, text) : resolved;
+    // Told last: it costs more than all else together.
+    const { language, confidence } = (!outcome && detect?.(text)) || UNDETERMINED;
+    if (!outcome && languages && !languages.has(language)) outcome = dropped('language', language);
+    const { pageUrl, wat, license } = from;
+    const uid = pairUid(url, text);
+    const pair: Pair = { uid, url, text, pageUrl, wat, license, language, languageConfidence: confidence };
+    if (resolved.kept) {
+      links.out();
+      pairs.in();
+    }
+    if (outcome) {
+      (resolved.kept ? pairs : links).drop(outcome.reason);
+      trail.add({ ...pair, reason: outcome.reason, detail: outcome.detail, similarity: null });
+      return;
+    }
+    pairs.out();
+    rows++;
+    kept.add(pair);
   }
 
   function tell(): void {

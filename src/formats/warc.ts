@@ -18,8 +18,8 @@ export interface WarcOptions {
   /** Offset of the first chunk in the file, where reading does not begin at its start. @default 0 */
   readonly start?: number;
   /**
-   * Payloads are good only until the next record is asked for: their memory is then given back, which spares the
-   * garbage collector most of its work. @default false
+   * Chunks are good only until the next is asked for, and so are payloads until the next record is: their memory is
+   * used again, which spares the garbage collector most of its work. @default false
    */
   readonly passing?: boolean;
 }
@@ -57,7 +57,8 @@ export async function* readWarcBatches(
   if (plain) {
     parser.begin(start);
     for await (const bytes of all) {
-      parser.push(bytes);
+      // The parser keeps what a record begins in.
+      parser.push(passing ? new Uint8Array(bytes) : bytes);
       if (parser.foreign) throw notWarc(describeContent(head));
       if (parser.out.length > 0) yield parser.out.splice(0);
     }
@@ -105,7 +106,7 @@ async function peek(
   while (head.length < 16 && !done) {
     const next = await iterator.next();
     done = next.done === true;
-    if (!next.done) head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+    if (!next.done) head = Buffer.concat([head, next.value]);
   }
   async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
     try {

@@ -75,7 +75,7 @@ export class TaskRunner implements AsyncDisposable {
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
           recipe.extract,
-          (path) => counted(streamLocation(path, { signal: hooks.signal }), hooks.read),
+          (path, options) => counted(streamLocation(path, { signal: hooks.signal, ...options }), hooks.read),
           ctx,
         );
       }

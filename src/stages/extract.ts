@@ -54,12 +54,13 @@ const PROGRESS_LINKS = 2000;
  * a text and a good URL). Facts: rows.
  *
  * Memory: 64 MB of pairs at most, whatever the WAT, and the largest record.
+ * @param open gives the bytes of a file; with `passing`, each chunk need be good only until the next is asked for
  * @throws GleanerError FILE_NOT_FOUND, NOT_WARC, FILE_UNREADABLE at a blocklist
  */
 export async function extract(
   task: ExtractTask,
   options: ExtractOptions,
-  open: (path: string) => AsyncIterable<Uint8Array>,
+  open: (path: string, options?: { readonly passing?: boolean }) => AsyncIterable<Uint8Array>,
   ctx: StageContext,
 ): Promise<StageResult> {
   const filters = await pairFilters(options, open);
@@ -81,7 +82,7 @@ export async function extract(
     async ([pairSink, trailSink]) => {
       if (!pairSink || !trailSink) throw new Error('a sink for each file');
       const out = { kept: createPairWriter(pairSink, task.buckets), trail: createTrailWriter(trailSink) };
-      const source = readWarcBatches(open(task.wat), {
+      const source = readWarcBatches(open(task.wat, { passing: true }), {
         path: task.wat,
         fileKind: 'WAT',
         maxRecordBytes: options.maxRecordBytes,

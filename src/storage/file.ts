@@ -41,7 +41,7 @@ export function fileStorage(root: string): Storage {
       return openFile(at(path));
     },
     stream(path, options) {
-      return streamFile(at(path), options?.start);
+      return streamFile(at(path), options);
     },
     async read(path) {
       return readFile(at(path)).catch((error: unknown) => refuse(at(path), error));
@@ -115,8 +115,22 @@ export async function openFile(path: string): Promise<OpenSource> {
   };
 }
 
+export interface StreamOptions {
+  /** Offset of the first byte. @default 0 */
+  readonly start?: number;
+  /** A chunk is good only until the next is asked for: all are read into one buffer. @default false */
+  readonly passing?: boolean;
+}
+
 /** The bytes of one file, given by any path of the machine. @throws GleanerError */
-export async function* streamFile(path: string, start = 0): AsyncGenerator<Uint8Array> {
+export async function* streamFile(
+  path: string,
+  { start = 0, passing = false }: StreamOptions = {},
+): AsyncGenerator<Uint8Array> {
+  if (passing) {
+    yield* readInPlace(path, start);
+    return;
+  }
   const stream = createReadStream(path, { start, highWaterMark: STREAM_CHUNK_BYTES });
   try {
     for await (const chunk of stream) yield chunk as Buffer;
@@ -124,6 +138,25 @@ export async function* streamFile(path: string, start = 0): AsyncGenerator<Uint8
     refuse(path, error);
   } finally {
     stream.destroy();
+  }
+}
+
+async function* readInPlace(path: string, start: number): AsyncGenerator<Uint8Array> {
+  const file = await open(path).catch((error: unknown) => refuse(path, error));
+  try {
+    const buffer = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
+    // Without a position it is read from where it stands, as a pipe has to be.
+    let position = start > 0 ? start : null;
+    for (;;) {
+      const { bytesRead } = await file
+        .read(buffer, 0, buffer.length, position)
+        .catch((error: unknown) => refuse(path, error));
+      if (bytesRead === 0) return;
+      if (position !== null) position += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { GleanerError } from '../schema/index.ts';
-import { streamFile } from './file.ts';
+import { type StreamOptions, streamFile } from './file.ts';
 import {
   type ObjectFacts,
   type RemoteObject,
@@ -27,10 +27,10 @@ export function locationName(location: string): string {
  */
 export async function* streamLocation(
   location: string,
-  options?: RemoteOptions,
+  { passing = false, ...options }: RemoteOptions & Pick<StreamOptions, 'passing'> = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (isRemote(location)) yield* streamRemote(await remoteObject(location), options);
-  else yield* streamFile(location);
+  else yield* streamFile(location, { passing });
 }
 
 /** Size and version of a remote file. @throws as streamLocation */

@@ -22,8 +22,11 @@ export interface PairWriter {
   finish(): Promise<void>;
 }
 
-/** Writes pairs parted into hash buckets. */
-export function createPairWriter(sink: ByteSink, buckets: number): PairWriter {
+/**
+ * Writes pairs parted into hash buckets.
+ * @param heldBytes of pairs, after which `full` says so
+ */
+export function createPairWriter(sink: ByteSink, buckets: number, heldBytes = HELD_BYTES): PairWriter {
   const writer = createParquetWriter(sink, PAIR_COLUMNS);
   const table = new TableBuilder(PAIR_COLUMNS, REPEATED_COLUMNS);
   const groups: number[] = [];
@@ -49,7 +52,7 @@ export function createPairWriter(sink: ByteSink, buckets: number): PairWriter {
       table.add(pairRecord(pair));
     },
     get full() {
-      return table.bytes >= HELD_BYTES;
+      return table.bytes >= heldBytes;
     },
     flush,
     async finish() {

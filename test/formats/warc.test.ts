@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import {
   gzipMember,
   readWarc,
+  readWarcBatches,
   targetUri,
   type WarcDamage,
   type WarcRecord,
@@ -367,5 +368,52 @@ describe.skipIf(!hasShared)('real files (skipped without ../shared/data)', () =>
     for (const { type } of records) found[type] = (found[type] ?? 0) + 1;
     expect(found).toEqual(counts);
     expect(damage.length).toBe(damaged);
+  });
+});
+
+describe('passing: memory is used again', () => {
+  const records = Array.from({ length: 60 }, (_, i) =>
+    plain(`http://host/${i}`, `${i} `.repeat(1 + ((i * 7919) % 9000)), i % 9 === 0 ? '\n' : '\r\n'),
+  );
+  // One member a record, then one of three records, then a record in two members: its beginning has to be kept.
+  const split = Buffer.from(plain('http://split/', 'x'.repeat(600_000)));
+  const gzip = Buffer.concat([
+    ...records.map((record) => gzipSync(record)),
+    gzipSync(records.slice(0, 3).join('')),
+    gzipSync(split.subarray(0, 300_000)),
+    gzipSync(split.subarray(300_000)),
+    ...records.slice(0, 20).map((record) => gzipSync(record)),
+  ]);
+  const whole = Buffer.from(records.join(''));
+
+  /** Chunks in one buffer, as a file is read. */
+  async function* inOneBuffer(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(size);
+    for (let at = 0; at < bytes.length; at += size) {
+      const chunk = bytes.subarray(at, at + size);
+      buffer.fill(0xee);
+      buffer.set(chunk);
+      yield buffer.subarray(0, chunk.length);
+    }
+  }
+
+  const essence = (entry: WarcRecord | WarcDamage) =>
+    entry.kind === 'damage'
+      ? `${entry.reason} at ${entry.offset}`
+      : `${entry.offset} ${targetUri(entry)} ${text(entry.payload)}`;
+
+  test.each([
+    ['gzip', gzip, 4096],
+    ['gzip', gzip, 1 << 20],
+    ['gzip, cut off', gzip.subarray(0, gzip.length - 500), 10_000],
+    ['plain', whole, 5],
+    ['plain', whole, 70_000],
+  ])('%s in chunks (%#)', async (_name, bytes, size) => {
+    const expected = (await collect(readWarc(inChunks(bytes, size), OPTIONS))).map(essence);
+    const found: string[] = [];
+    for await (const batch of readWarcBatches(inOneBuffer(bytes, size), { ...OPTIONS, passing: true }))
+      found.push(...batch.map(essence));
+    expect(found).toEqual(expected);
+    expect(found.length).toBeGreaterThan(59);
   });
 });

@@ -7,7 +7,7 @@ import { createParquetWriter } from '../src/formats/index.ts';
 import { dedupPairs } from '../src/pipeline/index.ts';
 import { pairUid } from '../src/schema/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from '../src/stages/extract.ts';
-import { bucketOf, PAIR_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
+import { bucketOf, EXTRACTED_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
 import { fileStorage } from '../src/storage/index.ts';
 
 /** Pairs that 256 MiB of WAT give, which is what the recipe's default lets a bucket stand for. */
@@ -77,7 +77,7 @@ async function makePairs(dir: string, pairs: number, duplicates: number): Promis
     }
     const order = [...parts.keys()].filter((bucket) => parts[bucket]?.length);
     const sink = await storage.create(shardPath('pairs', file));
-    const writer = createParquetWriter(sink, PAIR_COLUMNS, {
+    const writer = createParquetWriter(sink, EXTRACTED_COLUMNS, {
       kvMetadata: { [BUCKETS_KEY]: JSON.stringify(order), [BUCKET_COUNT_KEY]: String(buckets) },
     });
     for (const bucket of order) await writer.writeRowGroup(parts[bucket] ?? []);

@@ -6,6 +6,7 @@ export {
   readBloomSlice,
   writeBloom,
 } from './bloom.ts';
+export { ColumnBuffer } from './column-buffer.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
@@ -42,17 +43,18 @@ export {
   readParquetRowGroup,
   readParquetRows,
 } from './parquet.ts';
-export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
 export {
-  averageBytes,
   type ColumnValues,
   countValues,
+  equalStrings,
   type FixedValues,
-  PlainBuilder,
+  freeColumn,
   type PlainStrings,
+  pickStrings,
   plainStrings,
+  sliceColumn,
   stringBytes,
-  viewOf,
+  stringsOf,
 } from './parquet-values.ts';
 export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
 export { readWarc, targetUri, type WarcOptions } from './warc.ts';

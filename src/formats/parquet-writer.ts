@@ -4,9 +4,10 @@ import { writePageHeader } from 'hyparquet-writer/src/datapage.js';
 import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js';
 import { writeMetadata } from 'hyparquet-writer/src/metadata.js';
 import type { ByteSink } from '../storage/index.ts';
+import { freeBytes } from './free-bytes.ts';
 import type { Column, RowOf } from './parquet.ts';
 import { compressPage, type ParquetCodec } from './parquet-codec.ts';
-import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
+import { encodeColumn, HASH_BYTES, PHYSICAL } from './parquet-encode.ts';
 import { type ColumnValues, countValues, type PlainStrings, stringBytes } from './parquet-values.ts';
 
 export interface ParquetWriterOptions {
@@ -62,7 +63,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
       const chunk = chunks[i];
       if (chunk?.rows !== rows)
         throw new Error(`column '${column.name}' has ${chunk?.rows} rows, not ${rows}`);
-      return writeChunk(out, column, chunk, codec);
+      return writeChunk(out, column, chunk, column.type === 'hash128' ? 'UNCOMPRESSED' : codec);
     });
     const total = written_.reduce((sum, c) => sum + (c.meta_data?.total_uncompressed_size ?? 0n), 0n);
     groups.push({
@@ -106,6 +107,7 @@ function schemaElement({ name, type, nullable = false }: Column): SchemaElement 
     name,
     type: PHYSICAL[type],
     repetition_type: nullable ? 'OPTIONAL' : 'REQUIRED',
+    ...(type === 'hash128' && { type_length: HASH_BYTES }),
     ...(type === 'string' && { converted_type: 'UTF8', logical_type: { type: 'STRING' } }),
   };
 }
@@ -132,7 +134,7 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: Parque
     written.unpacked += writePage(
       out,
       codec,
-      bytes.subarray(0, offsets.at(-1)),
+      bytes.subarray(offsets[0], offsets.at(-1)),
       (uncompressed, compressed) => ({
         type: 'DICTIONARY_PAGE',
         uncompressed_page_size: uncompressed,
@@ -159,7 +161,7 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: Parque
           encoding,
           definition_levels_byte_length: levels?.length ?? 0,
           repetition_levels_byte_length: 0,
-          is_compressed: true,
+          is_compressed: codec !== 'UNCOMPRESSED',
         },
       }),
       levels,
@@ -195,6 +197,7 @@ function writePage(
   const headerBytes = out.offset - start;
   out.appendBytes(levels);
   out.appendBytes(packed);
+  if (packed !== values) freeBytes(packed);
   return headerBytes + levels.length + values.length;
 }
 
@@ -204,7 +207,7 @@ interface PageValues {
 }
 
 function* pagesOf(values: ColumnValues): Generator<PageValues> {
-  if (values.kind !== 'plain' || (values.offsets.at(-1) ?? 0) <= PAGE_BYTES) {
+  if (values.kind !== 'plain' || (values.offsets.at(-1) ?? 0) - (values.offsets[0] ?? 0) <= PAGE_BYTES) {
     yield wholePage(values, countValues(values));
     return;
   }
@@ -222,7 +225,7 @@ function* pagesOf(values: ColumnValues): Generator<PageValues> {
 function wholePage(values: ColumnValues, rows: number): PageValues {
   switch (values.kind) {
     case 'plain':
-      return { bytes: values.bytes.subarray(0, values.offsets.at(-1)), count: rows };
+      return { bytes: values.bytes.subarray(values.offsets[0], values.offsets.at(-1)), count: rows };
     case 'fixed':
       return { bytes: values.bytes, count: rows };
     case 'null':

@@ -12,7 +12,7 @@ import { pageLicense } from './license.ts';
 import { normalizeText, pageBase, resolveImage } from './link.ts';
 import { IMAGE_SOURCE, linkRules } from './rules/index.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { bucketOf, PAIR_COLUMNS, type PairRecord, pairRecord, shardPath } from './tables.ts';
+import { bucketOf, EXTRACTED_COLUMNS, type PairRecord, pairRecord, shardPath } from './tables.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFiles } from './write-file.ts';
 
@@ -98,7 +98,7 @@ export async function extract(
       tell();
       await trail.finish();
       const order = [...buckets.keys()].sort((a, b) => a - b);
-      const writer = createParquetWriter(pairSink, PAIR_COLUMNS, {
+      const writer = createParquetWriter(pairSink, EXTRACTED_COLUMNS, {
         kvMetadata: { [BUCKETS_KEY]: JSON.stringify(order), [BUCKET_COUNT_KEY]: String(task.buckets) },
       });
       for (const bucket of order) await writer.writeRowGroup(buckets.get(bucket) ?? []);

@@ -9,13 +9,8 @@ import {
 } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { ByteSink, ByteSource, Storage } from '../storage/index.ts';
-import { bucketOfLead } from './tables.ts';
-
-/** A range of uids: bucket `bucket` of `buckets`. */
-export interface BucketRange {
-  readonly bucket: number;
-  readonly buckets: number;
-}
+import { bucketOfLead, leadOf } from './tables.ts';
+import type { BucketRange } from './uid-words.ts';
 
 /** The pairs that an earlier run had. */
 export interface Seen {
@@ -35,11 +30,6 @@ type Opened = ByteSource & { close(): Promise<void> };
 /** Name of the key file of a bucket. */
 export function keyPath(bucket: number): string {
   return `keys/${String(bucket).padStart(5, '0')}.keys`;
-}
-
-/** The least leading word of a bucket's uids; of the one after the last, 2³². */
-function leadOf(bucket: number, buckets: number): number {
-  return Math.ceil((bucket * 2 ** 32) / buckets);
 }
 
 /** Buckets of another number of buckets that share uids with a bucket. */

@@ -1,4 +1,4 @@
-import { type ColumnValues, createParquetWriter, type Gatherer, plainStrings } from '../formats/index.ts';
+import { type ColumnValues, createParquetWriter, plainStrings, stringBytes } from '../formats/index.ts';
 import type { DroppedRow, Reason } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
 import { DROPPED_COLUMNS, type DroppedRecord, droppedRecord, PAIR_COLUMNS } from './tables.ts';
@@ -9,23 +9,15 @@ const GROUP_ROWS = 10_000;
 const MAX_FIELD_CHARS = 2048;
 
 const CUT_COLUMNS: ReadonlySet<string> = new Set(['url', 'text']);
-// A text has at least as many bytes as code units: none that is to be cut is shorter.
-const SHORTEN = { maxBytes: MAX_FIELD_CHARS, by: cut };
 
 export interface TrailWriter {
   add(row: DroppedRow): Promise<void>;
   /**
-   * Adds rows of tables of pairs as one row group.
-   * @param picks numbers of the rows
+   * Adds pairs as one row group.
    * @param pairs one for each column of pairs
    * @param reasons one for each row, and so the details
    */
-  addPairs(
-    picks: Uint32Array,
-    pairs: readonly Gatherer[],
-    reasons: readonly Reason[],
-    details: ColumnValues,
-  ): Promise<void>;
+  addPairs(pairs: readonly ColumnValues[], reasons: readonly Reason[], details: ColumnValues): Promise<void>;
   finish(): Promise<void>;
 }
 
@@ -42,12 +34,12 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
       held.push(droppedRecord({ ...row, url: cut(row.url), text: cut(row.text) }));
       if (held.length >= GROUP_ROWS) await flush();
     },
-    async addPairs(picks, pairs, reasons, details) {
+    async addPairs(pairs, reasons, details) {
       await flush();
-      const columns = pairs.map((column, c) =>
-        column.gather(picks, CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? SHORTEN : undefined),
+      const columns = pairs.map((values, c) =>
+        CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? cutLong(values) : values,
       );
-      const similarity = { kind: 'null', rows: picks.length } as const;
+      const similarity = { kind: 'null', rows: reasons.length } as const;
       await writer.writeColumns([...columns, reasonValues(reasons), details, similarity]);
     },
     async finish() {
@@ -59,6 +51,22 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
 
 function cut(text: string): string {
   return text.length > MAX_FIELD_CHARS ? `${text.slice(0, MAX_FIELD_CHARS - 1)}…`.toWellFormed() : text;
+}
+
+function cutLong(values: ColumnValues): ColumnValues {
+  if (values.kind === 'dictionary') {
+    const dictionary = cutLong(values.dictionary);
+    return dictionary.kind === 'plain' ? { ...values, dictionary } : values;
+  }
+  if (values.kind !== 'plain') return values;
+  const { offsets } = values;
+  // A text has at least as many bytes as code units: none that is to be cut is shorter.
+  const isLong = (end: number, i: number) => i > 0 && end - (offsets[i - 1] ?? 0) - 4 > MAX_FIELD_CHARS;
+  if (!offsets.some(isLong)) return values;
+  const texts = Array.from({ length: offsets.length - 1 }, (_, row) =>
+    Buffer.from(stringBytes(values, row) ?? []).toString(),
+  );
+  return plainStrings(texts.map(cut));
 }
 
 function reasonValues(reasons: readonly Reason[]): ColumnValues {

@@ -35,6 +35,10 @@ export class ColumnBuffer {
   /** Entries of the dictionary with their numbers. */
   readonly #entries = new Map<string, number>();
 
+  get rows(): number {
+    return this.#rows;
+  }
+
   /** What was put in. */
   values(): ColumnValues {
     switch (this.#kind) {
@@ -203,7 +207,8 @@ export class ColumnBuffer {
     const into = this.#numbers;
     for (let row = 0; row < places.length; row++)
       into[(places[row] ?? 0) + 1] = (offsets[row + 1] ?? 0) - (offsets[row] ?? 0);
-    for (let place = 1; place <= places.length; place++) into[place] = (into[place] ?? 0) + (into[place - 1] ?? 0);
+    for (let place = 1; place <= places.length; place++)
+      into[place] = (into[place] ?? 0) + (into[place - 1] ?? 0);
     const [from, to] = [viewOf(strings), viewOf({ bytes: this.#bytes })];
     for (let row = 0; row < places.length; row++) {
       const start = offsets[row] ?? 0;

@@ -32,6 +32,7 @@ export {
   npyInfo,
   readNpyRows,
 } from './npy.ts';
+export { NumberBuffers } from './number-buffers.ts';
 export {
   type Column,
   type ColumnType,

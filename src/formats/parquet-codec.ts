@@ -33,7 +33,10 @@ export type ParquetCodec = 'ZSTD' | 'SNAPPY' | 'UNCOMPRESSED';
 /** ZSTD_COMPRESSBOUND of zstd.h: the most bytes that so many can become. */
 function compressBound(bytes: number): number {
   const small = 128 << 10;
-  return Math.max(constants.Z_MIN_CHUNK, bytes + (bytes >>> 8) + (bytes < small ? (small - bytes) >>> 11 : 0));
+  return Math.max(
+    constants.Z_MIN_CHUNK,
+    bytes + (bytes >>> 8) + (bytes < small ? (small - bytes) >>> 11 : 0),
+  );
 }
 
 /** Packs the bytes of a page. The same bytes give the same page. */

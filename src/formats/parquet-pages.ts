@@ -3,9 +3,9 @@ import type { ColumnMetaData, DecodedArray } from 'hyparquet';
 import { Encodings, PageTypes } from 'hyparquet/src/constants.js';
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
+import { freeBytes } from './free-bytes.ts';
 import { pageCompressors } from './parquet-codec.ts';
 import { HASH_BYTES } from './parquet-encode.ts';
-import { freeBytes } from './free-bytes.ts';
 import { type ColumnValues, type DictionaryStrings, type PlainStrings, viewOf } from './parquet-values.ts';
 
 interface Page {

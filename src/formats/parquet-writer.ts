@@ -42,7 +42,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
   columns: C,
   options: ParquetWriterOptions = {},
 ): ParquetWriter<C> {
-  const out = new ByteWriter(1 << 16);
+  const out = new ByteWriter(1 << 20);
   const groups: RowGroup[] = [];
   const { codec = 'ZSTD' } = options;
   const kv = Object.entries(options.kvMetadata ?? {}).map(([key, value]) => ({ key, value }));
@@ -98,6 +98,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
       });
       out.appendUint32(MAGIC);
       await drain();
+      freeBytes(new Uint8Array(out.buffer));
     },
   };
 }

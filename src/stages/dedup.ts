@@ -6,6 +6,7 @@ import {
   equalStrings,
   freeColumn,
   type KeyWords,
+  NumberBuffers,
   parquetInfo,
   pickStrings,
   plainStrings,
@@ -47,9 +48,11 @@ interface Bucket {
  * the largest bucket takes.
  */
 export class DedupMemory {
+  readonly uids = new ColumnBuffer();
   /** The columns of `COLUMNS`, as they are read and as they are written. */
   readonly read = COLUMNS.map(() => new ColumnBuffer());
   readonly sorted = COLUMNS.map(() => new ColumnBuffer());
+  readonly numbers = new NumberBuffers();
 }
 
 /** The same pairs in the order in which they are written: those that are kept, by their uids; then the others. */
@@ -85,7 +88,7 @@ export async function dedup(
 ): Promise<StageResult> {
   const bucket = await readBucket(task, ctx, from, memory);
   const { words } = bucket;
-  const { first, order } = orderKeys(words, task);
+  const { first, order } = orderKeys(words, task, memory.numbers);
   const counter = new LedgerCounter();
   counter.in(first.length);
   counter.drop('duplicate', first.length - order.length);
@@ -122,9 +125,9 @@ export async function dedup(
 /** Puts columns in the order in which they are written. */
 function sortColumns(words: KeyWords, kept: Uint32Array, memory: DedupMemory): Sorted {
   const count = words.length / 4;
-  const places = new Uint32Array(count).fill(count);
+  const places = memory.numbers.take('places', count).fill(count);
   for (let place = 0; place < kept.length; place++) places[kept[place] ?? 0] = place;
-  const rows = new Uint32Array(count);
+  const rows = memory.numbers.take('rows', count);
   rows.set(kept);
   let last = kept.length;
   for (let row = 0; row < count; row++)
@@ -158,6 +161,8 @@ async function writeUnique(
   await writer.finish();
 }
 
+const REASONS = plainStrings(['duplicate', 'seen'] satisfies Reason[]);
+
 interface Origins {
   /** For each row the number of the first that is equal to it. */
   readonly first: Uint32Array;
@@ -181,23 +186,29 @@ async function writeTrail(
     const to = Math.min(rows.length, from + GROUP_ROWS);
     const numbers = rows.subarray(from, to);
     const uids = uidColumn(words, numbers);
-    const reasons = Array.from(numbers, (row): Reason => (earlier.has(row) ? 'seen' : 'duplicate'));
+    const reasons = numbers.map((row) => (earlier.has(row) ? 1 : 0));
     const origins = numbers.map((row) => {
       const run = earlier.get(row);
       return run === undefined ? (places[first[row] ?? 0] ?? 0) : rows.length + run;
     });
+    const detail = pickStrings(details, origins);
     await trail.addPairs(
       [uids, ...columns.map((column) => sliceColumn(column, from, to))],
-      reasons,
-      pickStrings(details, origins),
+      sliceColumn({ kind: 'dictionary', dictionary: REASONS, indices: reasons }, 0, reasons.length),
+      detail,
     );
     freeColumn(uids);
+    freeColumn(detail);
   }
   await trail.finish();
 }
 
 /** A uid is a hash of 128 bits: equal uids with different pairs are not to be expected, but cost little to tell. */
-function checkDuplicates({ files, words }: Bucket, { rows, places, kept, columns }: Sorted, first: Uint32Array) {
+function checkDuplicates(
+  { files, words }: Bucket,
+  { rows, places, kept, columns }: Sorted,
+  first: Uint32Array,
+) {
   for (const name of ['url', 'text']) {
     const values = columns[COLUMNS.findIndex((column) => column.name === name)];
     for (let place = kept; values && place < rows.length; place++) {
@@ -206,7 +217,7 @@ function checkDuplicates({ files, words }: Bucket, { rows, places, kept, columns
       if (other === place) continue;
       if (!equalStrings(values, place, other))
         throw new GleanerError('DAMAGED', {
-          path: files.findLast(({ firstRow }) => firstRow <= row)?.path ?? '',
+          path: pathOf(files, row),
           problem: `two different pairs have the uid ${uidText(words, row)}`,
         });
     }
@@ -221,38 +232,32 @@ async function readBucket(
   memory: DedupMemory,
 ): Promise<Bucket> {
   const files: Bucket['files'][number][] = [];
-  const words: KeyWords[] = [];
-  for (const buffer of memory.read) buffer.clear();
-  let rows = 0;
+  const { uids, read } = memory;
+  for (const buffer of [uids, ...read]) buffer.clear();
   for (const path of task.pairFiles) {
     ctx.signal.throwIfAborted();
+    const firstRow = uids.rows;
     let c = 0;
     for await (const column of readBucketOf(from, path, task)) {
-      if (c === 0) {
-        files.push({ path, firstRow: rows });
-        words.push(wordsOf(column, path, task));
-        rows += countValues(column);
-        ctx.progress(countValues(column));
-      } else memory.read[c - 1]?.append(column);
-      freeColumn(column);
+      (c === 0 ? uids : read[c - 1])?.append(column);
       c++;
+      freeColumn(column);
     }
+    if (uids.rows > firstRow) files.push({ path, firstRow });
+    ctx.progress(uids.rows - firstRow);
   }
-  const all = new Uint32Array(4 * rows);
-  for (const [i, { firstRow }] of files.entries()) all.set(words[i] ?? [], 4 * firstRow);
-  return { files, words: all };
-}
-
-/** @throws GleanerError DAMAGED where they are of another bucket */
-function wordsOf(uids: ColumnValues, path: string, task: DedupTask): KeyWords {
-  const words = uidWords(uids);
+  const words = uidWords(uids.values(), memory.numbers.take('words', 4 * uids.rows));
   const stray = strayRow(words, task);
   if (stray >= 0)
     throw new GleanerError('DAMAGED', {
-      path,
+      path: pathOf(files, stray),
       problem: `holds the uid ${uidText(words, stray)} in a wrong bucket`,
     });
-  return words;
+  return { files, words };
+}
+
+function pathOf(files: Bucket['files'], row: number): string {
+  return files.findLast(({ firstRow }) => firstRow <= row)?.path ?? '';
 }
 
 /** The columns of one bucket in one file of pairs; none where the file has nothing of that bucket. */

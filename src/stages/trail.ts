@@ -1,5 +1,11 @@
-import { type ColumnValues, createParquetWriter, plainStrings, stringBytes } from '../formats/index.ts';
-import type { DroppedRow, Reason } from '../schema/index.ts';
+import {
+  type ColumnValues,
+  countValues,
+  createParquetWriter,
+  plainStrings,
+  stringBytes,
+} from '../formats/index.ts';
+import type { DroppedRow } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
 import { DROPPED_COLUMNS, type DroppedRecord, droppedRecord, PAIR_COLUMNS } from './tables.ts';
 
@@ -15,9 +21,10 @@ export interface TrailWriter {
   /**
    * Adds pairs as one row group.
    * @param pairs one for each column of pairs
-   * @param reasons one for each row, and so the details
+   * @param reasons a `Reason` for each row
+   * @param details one for each row
    */
-  addPairs(pairs: readonly ColumnValues[], reasons: readonly Reason[], details: ColumnValues): Promise<void>;
+  addPairs(pairs: readonly ColumnValues[], reasons: ColumnValues, details: ColumnValues): Promise<void>;
   finish(): Promise<void>;
 }
 
@@ -39,8 +46,8 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
       const columns = pairs.map((values, c) =>
         CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? cutLong(values) : values,
       );
-      const similarity = { kind: 'null', rows: reasons.length } as const;
-      await writer.writeColumns([...columns, reasonValues(reasons), details, similarity]);
+      const similarity = { kind: 'null', rows: countValues(reasons) } as const;
+      await writer.writeColumns([...columns, reasons, details, similarity]);
     },
     async finish() {
       await flush();
@@ -67,10 +74,4 @@ function cutLong(values: ColumnValues): ColumnValues {
     Buffer.from(stringBytes(values, row) ?? []).toString(),
   );
   return plainStrings(texts.map(cut));
-}
-
-function reasonValues(reasons: readonly Reason[]): ColumnValues {
-  const names = [...new Set(reasons)];
-  const indices = Uint32Array.from(reasons, (reason) => names.indexOf(reason));
-  return { kind: 'dictionary', dictionary: plainStrings(names), indices };
 }

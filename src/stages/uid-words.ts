@@ -1,4 +1,12 @@
-import { type ColumnValues, compareKeys, KEY_BYTES, type KeyWords, type PlainStrings } from '../formats/index.ts';
+import {
+  type ColumnValues,
+  compareKeys,
+  countValues,
+  KEY_BYTES,
+  type KeyWords,
+  NumberBuffers,
+  type PlainStrings,
+} from '../formats/index.ts';
 import { bucketOfLead, leadOf } from './tables.ts';
 
 /** The two characters of each byte, as they lie in memory, the lower address first. */
@@ -13,12 +21,13 @@ export interface BucketRange {
   readonly buckets: number;
 }
 
-/** The words of a column of uids as `pairs/` has them. */
-export function uidWords(uids: ColumnValues): KeyWords {
+/** The words of a column of uids as `pairs/` has them. @param words takes them */
+export function uidWords(uids: ColumnValues, words: KeyWords): KeyWords {
+  if (countValues(uids) === 0) return words;
   if (uids.kind !== 'fixed' || uids.width !== KEY_BYTES) throw new Error('a column of uids was expected');
-  const words = new Uint32Array(uids.bytes.length / 4);
-  const view = new DataView(uids.bytes.buffer, uids.bytes.byteOffset, uids.bytes.length);
-  for (let i = 0; i < words.length; i++) words[i] = view.getUint32(4 * i);
+  const { length } = uids.bytes;
+  const view = new DataView(uids.bytes.buffer, uids.bytes.byteOffset, length);
+  for (let i = 0; 4 * i < length; i++) words[i] = view.getUint32(4 * i);
   return words;
 }
 
@@ -68,15 +77,20 @@ export interface OrderedKeys {
  * that comes a million times costs no more than others.
  *
  * @param words keys of that bucket
+ * @param memory holds what is returned
  */
-export function orderKeys(words: KeyWords, { bucket, buckets }: BucketRange): OrderedKeys {
+export function orderKeys(
+  words: KeyWords,
+  { bucket, buckets }: BucketRange,
+  memory = new NumberBuffers(),
+): OrderedKeys {
   const count = words.length / 4;
   const least = leadOf(bucket, buckets);
   const binsALead = count / (leadOf(bucket + 1, buckets) - least);
   /** Of each bin its first key, and of each key the next one in its list: their numbers and one, 0 where there is none. */
-  const heads = new Uint32Array(count + 1);
-  const next = new Uint32Array(count);
-  const first = new Uint32Array(count);
+  const heads = memory.take('heads', count + 1).fill(0);
+  const next = memory.take('next', count);
+  const first = memory.take('first', count);
   let unique = 0;
   for (let key = 0; key < count; key++) {
     const lead = words[4 * key] ?? 0;
@@ -99,8 +113,9 @@ export function orderKeys(words: KeyWords, { bucket, buckets }: BucketRange): Or
     else next[before - 1] = key + 1;
     unique++;
   }
-  const order = new Uint32Array(unique);
+  const order = memory.take('order', unique);
   let i = 0;
-  for (const head of heads) for (let at = head; at !== 0; at = next[at - 1] ?? 0) order[i++] = at - 1;
+  for (let bin = 0; bin < heads.length; bin++)
+    for (let at = heads[bin] ?? 0; at !== 0; at = next[at - 1] ?? 0) order[i++] = at - 1;
   return { first, order };
 }

@@ -36,8 +36,10 @@ export { NumberBuffers } from './number-buffers.ts';
 export {
   type Column,
   type ColumnType,
+  type ParquetFooter,
   type ParquetInfo,
   type ParquetReadOptions,
+  parquetFooter,
   parquetInfo,
   type RowOf,
   readParquetColumns,
@@ -47,7 +49,6 @@ export {
 export {
   type ColumnValues,
   countValues,
-  equalStrings,
   type FixedValues,
   freeColumn,
   type PlainStrings,
@@ -55,6 +56,7 @@ export {
   plainStrings,
   sliceColumn,
   stringBytes,
+  stringsEqual,
   stringsOf,
 } from './parquet-values.ts';
 export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';

@@ -148,16 +148,22 @@ export function copyString(from: DataView, start: number, size: number, to: Data
   to.setBigUint64(at + last, from.getBigUint64(start + last, true), true);
 }
 
-/** Whether two rows of a column of strings hold the same bytes. */
-export function equalStrings(values: ColumnValues, a: number, b: number): boolean {
+/** Tells whether two rows of a column of strings are equal, by their numbers. */
+export function stringsEqual(values: ColumnValues): (a: number, b: number) => boolean {
   const { strings, indices } = stringsOf(values);
-  const [i, j] = indices ? [indices[a] ?? 0, indices[b] ?? 0] : [a, b];
-  const { bytes, offsets } = strings;
-  const [from, end, other] = [offsets[i] ?? 0, offsets[i + 1] ?? 0, offsets[j] ?? 0];
-  // Lengths are compared with the rest: they stand before the strings.
-  let k = from;
-  while (k < end && bytes[k] === bytes[other + k - from]) k++;
-  return k === end && end - from === (offsets[j + 1] ?? 0) - other;
+  const { offsets } = strings;
+  const view = viewOf(strings);
+  return (a, b) => {
+    const [i, j] = indices ? [indices[a] ?? 0, indices[b] ?? 0] : [a, b];
+    const [from, other] = [offsets[i] ?? 0, offsets[j] ?? 0];
+    const size = (offsets[i + 1] ?? 0) - from;
+    if ((offsets[j + 1] ?? 0) - other !== size) return false;
+    let k = 0;
+    for (; k + 8 <= size; k += 8)
+      if (view.getBigUint64(from + k) !== view.getBigUint64(other + k)) return false;
+    for (; k < size; k++) if (view.getUint8(from + k) !== view.getUint8(other + k)) return false;
+    return true;
+  };
 }
 
 /** A view of the bytes of a column. */

@@ -1,9 +1,16 @@
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
+import {
+  type FileMetaData,
+  parquetMetadata,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  type SchemaElement,
+} from 'hyparquet';
 import { GleanerError } from '../schema/index.ts';
 import type { ByteSource } from '../storage/index.ts';
 import { freeBytes } from './free-bytes.ts';
 import { pageCompressors } from './parquet-codec.ts';
 import { encodeColumn, HASH_BYTES, PHYSICAL } from './parquet-encode.ts';
+import { footerOf, indexFooter } from './parquet-footer.ts';
 import { readChunk } from './parquet-pages.ts';
 import { type ColumnValues, countValues } from './parquet-values.ts';
 
@@ -72,6 +79,10 @@ export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Pr
   } catch (cause) {
     throw damaged(name, 'is not a whole Parquet file', cause);
   }
+  return infoOf(metadata);
+}
+
+function infoOf(metadata: FileMetaData): ParquetInfo {
   let rowStart = 0;
   const rowGroups = metadata.row_groups.map((group) => {
     const start = rowStart;
@@ -86,6 +97,41 @@ export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Pr
     kvMetadata: new Map((metadata.key_value_metadata ?? []).map(({ key, value = '' }) => [key, value])),
     metadata,
   };
+}
+
+/** A footer of which what it says of a row group is read when it is asked for. */
+export interface ParquetFooter {
+  readonly rowGroups: number;
+  readonly kvMetadata: ParquetInfo['kvMetadata'];
+  /**
+   * The file as if it had that row group only, as number 0.
+   * @param source the file
+   * @throws GleanerError DAMAGED
+   */
+  rowGroup(source: ByteSource, number: number): Promise<ParquetInfo>;
+}
+
+/** Reads the footer without what it says of each row group: see `FooterIndex`. @throws GleanerError DAMAGED */
+export async function parquetFooter(source: ByteSource, name = 'Parquet file'): Promise<ParquetFooter> {
+  try {
+    const index = await indexFooter(source);
+    const { kvMetadata } = infoOf(parquetMetadata(footerOf(index)));
+    return {
+      rowGroups: index.starts.length - 1,
+      kvMetadata,
+      async rowGroup(from, number) {
+        const [start, end] = [index.starts[number], index.starts[number + 1]];
+        if (start === undefined || end === undefined) throw damaged(name, `has no row group ${number}`);
+        try {
+          return infoOf(parquetMetadata(footerOf(index, new Uint8Array(await from.slice(start, end)))));
+        } catch (cause) {
+          throw damaged(name, `what the footer says of row group ${number} cannot be read`, cause);
+        }
+      },
+    };
+  } catch (cause) {
+    throw damaged(name, 'is not a whole Parquet file', cause);
+  }
 }
 
 function topLevelColumns(schema: readonly SchemaElement[]): ParquetInfo['columns'] {

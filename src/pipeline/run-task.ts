@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
-import { dedup } from '../stages/dedup.ts';
+import { DedupMemory, dedup } from '../stages/dedup.ts';
 import { extract } from '../stages/extract.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import { release, releaseTrail } from '../stages/release.ts';
@@ -40,6 +40,8 @@ export class TaskRunner implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #fingerprint: string;
   #engines: Promise<Engines> | undefined;
+  /** Of a task of dedup for the next one; let go when another stage begins. */
+  #dedupMemory: DedupMemory | undefined;
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
@@ -69,6 +71,7 @@ export class TaskRunner implements AsyncDisposable {
 
   async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
     const { recipe } = this.#environment.spec;
+    this.#dedupMemory = task.stage === 'dedup' ? (this.#dedupMemory ?? new DedupMemory()) : undefined;
     switch (task.stage) {
       case 'extract':
         return extract(
@@ -81,6 +84,9 @@ export class TaskRunner implements AsyncDisposable {
         return dedup(
           { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
           ctx,
+          ctx.storage,
+          [],
+          this.#dedupMemory,
         );
       case 'harvest': {
         // Loaded here and not above: the other stages begin without waiting for the native libraries of this one.

@@ -1,21 +1,21 @@
 import {
   ColumnBuffer,
   type ColumnValues,
-  countValues,
   createParquetWriter,
-  equalStrings,
   freeColumn,
   type KeyWords,
   NumberBuffers,
-  parquetInfo,
+  type ParquetFooter,
+  parquetFooter,
   pickStrings,
   plainStrings,
   readParquetColumns,
   sliceColumn,
+  stringsEqual,
   writeKeyFile,
 } from '../formats/index.ts';
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
-import type { ByteSink, Storage } from '../storage/index.ts';
+import type { ByteSink, ByteSource, Storage } from '../storage/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './extract.ts';
 import { keyPath, type Seen } from './seen.ts';
 import type { StageContext, StageResult } from './stage.ts';
@@ -53,6 +53,8 @@ export class DedupMemory {
   readonly read = COLUMNS.map(() => new ColumnBuffer());
   readonly sorted = COLUMNS.map(() => new ColumnBuffer());
   readonly numbers = new NumberBuffers();
+  /** By the paths of the files of pairs, which are those of one run, and do not change. */
+  readonly footers = new Map<string, PairFooter>();
 }
 
 /** The same pairs in the order in which they are written: those that are kept, by their uids; then the others. */
@@ -211,11 +213,12 @@ function checkDuplicates(
 ) {
   for (const name of ['url', 'text']) {
     const values = columns[COLUMNS.findIndex((column) => column.name === name)];
-    for (let place = kept; values && place < rows.length; place++) {
+    const equal = values && stringsEqual(values);
+    for (let place = kept; equal && place < rows.length; place++) {
       const row = rows[place] ?? 0;
       const other = places[first[row] ?? 0] ?? 0;
       if (other === place) continue;
-      if (!equalStrings(values, place, other))
+      if (!equal(place, other))
         throw new GleanerError('DAMAGED', {
           path: pathOf(files, row),
           problem: `two different pairs have the uid ${uidText(words, row)}`,
@@ -238,7 +241,7 @@ async function readBucket(
     ctx.signal.throwIfAborted();
     const firstRow = uids.rows;
     let c = 0;
-    for await (const column of readBucketOf(from, path, task)) {
+    for await (const column of readBucketOf(from, path, task, memory)) {
       (c === 0 ? uids : read[c - 1])?.append(column);
       c++;
       freeColumn(column);
@@ -265,28 +268,43 @@ async function* readBucketOf(
   storage: Storage,
   path: string,
   task: DedupTask,
+  memory: DedupMemory,
 ): AsyncGenerator<ColumnValues, void, undefined> {
   const file = await storage.open(path);
   try {
-    const info = await parquetInfo(file, path);
-    const count = info.kvMetadata.get(BUCKET_COUNT_KEY);
-    if (count !== String(task.buckets))
-      throw new GleanerError('DAMAGED', {
-        path,
-        problem: `is parted into ${count ?? 'no'} buckets, not into ${task.buckets}`,
-      });
-    const buckets = parseBuckets(info.kvMetadata.get(BUCKETS_KEY) ?? '');
-    if (buckets?.length !== info.rowGroups.length)
-      throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
+    const { footer, buckets } = memory.footers.get(path) ?? (await readFooter(file, path, task.buckets));
+    memory.footers.set(path, { footer, buckets });
     const rowGroup = buckets.indexOf(task.bucket);
-    if (rowGroup >= 0) yield* readParquetColumns(file, EXTRACTED_COLUMNS, rowGroup, { name: path, info });
+    if (rowGroup < 0) return;
+    const info = await footer.rowGroup(file, rowGroup);
+    yield* readParquetColumns(file, EXTRACTED_COLUMNS, 0, { name: path, info });
   } finally {
     await file.close();
   }
 }
 
-function parseBuckets(json: string): readonly number[] | undefined {
+/** The footer of a file of pairs, and which bucket each of its row groups is. */
+interface PairFooter {
+  readonly footer: ParquetFooter;
+  readonly buckets: Uint32Array;
+}
+
+async function readFooter(file: ByteSource, path: string, buckets: number): Promise<PairFooter> {
+  const footer = await parquetFooter(file, path);
+  const count = footer.kvMetadata.get(BUCKET_COUNT_KEY);
+  if (count !== String(buckets))
+    throw new GleanerError('DAMAGED', {
+      path,
+      problem: `is parted into ${count ?? 'no'} buckets, not into ${buckets}`,
+    });
+  const of = parseBuckets(footer.kvMetadata.get(BUCKETS_KEY) ?? '');
+  if (of?.length !== footer.rowGroups)
+    throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
+  return { footer, buckets: of };
+}
+
+function parseBuckets(json: string): Uint32Array | undefined {
   return /^\[(\d+(,\d+)*)?\]$/.test(json)
-    ? json.slice(1, -1).split(',').filter(Boolean).map(Number)
+    ? Uint32Array.from(json.slice(1, -1).split(',').filter(Boolean), Number)
     : undefined;
 }

@@ -7,7 +7,7 @@ import { isMarkedAsUntransferable } from 'node:worker_threads';
  * @param view a whole buffer, or the first part of one; nobody else may hold another part of it
  */
 export function freeBytes({ buffer, byteOffset }: ArrayBufferView): void {
-  if (!(buffer instanceof ArrayBuffer) || byteOffset > 0) return;
+  if (!(buffer instanceof ArrayBuffer) || buffer.detached || byteOffset > 0) return;
   // Small Buffers share a pool, which is other people's too. Node marks it.
   if (!isMarkedAsUntransferable(buffer)) buffer.transfer(0);
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createParquetWriter, readParquetRows } from '../../src/formats/index.ts';
 import { balances, type Pair, pairUid, type Uid } from '../../src/schema/index.ts';
-import { dedup } from '../../src/stages/dedup.ts';
+import { DedupMemory, dedup } from '../../src/stages/dedup.ts';
 import { bucketOf, DROPPED_COLUMNS, PAIR_COLUMNS, pairRecord, readPairs } from '../../src/stages/tables.ts';
 import { writeFile } from '../../src/stages/write-file.ts';
 import { fileStorage, type Storage } from '../../src/storage/index.ts';
@@ -89,13 +89,14 @@ test('all buckets together give each pair once, in the order of the uids, whatev
       fc.array(fc.array(fc.tuple(name, name), { maxLength: 40 }), { maxLength: 3 }),
       fc.integer({ min: 1, max: 9 }),
       async (lists, buckets) => {
-        const all = lists.map((list) => list.map(([u, t]) => pair(`http://h/${u}`, t)));
+        const all = lists.map((list, i) => list.map(([u, t], k) => pair(`http://h/${u}`, t, `${i}#${k}`)));
         const pairFiles: string[] = [];
         for (const [i, list] of all.entries())
           pairFiles.push(await writePairs(`pairs/${i}.parquet`, list, buckets));
         const found: Pair[] = [];
+        const memory = new DedupMemory();
         for (let bucket = 0; bucket < buckets; bucket++) {
-          const { ledgers } = await dedup({ bucket, buckets, pairFiles }, context());
+          const { ledgers } = await dedup({ bucket, buckets, pairFiles }, context(), storage, [], memory);
           expect(ledgers.unique && balances(ledgers.unique)).toBe(true);
           found.push(
             ...(await collect(readPairs(storage, `unique/${String(bucket).padStart(5, '0')}.parquet`))),
@@ -103,6 +104,8 @@ test('all buckets together give each pair once, in the order of the uids, whatev
         }
         const expected = [...new Set(all.flat().map((p) => p.uid))].sort();
         expect(found.map((p) => p.uid)).toEqual(expected);
+        const firsts = expected.map((uid) => all.flat().find((p) => p.uid === uid));
+        expect(found).toEqual(firsts);
       },
     ),
     { numRuns: 15 },

@@ -8,7 +8,13 @@ import { freeBytes } from './free-bytes.ts';
 import type { Column, RowOf } from './parquet.ts';
 import { compressPage, type ParquetCodec } from './parquet-codec.ts';
 import { encodeColumn, HASH_BYTES, PHYSICAL } from './parquet-encode.ts';
-import { type ColumnValues, countValues, type PlainStrings, stringBytes } from './parquet-values.ts';
+import {
+  type ColumnValues,
+  countValues,
+  type DictionaryStrings,
+  type PlainStrings,
+  stringBytes,
+} from './parquet-values.ts';
 
 export interface ParquetWriterOptions {
   /** Key-value metadata of the file, in this order. */
@@ -30,6 +36,8 @@ export interface ParquetWriter<C extends readonly Column[]> {
 
 /** A page of values is cut at about this many bytes: readers hold a page whole. As parquet-mr and pyarrow do. */
 const PAGE_BYTES = 1 << 20;
+/** A dictionary and indices into it that take less are not packed: it costs some 40 µs, and indices are dense already. */
+const SMALL_BYTES = 8 << 10;
 /** 'PAR1', little-endian: the first and the last bytes of a file. */
 const MAGIC = 0x31524150;
 
@@ -63,7 +71,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
       const chunk = chunks[i];
       if (chunk?.rows !== rows)
         throw new Error(`column '${column.name}' has ${chunk?.rows} rows, not ${rows}`);
-      return writeChunk(out, column, chunk, column.type === 'hash128' ? 'UNCOMPRESSED' : codec);
+      return writeChunk(out, column, chunk, packable(column, chunk) ? codec : 'UNCOMPRESSED');
     });
     const total = written_.reduce((sum, c) => sum + (c.meta_data?.total_uncompressed_size ?? 0n), 0n);
     groups.push({
@@ -120,6 +128,20 @@ interface Chunk {
   readonly levels?: Uint8Array;
   readonly statistics?: Statistics;
   readonly rows: number;
+}
+
+/** Whether packing a chunk makes it smaller by what is worth the packing, and the unpacking. */
+function packable({ type }: Column, { values, rows }: Chunk): boolean {
+  if (type === 'hash128') return false;
+  if (values.kind !== 'dictionary') return true;
+  const { offsets } = values.dictionary;
+  const strings = (offsets.at(-1) ?? 0) - (offsets[0] ?? 0);
+  return strings + (indexBits(values) * rows) / 8 > SMALL_BYTES;
+}
+
+/** Bits of an index into a dictionary. */
+function indexBits({ dictionary }: DictionaryStrings): number {
+  return 32 - Math.clz32(Math.max(0, dictionary.offsets.length - 2));
 }
 
 function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: ParquetCodec): ColumnChunk {
@@ -232,8 +254,7 @@ function wholePage(values: ColumnValues, rows: number): PageValues {
     case 'null':
       return { bytes: new Uint8Array(), count: rows };
     case 'dictionary': {
-      const size = values.dictionary.offsets.length - 1;
-      const width = 32 - Math.clz32(Math.max(0, size - 1));
+      const width = indexBits(values);
       const page = new ByteWriter(values.indices.length * 2);
       page.appendUint8(width);
       writeRleBitPackedHybrid(page, values.indices, width);

@@ -9,11 +9,15 @@ import {
 } from '../formats/index.ts';
 import { bucketOfLead, leadOf } from './tables.ts';
 
-/** The two characters of each byte, as they lie in memory, the lower address first. */
-const CHARACTERS = Uint16Array.from({ length: 256 }, (_, byte) =>
-  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
+/** The two characters of each byte as they lie in memory: an element is two bytes in the machine's order. */
+const CHARACTERS = new Uint16Array(
+  Uint8Array.from(
+    Buffer.from(Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).join('')),
+  ).buffer,
 );
 const UID_CHARS = 32;
+/** The first half of a length of `UID_CHARS`, little-endian; the other is 0. */
+const [LENGTH = 0] = new Uint16Array(Uint8Array.of(UID_CHARS, 0).buffer);
 
 /** A range of uids: bucket `bucket` of `buckets`. */
 export interface BucketRange {
@@ -38,21 +42,22 @@ export function uidText(words: KeyWords, i: number): string {
 
 /** Uids as a column of texts. @param numbers which of them */
 export function uidColumn(words: KeyWords, numbers: Uint32Array): PlainStrings {
-  const bytes = Buffer.allocUnsafeSlow(numbers.length * (4 + UID_CHARS));
-  const view = new DataView(bytes.buffer);
+  const bytes = new Uint8Array(numbers.length * (4 + UID_CHARS));
+  const pairs = new Uint16Array(bytes.buffer);
   const offsets = new Uint32Array(numbers.length + 1);
   let at = 0;
   for (let i = 0; i < numbers.length; i++) {
-    view.setUint32(at, UID_CHARS, true);
-    at += 4;
-    for (let w = 0; w < 4; w++, at += 8) {
-      const word = words[4 * (numbers[i] ?? 0) + w] ?? 0;
-      view.setUint16(at, CHARACTERS[word >>> 24] ?? 0, true);
-      view.setUint16(at + 2, CHARACTERS[(word >>> 16) & 255] ?? 0, true);
-      view.setUint16(at + 4, CHARACTERS[(word >>> 8) & 255] ?? 0, true);
-      view.setUint16(at + 6, CHARACTERS[word & 255] ?? 0, true);
+    pairs[at] = LENGTH;
+    at += 2;
+    const first = 4 * (numbers[i] ?? 0);
+    for (let w = first; w < first + 4; w++, at += 4) {
+      const word = words[w] ?? 0;
+      pairs[at] = CHARACTERS[word >>> 24] ?? 0;
+      pairs[at + 1] = CHARACTERS[(word >>> 16) & 255] ?? 0;
+      pairs[at + 2] = CHARACTERS[(word >>> 8) & 255] ?? 0;
+      pairs[at + 3] = CHARACTERS[word & 255] ?? 0;
     }
-    offsets[i + 1] = at;
+    offsets[i + 1] = 2 * at;
   }
   return { kind: 'plain', bytes, offsets };
 }

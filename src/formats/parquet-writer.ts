@@ -19,7 +19,7 @@ import {
 export interface ParquetWriterOptions {
   /** Key-value metadata of the file, in this order. */
   readonly kvMetadata?: Readonly<Record<string, string>>;
-  /** @default 'ZSTD' */
+  /** @default 'ZSTD', but for chunks that it would hardly make smaller */
   readonly codec?: ParquetCodec;
 }
 
@@ -71,7 +71,9 @@ export function createParquetWriter<const C extends readonly Column[]>(
       const chunk = chunks[i];
       if (chunk?.rows !== rows)
         throw new Error(`column '${column.name}' has ${chunk?.rows} rows, not ${rows}`);
-      return writeChunk(out, column, chunk, packable(column, chunk) ? codec : 'UNCOMPRESSED');
+      // Who asks for another codec than ours asks for it in every chunk.
+      const packed = codec !== 'ZSTD' || packable(column, chunk);
+      return writeChunk(out, column, chunk, packed ? codec : 'UNCOMPRESSED');
     });
     const total = written_.reduce((sum, c) => sum + (c.meta_data?.total_uncompressed_size ?? 0n), 0n);
     groups.push({

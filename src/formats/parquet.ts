@@ -73,13 +73,11 @@ export interface ParquetReadOptions {
 
 /** Reads the footer. @throws GleanerError DAMAGED where it is not that of a Parquet file */
 export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Promise<ParquetInfo> {
-  let metadata: FileMetaData;
   try {
-    metadata = await parquetMetadataAsync(source);
+    return infoOf(await parquetMetadataAsync(source));
   } catch (cause) {
     throw damaged(name, 'is not a whole Parquet file', cause);
   }
-  return infoOf(metadata);
 }
 
 function infoOf(metadata: FileMetaData): ParquetInfo {

@@ -317,6 +317,12 @@ describe('files of others', () => {
     );
   });
 
+  test('a flipped byte that makes a list of numbers of what should be pairs', async () => {
+    const bytes = Buffer.from(PYARROW);
+    bytes[2159] = 211;
+    await expect(parquetInfo(memorySource(bytes))).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
   test('flipped bytes give rows or a GleanerError', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(PYARROW.length - 1), fc.nat(255), async (at, value) => {

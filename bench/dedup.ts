@@ -7,7 +7,7 @@ import { createParquetWriter } from '../src/formats/index.ts';
 import { dedupPairs } from '../src/pipeline/index.ts';
 import { pairUid } from '../src/schema/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from '../src/stages/pair-writer.ts';
-import { bucketOf, PAIR_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
+import { bucketOf, EXTRACTED_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
 import { fileStorage } from '../src/storage/index.ts';
 
 /** Pairs that 256 MiB of WAT give, which is what the recipe's default lets a bucket stand for. */
@@ -72,12 +72,12 @@ async function makePairs(dir: string, pairs: number, duplicates: number): Promis
     for (let i = 0; i < PAIRS_PER_FILE && made < pairs; i++, made++) {
       // A repeated pair stands on another page than the first.
       const index = random() < duplicates ? Math.floor(random() * made) : made;
-      const record = pairOf(index, Math.floor(made / 15));
+      const record = pairOf(index, Math.floor(made / 15), file);
       parts[bucketOf(record.uid, buckets)]?.push(record);
     }
     const order = [...parts.keys()].filter((bucket) => parts[bucket]?.length);
     const sink = await storage.create(shardPath('pairs', file));
-    const writer = createParquetWriter(sink, PAIR_COLUMNS, {
+    const writer = createParquetWriter(sink, EXTRACTED_COLUMNS, {
       kvMetadata: { [BUCKETS_KEY]: JSON.stringify(order), [BUCKET_COUNT_KEY]: String(buckets) },
     });
     for (const bucket of order) await writer.writeRowGroup(parts[bucket] ?? []);
@@ -93,7 +93,7 @@ const WORDS =
 const LANGUAGES = ['en', 'en', 'en', 'de', 'fr', 'es', 'ru', 'ja'];
 
 /** URLs of some 80 bytes and texts of some 35, as on Common Crawl's pages. */
-function pairOf(index: number, page: number): PairRecord {
+function pairOf(index: number, page: number, file: number): PairRecord {
   const random = mulberry(index);
   const word = () => WORDS[Math.floor(random() * WORDS.length)] ?? '';
   const host = Math.floor(index / 600) % 50_000;
@@ -105,7 +105,7 @@ function pairOf(index: number, page: number): PairRecord {
     url,
     text,
     page_url: `https://www.${WORDS[host % WORDS.length]}${host}.com/${WORDS[page % 30]}/${WORDS[(page >> 5) % 30]}-${page}.html`,
-    wat: `CC-MAIN-20250707183638-20250707213638-${String(page % 720).padStart(5, '0')}.warc.wat.gz#${page * 7919}`,
+    wat: `CC-MAIN-20250707183638-20250707213638-${String(file).padStart(5, '0')}.warc.wat.gz#${page * 7919}`,
     license: number % 50 === 0 ? 'https://creativecommons.org/licenses/by/4.0/' : '?',
     language: LANGUAGES[number % LANGUAGES.length] ?? 'en',
     language_confidence: (number % 997) / 997,

@@ -13,6 +13,8 @@ const CRAWL = {
   pairsPerWat: 300_000,
   /** Share of pairs that another of the crawl equals. An assumption: the made WATs have 25 %. */
   duplicates: 0.25,
+  /** Processes, or threads, that dedup side by side. An assumption. */
+  workers: 64,
 };
 
 /** Each from a benchmark of docs/benchmarks.md. */
@@ -20,17 +22,24 @@ const UNIT = {
   /** `npm run bench -- run`: 154 MB of WAT, inflated, in 4.25 CPU-s. */
   extractCpuSecondsPerByte: 4.25 / 154e6,
   /** `npm run bench -- dedup`: pairs a CPU-second. */
-  dedupPairsPerCpuSecond: 230_000,
+  dedupPairsPerCpuSecond: 480_000,
+  /**
+   * What a file of pairs costs a task of dedup besides: opening it, two reads, and a call of zstd for each column.
+   * 1,000,000 pairs in 40 files and 114 buckets take 2.5 CPU-s more than in 4 files and 5 buckets.
+   */
+  dedupCpuSecondsPerRead: 0.5e-3,
   /** The same: bytes of pairs/*.parquet, unique/*.parquet, keys/*.keys and dropped/dedup/*.parquet a row. */
-  pairBytes: 56,
-  uniqueBytes: 69,
+  pairBytes: 55,
+  uniqueBytes: 67,
   keyBytes: 16,
-  droppedBytes: 72,
+  droppedBytes: 68,
   /** The same: footer of a file of pairs, a column chunk. */
-  footerBytesPerChunk: 52,
+  footerBytesPerChunk: 53,
   /** The same: peak memory with an empty bucket, and what a pair of the bucket adds, in bytes. */
-  baseMemory: 150e6,
-  memoryPerPair: 700,
+  baseMemory: 155e6,
+  memoryPerPair: 640,
+  /** What a worker remembers of each row group: its place (8 bytes), its bucket (4), and both as the footer's JSON. */
+  memoryPerRowGroup: 24,
   /** A sequential read and a comparison of a key of an earlier run, in CPU-seconds: 16 bytes at 100 MB/s. */
   seenCpuSecondsPerKey: 16 / 100e6,
 };
@@ -49,13 +58,18 @@ export function costs({ watsPerRun, watBytesPerBucket }: Plan): Readonly<Record<
   const buckets = Math.ceil((watsPerRun * CRAWL.watBytes) / watBytesPerBucket);
   const pairs = CRAWL.wats * CRAWL.pairsPerWat;
   const unique = pairs * (1 - CRAWL.duplicates);
-  // A task reads the footer and one row group of every file of its run.
+  // A task reads one row group of every file of its run, and before it what the footer says of that.
   const tasks = runs * buckets;
   const reads = tasks * watsPerRun;
-  const footers = reads * buckets * COLUMNS * UNIT.footerBytesPerChunk;
+  // Whole footers are read once by each worker of a run.
+  const groupsOfFooters = Math.min(CRAWL.workers, buckets) * runs * watsPerRun * buckets + reads;
+  const footers = groupsOfFooters * COLUMNS * UNIT.footerBytesPerChunk;
   // Run r reads the keys of the r before it, once.
   const seenKeys = (unique * (runs - 1)) / 2;
-  const dedupSeconds = pairs / UNIT.dedupPairsPerCpuSecond + seenKeys * UNIT.seenCpuSecondsPerKey;
+  const dedupSeconds =
+    pairs / UNIT.dedupPairsPerCpuSecond +
+    reads * UNIT.dedupCpuSecondsPerRead +
+    seenKeys * UNIT.seenCpuSecondsPerKey;
   return {
     runs: count(runs),
     'buckets a run': count(buckets),
@@ -66,15 +80,17 @@ export function costs({ watsPerRun, watBytesPerBucket }: Plan): Readonly<Record<
     'unique/, keys/ written': `${bytes(unique * UNIT.uniqueBytes)}, ${bytes(unique * UNIT.keyBytes)}`,
     'dropped/dedup/ written': bytes((pairs - unique) * UNIT.droppedBytes),
     'rows a row group of pairs/': count(CRAWL.pairsPerWat / buckets),
-    'reads of pairs/ (footer and row group)': count(2 * reads),
+    'reads of pairs/ (two a row group)': count(2 * reads),
     'bytes of footers read': bytes(footers),
     'keys of earlier runs read': bytes(seenKeys * UNIT.keyBytes),
     'extract, core-hours': count(
       (CRAWL.wats * CRAWL.watInflatedBytes * UNIT.extractCpuSecondsPerByte) / 3600,
     ),
-    'dedup, core-hours (footers aside)': count(dedupSeconds / 3600),
-    'memory of a dedup task': bytes(
-      UNIT.baseMemory + ((watsPerRun * CRAWL.pairsPerWat) / buckets) * UNIT.memoryPerPair,
+    'dedup, core-hours': count(dedupSeconds / 3600),
+    'memory of a dedup worker': bytes(
+      UNIT.baseMemory +
+        ((watsPerRun * CRAWL.pairsPerWat) / buckets) * UNIT.memoryPerPair +
+        watsPerRun * buckets * UNIT.memoryPerRowGroup,
     ),
   };
 }

@@ -15,8 +15,6 @@ export const BATCH_BYTES = 256 << 10;
 /** Most that such a call may give; beyond it the member is streamed, so that a bomb costs no memory. */
 export const WHOLE_OUTPUT_BYTES = 16 << 20;
 const MAGIC = Buffer.of(0x1f, 0x8b, 8);
-/** More than Node's pool for small buffers has: 64 kB in Node 26. */
-const POOL_BYTES = 256 << 10;
 /** Header, an empty deflate stream, trailer. */
 const MIN_MEMBER_BYTES = 20;
 
@@ -58,16 +56,6 @@ export function inflateBatch(bytes: Uint8Array, offset: number): Batch {
     // Read one by one, the damaged member is found.
   }
   return { bytes: undefined, members, length: begin };
-}
-
-/**
- * Gives back the memory of bytes that nobody will read again. The garbage collector would find it later, and looks for
- * it each time that some 50 MB have come together: of the 19 collections in a WAT of 400 MB this leaves a few.
- */
-export function freeBytes(bytes: Uint8Array): void {
-  const { buffer } = bytes;
-  // Of a small one the memory may be shared with others: Node's pool, which cannot be given back.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > POOL_BYTES) buffer.transfer(0);
 }
 
 /** Whether these bytes can begin a gzip member: magic, deflate, no reserved flag. */

@@ -6,6 +6,7 @@ export {
   readBloomSlice,
   writeBloom,
 } from './bloom.ts';
+export { ColumnBuffer } from './column-buffer.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
@@ -31,11 +32,14 @@ export {
   npyInfo,
   readNpyRows,
 } from './npy.ts';
+export { NumberBuffers } from './number-buffers.ts';
 export {
   type Column,
   type ColumnType,
+  type ParquetFooter,
   type ParquetInfo,
   type ParquetReadOptions,
+  parquetFooter,
   parquetInfo,
   type RowOf,
   readParquetColumns,
@@ -43,17 +47,18 @@ export {
   readParquetRows,
 } from './parquet.ts';
 export { TableBuilder } from './parquet-columns.ts';
-export { Gatherer, layTables, type TableLayout } from './parquet-gather.ts';
 export {
-  averageBytes,
   type ColumnValues,
   countValues,
   type FixedValues,
-  PlainBuilder,
+  freeColumn,
   type PlainStrings,
+  pickStrings,
   plainStrings,
+  sliceColumn,
   stringBytes,
-  viewOf,
+  stringsEqual,
+  stringsOf,
 } from './parquet-values.ts';
 export { createParquetWriter, type ParquetWriter, type ParquetWriterOptions } from './parquet-writer.ts';
 export { readWarc, readWarcBatches, targetUri, type WarcOptions } from './warc.ts';

@@ -1,5 +1,6 @@
 import { GleanerError } from '../schema/index.ts';
 import type { ByteSink, ByteSource } from '../storage/index.ts';
+import { freeBytes } from './free-bytes.ts';
 
 /*
  * A key file: the uids of one hash bucket, sorted, without anything else. docs/formats.md describes it for other
@@ -50,7 +51,9 @@ export async function writeKeyFile(
       const at = 4 * (piece[i] ?? 0);
       for (let w = 0; w < 4; w++) view.setUint32(i * KEY_BYTES + 4 * w, words[at + w] ?? 0);
     }
-    await sink.write(new Uint8Array(view.buffer));
+    const bytes = new Uint8Array(view.buffer);
+    await sink.write(bytes);
+    freeBytes(bytes);
   }
 }
 

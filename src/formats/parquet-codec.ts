@@ -16,20 +16,36 @@ export const pageCompressors: Compressors = {
   ...compressors,
   ZSTD: (page, length) => {
     if (length > MAX_PAGE_BYTES) throw new Error(`a page of ${length} bytes`);
-    // A little more room than needed: what is unpacked can then be worked on where it is, eight bytes at a time.
-    return zstdDecompressSync(page, { chunkSize: length + 64, maxOutputLength: Math.max(1, length) });
+    // Where no room is left, zlib asks for more before it knows that it has come to the end.
+    return zstdDecompressSync(page, {
+      chunkSize: Math.max(constants.Z_MIN_CHUNK, length + 1),
+      maxOutputLength: Math.max(1, length),
+    });
   },
 };
 
-/** How pages are packed: ZSTD for speed and size, SNAPPY for what every reader has to be able to read. */
-export type ParquetCodec = 'ZSTD' | 'SNAPPY';
+/**
+ * How pages are packed: ZSTD for speed and size, SNAPPY for what every reader has to be able to read, UNCOMPRESSED for
+ * what cannot be made smaller.
+ */
+export type ParquetCodec = 'ZSTD' | 'SNAPPY' | 'UNCOMPRESSED';
+
+/** ZSTD_COMPRESSBOUND of zstd.h: the most bytes that so many can become. */
+function compressBound(bytes: number): number {
+  const small = 128 << 10;
+  return Math.max(
+    constants.Z_MIN_CHUNK,
+    bytes + (bytes >>> 8) + (bytes < small ? (small - bytes) >>> 11 : 0),
+  );
+}
 
 /** Packs the bytes of a page. The same bytes give the same page. */
 export function compressPage(page: Uint8Array, codec: ParquetCodec): Uint8Array {
+  if (codec === 'UNCOMPRESSED') return page;
   if (codec === 'SNAPPY') return snappyCompress(page);
   return zstdCompressSync(page, {
-    // Room for most results at once: the pieces that zlib would grow by have to be joined again.
-    chunkSize: Math.max(1024, page.length >>> 1),
+    // Room for any result: the page is then packed where it lies, and at once.
+    chunkSize: compressBound(page.length),
     pledgedSrcSize: page.length,
     params: LEVEL,
   });

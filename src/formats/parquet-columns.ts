@@ -1,6 +1,6 @@
 import type { Column, RowOf } from './parquet.ts';
-import { type EncodedColumn, encodeCells } from './parquet-encode.ts';
-import { averageBytes, PlainBuilder, type PlainStrings, SLACK_BYTES, viewOf } from './parquet-values.ts';
+import { type EncodedColumn, encodeCells, HASH_BYTES } from './parquet-encode.ts';
+import { type PlainStrings, pickStrings } from './parquet-values.ts';
 
 /** Repeated values that are known again: of a page all rows come together, of languages and licences there are few. */
 const KNOWN_VALUES = 256;
@@ -21,6 +21,7 @@ export class TableBuilder<const C extends readonly Column[]> {
   constructor(columns: C, repeated: ReadonlySet<C[number]['name']>) {
     this.#names = columns.map(({ name }) => name);
     this.#columns = columns.map((column) => {
+      if (column.type === 'hash128' && !column.nullable) return new HashColumn();
       if (column.type !== 'string' || column.nullable) return new ValueColumn(column);
       return repeated.has(column.name) ? new RepeatedColumn() : new StringColumn();
     });
@@ -83,7 +84,7 @@ class StringColumn implements ColumnBuilder {
     const text = String(value);
     const at = this.bytes;
     // Three bytes for a UTF-16 code unit are the most that UTF-8 takes.
-    const most = at + 4 + 3 * text.length + SLACK_BYTES;
+    const most = at + 4 + 3 * text.length;
     if (most > this.#bytes.length) {
       const bytes = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, most));
       bytes.set(this.#bytes.subarray(0, at));
@@ -101,12 +102,12 @@ class StringColumn implements ColumnBuilder {
 
   strings(): PlainStrings {
     const offsets = this.#offsets.subarray(0, this.#count + 1);
-    return { kind: 'plain', bytes: this.#bytes.subarray(0, this.bytes + SLACK_BYTES), offsets };
+    return { kind: 'plain', bytes: this.#bytes.subarray(0, this.bytes), offsets };
   }
 
   values(picks: Uint32Array | undefined): EncodedColumn {
     const all = this.strings();
-    return { values: picks ? pickStrings(all, picks) : all };
+    return { values: picks ? pickStrings([all], picks) : all };
   }
 
   clear(): void {
@@ -165,9 +166,9 @@ class RepeatedColumn implements ColumnBuilder {
       picked[i] = entry;
     }
     // A dictionary that most rows have an entry of their own in would say all twice.
-    if (2 * size > rows) return { values: pickStrings(all, picked) };
+    if (2 * size > rows) return { values: pickStrings([all], picked) };
     return {
-      values: { kind: 'dictionary', dictionary: pickStrings(all, used.subarray(0, size)), indices },
+      values: { kind: 'dictionary', dictionary: pickStrings([all], used.subarray(0, size)), indices },
     };
   }
 
@@ -176,6 +177,44 @@ class RepeatedColumn implements ColumnBuilder {
     this.#known.clear();
     this.#last = undefined;
     this.#count = 0;
+  }
+}
+
+/** Hashes of 128 bits, as 32 hexadecimal digits. */
+class HashColumn implements ColumnBuilder {
+  #bytes = Buffer.allocUnsafeSlow(1 << 12);
+  #length = 0;
+
+  get bytes(): number {
+    return this.#length;
+  }
+
+  /** @throws RangeError at one that is none */
+  add(value: unknown): void {
+    const hash = String(value);
+    if (this.#length === this.#bytes.length) {
+      const bytes = Buffer.allocUnsafeSlow(2 * this.#bytes.length);
+      bytes.set(this.#bytes);
+      this.#bytes = bytes;
+    }
+    if (hash.length !== 2 * HASH_BYTES || this.#bytes.write(hash, this.#length, 'hex') !== HASH_BYTES)
+      throw new RangeError(`${JSON.stringify(hash)} is no hash of 128 bits`);
+    this.#length += HASH_BYTES;
+  }
+
+  values(picks: Uint32Array | undefined): EncodedColumn {
+    const all = this.#bytes.subarray(0, this.#length);
+    if (!picks) return { values: { kind: 'fixed', width: HASH_BYTES, bytes: all } };
+    const bytes = Buffer.allocUnsafe(HASH_BYTES * picks.length);
+    for (let i = 0; i < picks.length; i++) {
+      const from = HASH_BYTES * (picks[i] ?? 0);
+      all.copy(bytes, i * HASH_BYTES, from, from + HASH_BYTES);
+    }
+    return { values: { kind: 'fixed', width: HASH_BYTES, bytes } };
+  }
+
+  clear(): void {
+    this.#length = 0;
   }
 }
 
@@ -204,13 +243,6 @@ class ValueColumn implements ColumnBuilder {
   clear(): void {
     this.#values = [];
   }
-}
-
-function pickStrings(all: PlainStrings, picks: Uint32Array): PlainStrings {
-  const builder = new PlainBuilder(picks.length, 1.1 * picks.length * averageBytes(all));
-  const view = viewOf(all);
-  for (let i = 0; i < picks.length; i++) builder.add(all, view, picks[i] ?? 0);
-  return builder.values();
 }
 
 function doubled(numbers: Uint32Array): Uint32Array {

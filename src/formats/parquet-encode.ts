@@ -9,7 +9,11 @@ export const PHYSICAL = {
   int64: 'INT64',
   float: 'FLOAT',
   double: 'DOUBLE',
+  hash128: 'FIXED_LEN_BYTE_ARRAY',
 } as const satisfies Record<ColumnType, SchemaElement['type']>;
+
+/** Length of a `hash128`. */
+export const HASH_BYTES = 16;
 
 /** A dictionary is given up when more than half of at least this many values have been new ones. */
 const DICTIONARY_TRIAL = 256;
@@ -43,6 +47,7 @@ export function encodeCells(all: readonly unknown[], column: Column): EncodedCol
 function encodeValues(values: readonly unknown[], type: ColumnType): EncodedColumn {
   // What a row holds is what its column's type says: RowOf sees to that.
   if (type === 'string') return { values: encodeStrings(values as readonly string[]) };
+  if (type === 'hash128') return { values: encodeHashes(values as readonly string[]) };
   return encodeNumbers(values as readonly number[] | readonly bigint[], type);
 }
 
@@ -65,9 +70,18 @@ function encodeStrings(strings: readonly string[]): ColumnValues {
   return { kind: 'dictionary', dictionary: plainStrings([...numbers.keys()]), indices };
 }
 
+/** @throws RangeError at one that is not of 32 lower-case hexadecimal digits */
+function encodeHashes(hashes: readonly string[]): ColumnValues {
+  const bytes = Buffer.allocUnsafe(hashes.length * HASH_BYTES);
+  for (const [i, hash] of hashes.entries())
+    if (!/^[0-9a-f]{32}$/.test(hash) || bytes.write(hash, i * HASH_BYTES, 'hex') !== HASH_BYTES)
+      throw new RangeError(`${JSON.stringify(hash)} is no hash of 128 bits`);
+  return { kind: 'fixed', width: HASH_BYTES, bytes };
+}
+
 function encodeNumbers(
   values: readonly number[] | readonly bigint[],
-  type: Exclude<ColumnType, 'string'>,
+  type: Exclude<ColumnType, 'string' | 'hash128'>,
 ): EncodedColumn {
   const width = type === 'int32' || type === 'float' ? 4 : 8;
   const bytes = new Uint8Array(values.length * width);

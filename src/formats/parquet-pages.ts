@@ -3,13 +3,10 @@ import type { ColumnMetaData, DecodedArray } from 'hyparquet';
 import { Encodings, PageTypes } from 'hyparquet/src/constants.js';
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
+import { freeBytes } from './free-bytes.ts';
 import { pageCompressors } from './parquet-codec.ts';
-import {
-  type ColumnValues,
-  type DictionaryStrings,
-  type PlainStrings,
-  SLACK_BYTES,
-} from './parquet-values.ts';
+import { HASH_BYTES } from './parquet-encode.ts';
+import { type ColumnValues, type DictionaryStrings, type PlainStrings, viewOf } from './parquet-values.ts';
 
 interface Page {
   readonly type: string | undefined;
@@ -17,9 +14,17 @@ interface Page {
   readonly values: number;
   /** Unpacked. */
   readonly bytes: Uint8Array;
+  /** Whether nobody else holds them: they are not a part of the chunk. */
+  readonly own: boolean;
 }
 
-const PHYSICAL_WIDTH: Readonly<Record<string, 4 | 8>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8 };
+const PHYSICAL_WIDTH: Readonly<Record<string, 4 | 8 | 16>> = {
+  INT32: 4,
+  FLOAT: 4,
+  INT64: 8,
+  DOUBLE: 8,
+  FIXED_LEN_BYTE_ARRAY: HASH_BYTES,
+};
 
 /**
  * The values of a column chunk without nulls, as they lie in it. Only what our own writer and its like write is
@@ -44,7 +49,7 @@ export function readChunk(chunk: Uint8Array, meta: ColumnMetaData): ColumnValues
   }
   if (!data.every(({ encoding }) => encoding === 'PLAIN')) return undefined;
   if (!width) return readPlain(data, rows);
-  const bytes = Buffer.concat(data.map((page) => page.bytes));
+  const bytes = joinPages(data);
   if (bytes.length !== rows * width) throw new Error('pages of a wrong length');
   return { kind: 'fixed', width, bytes };
 }
@@ -69,60 +74,71 @@ function readPages(chunk: Uint8Array, meta: ColumnMetaData, rows: number): Page[
     const plain = meta.codec === 'UNCOMPRESSED' || header.field_8?.field_7 === false;
     const unpack = pageCompressors[meta.codec];
     if (!plain && !unpack) return undefined;
-    const bytes = plain || !unpack || size === 0 ? packed.slice() : unpack(packed, size);
+    const own = !plain && size > 0;
+    const bytes = own && unpack ? unpack(packed, size) : packed.subarray(0, plain ? packedSize : 0);
     if (bytes.length !== size) throw new Error('a page of a wrong length');
     const count: unknown = body.field_1;
     if (typeof count !== 'number' || count < 0) throw new Error('a page header without a count');
     const encoding = Encodings[header.field_8 ? body.field_4 : body.field_2];
-    pages.push({ type, encoding, values: count, bytes });
+    pages.push({ type, encoding, values: count, bytes, own });
     if (type !== 'DICTIONARY_PAGE') values += count;
     if (values > rows) throw new Error('more values than rows');
   }
   return pages;
 }
 
-/** The same bytes and some more of their buffer; undefined where there are none. */
-function withSlack(bytes: Uint8Array): Uint8Array | undefined {
-  const room = bytes.buffer.byteLength - bytes.byteOffset;
-  return room >= bytes.length + SLACK_BYTES
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length + SLACK_BYTES)
-    : undefined;
-}
-
 function readPlain(pages: readonly Page[], rows: number): PlainStrings {
-  const size = pages.reduce((sum, page) => sum + page.bytes.length, 0);
-  const [first] = pages;
-  const inPlace = pages.length === 1 && first && withSlack(first.bytes);
-  const bytes = inPlace || new Uint8Array(size + SLACK_BYTES);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const sizes = pages.map((page) => page.bytes.length);
+  const bytes = joinPages(pages);
+  const view = viewOf({ bytes });
   const offsets = new Uint32Array(rows + 1);
-  let begin = 0;
+  /** Where a length is that has a byte of 0x80 or more. */
+  const large: number[] = [];
   let row = 0;
-  for (const page of pages) {
-    if (!inPlace) bytes.set(page.bytes, begin);
-    const end = begin + page.bytes.length;
-    let at = begin;
-    for (let i = 0; i < page.values; i++) {
+  let at = 0;
+  let end = 0;
+  for (const [p, { values }] of pages.entries()) {
+    end += sizes[p] ?? 0;
+    for (let i = 0; i < values; i++) {
       if (at + 4 > end) throw new Error('strings are cut off');
-      const next = at + 4 + view.getUint32(at, true);
-      if (next > end) throw new Error('a string is longer than its page');
-      // Without the lengths what is left is one text, which is checked at once.
-      view.setUint32(at, 0);
-      at = next;
+      const length = view.getUint32(at, true);
+      if (length & 0x80808080) large.push(at);
+      at += 4 + length;
+      if (at > end) throw new Error('a string is longer than its page');
       offsets[++row] = at;
     }
     if (at !== end) throw new Error('bytes after the last string of a page');
-    begin = end;
   }
   if (row !== rows) throw new Error('fewer strings than rows');
-  if (!isUtf8(bytes.subarray(0, size))) throw new Error('text that is not UTF-8');
-  let at = 0;
-  for (let i = 0; i < rows; i++) {
-    const next = offsets[i + 1] ?? 0;
-    view.setUint32(at, next - at - 4, true);
-    at = next;
-  }
+  if (!areUtf8(bytes, view, large)) throw new Error('text that is not UTF-8');
   return { kind: 'plain', bytes, offsets };
+}
+
+/**
+ * Whether strings are UTF-8. With their lengths they are one text, as long as those have bytes of ASCII only: no
+ * character goes on across one. Other lengths are taken out meanwhile.
+ */
+function areUtf8(bytes: Uint8Array, view: DataView, large: readonly number[]): boolean {
+  const lengths = large.map((at) => view.getUint32(at));
+  for (const at of large) view.setUint32(at, 0);
+  const good = isUtf8(bytes);
+  for (const [i, at] of large.entries()) view.setUint32(at, lengths[i] ?? 0);
+  return good;
+}
+
+/** The bytes of all pages one after the other, in memory of their own. Memory of the pages is given back. */
+function joinPages(pages: readonly Page[]): Uint8Array {
+  const [first] = pages;
+  if (pages.length === 1 && first?.own) return first.bytes;
+  const size = pages.reduce((sum, page) => sum + page.bytes.length, 0);
+  const joined = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const { bytes, own } of pages) {
+    joined.set(bytes, at);
+    at += bytes.length;
+    if (own) freeBytes(bytes);
+  }
+  return joined;
 }
 
 function readIndices(pages: readonly Page[], dictionary: PlainStrings, rows: number): DictionaryStrings {

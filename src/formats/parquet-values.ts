@@ -1,3 +1,5 @@
+import { freeBytes } from './free-bytes.ts';
+
 /**
  * The values of one column of a row group as the file lays them down, not as JavaScript strings: rows can be compared,
  * picked and written again without decoding what nobody looks at.
@@ -7,9 +9,11 @@ export type ColumnValues = PlainStrings | DictionaryStrings | FixedValues | Null
 /** Strings one after the other, each as Parquet's PLAIN has it: 4 bytes of length, little-endian, then UTF-8. */
 export interface PlainStrings {
   readonly kind: 'plain';
-  /** Has `SLACK_BYTES` more than it needs. */
   readonly bytes: Uint8Array;
-  /** Where each string begins, its length included, and one more: where the last one ends. */
+  /**
+   * Where each string begins, its length included, and one more: where the last one ends. The first need not begin at
+   * 0: `bytes` may hold strings of other rows too.
+   */
   readonly offsets: Uint32Array;
 }
 
@@ -20,10 +24,10 @@ export interface DictionaryStrings {
   readonly indices: Uint32Array;
 }
 
-/** Numbers of 4 or 8 bytes, little-endian. */
+/** Numbers of 4 or 8 bytes, little-endian, or hashes of 16. */
 export interface FixedValues {
   readonly kind: 'fixed';
-  readonly width: 4 | 8;
+  readonly width: 4 | 8 | 16;
   readonly bytes: Uint8Array;
 }
 
@@ -32,9 +36,6 @@ export interface NullValues {
   readonly kind: 'null';
   readonly rows: number;
 }
-
-/** Copies go by eight bytes and may read and write that much beyond the end. */
-export const SLACK_BYTES = 8;
 
 /** How many values a column has. */
 export function countValues(values: ColumnValues): number {
@@ -50,11 +51,14 @@ export function countValues(values: ColumnValues): number {
   }
 }
 
-/** Bytes that the strings of a column take on average when written one by one, their lengths included. */
-export function averageBytes(values: ColumnValues): number {
-  if (values.kind !== 'plain' && values.kind !== 'dictionary') return 0;
-  const { offsets } = values.kind === 'plain' ? values : values.dictionary;
-  return (offsets.at(-1) ?? 0) / Math.max(1, offsets.length - 1);
+/** The strings of a column, and which of them each row is; without `indices`, row i is string i. */
+export function stringsOf(values: ColumnValues): {
+  readonly strings: PlainStrings;
+  readonly indices?: Uint32Array;
+} {
+  if (values.kind === 'dictionary') return { strings: values.dictionary, indices: values.indices };
+  if (values.kind === 'plain') return { strings: values };
+  throw new Error(`strings were expected, not ${values.kind} values`);
 }
 
 /** The string in a row of a column, without its length; undefined where the column holds no strings. */
@@ -64,12 +68,59 @@ export function stringBytes(values: ColumnValues, row: number): Uint8Array | und
   return values.bytes.subarray((values.offsets[row] ?? 0) + 4, values.offsets[row + 1]);
 }
 
+/** Rows [from, to) of a column, without copying its values. Of a dictionary only what these rows use is left. */
+export function sliceColumn(values: ColumnValues, from: number, to: number): ColumnValues {
+  switch (values.kind) {
+    case 'plain':
+      return { ...values, offsets: values.offsets.subarray(from, to + 1) };
+    case 'dictionary':
+      return compacted(values.dictionary, values.indices.subarray(from, to));
+    case 'fixed':
+      return { ...values, bytes: values.bytes.subarray(from * values.width, to * values.width) };
+    case 'null':
+      return { kind: 'null', rows: to - from };
+  }
+}
+
+function compacted(dictionary: PlainStrings, all: Uint32Array): DictionaryStrings {
+  const numbers = new Int32Array(dictionary.offsets.length).fill(-1);
+  const used: string[] = [];
+  const indices = new Uint32Array(all.length);
+  for (let i = 0; i < all.length; i++) {
+    const index = all[i] ?? 0;
+    let number = numbers[index] ?? -1;
+    if (number < 0) {
+      number = used.length;
+      numbers[index] = number;
+      used.push(Buffer.from(stringBytes(dictionary, index) ?? []).toString());
+    }
+    indices[i] = number;
+  }
+  return { kind: 'dictionary', dictionary: plainStrings(used), indices };
+}
+
+/** Gives the memory of a column back: it must not be looked at afterwards. */
+export function freeColumn(values: ColumnValues): void {
+  switch (values.kind) {
+    case 'plain':
+      freeBytes(values.bytes);
+      freeBytes(values.offsets);
+      break;
+    case 'dictionary':
+      freeColumn(values.dictionary);
+      freeBytes(values.indices);
+      break;
+    case 'fixed':
+      freeBytes(values.bytes);
+  }
+}
+
 /** Strings as PLAIN values. */
 export function plainStrings(strings: readonly string[]): PlainStrings {
   let size = 0;
   // Three bytes for a UTF-16 code unit are the most that UTF-8 takes.
   for (const text of strings) size += 4 + 3 * text.length;
-  const bytes = Buffer.allocUnsafe(size + SLACK_BYTES);
+  const bytes = Buffer.allocUnsafe(size);
   const offsets = new Uint32Array(strings.length + 1);
   let at = 0;
   for (let i = 0; i < strings.length; i++) {
@@ -81,64 +132,79 @@ export function plainStrings(strings: readonly string[]): PlainStrings {
   return { kind: 'plain', bytes, offsets };
 }
 
-/** Bytes that grow as values are added: the values of a page, or of a group that is being gathered. */
-export class PlainBuilder {
-  #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
-  #length = 0;
-  readonly #offsets: Uint32Array;
-  #count = 0;
-
-  /**
-   * @param rows how many values there will be at most
-   * @param bytes how many bytes they are likely to take, lengths included
-   */
-  constructor(rows: number, bytes = 1 << 16) {
-    this.#bytes = new Uint8Array(Math.ceil(bytes) + SLACK_BYTES);
-    this.#view = new DataView(this.#bytes.buffer);
-    this.#offsets = new Uint32Array(rows + 1);
+/**
+ * Copies a string with its length. Byte for byte would cost eight times as much, and a call of `set` as much as copying
+ * a hundred bytes this way. What comes after it in `to` stays as it is.
+ * @param size 4 or more: the length's own bytes are in it
+ */
+export function copyString(from: DataView, start: number, size: number, to: DataView, at: number): void {
+  if (size < 8) {
+    to.setUint32(at, from.getUint32(start));
+    to.setUint32(at + size - 4, from.getUint32(start + size - 4));
+    return;
   }
-
-  /** Adds the value in a row of a column of strings. */
-  add(from: PlainStrings, fromView: DataView, row: number): void {
-    const start = from.offsets[row] ?? 0;
-    const end = from.offsets[row + 1] ?? start;
-    const length = end - start;
-    const to = this.#length;
-    if (to + length + SLACK_BYTES > this.#bytes.length) this.#grow(to + length + SLACK_BYTES);
-    const view = this.#view;
-    // A call of `set` costs as much as copying a hundred bytes this way.
-    if (length <= 256)
-      for (let i = 0; i < length; i += 8)
-        view.setBigUint64(to + i, fromView.getBigUint64(start + i, true), true);
-    else this.#bytes.set(from.bytes.subarray(start, end), to);
-    this.#length = to + length;
-    this.#offsets[++this.#count] = this.#length;
-  }
-
-  /** What was added; it is good until the next `add` or `clear`. */
-  values(): PlainStrings {
-    return {
-      kind: 'plain',
-      bytes: this.#bytes.subarray(0, this.#length + SLACK_BYTES),
-      offsets: this.#offsets.subarray(0, this.#count + 1),
-    };
-  }
-
-  clear(): void {
-    this.#length = 0;
-    this.#count = 0;
-  }
-
-  #grow(size: number): void {
-    const bytes = new Uint8Array(Math.max(2 * this.#bytes.length, size));
-    bytes.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
-  }
+  const last = size - 8;
+  for (let i = 0; i < last; i += 8) to.setBigUint64(at + i, from.getBigUint64(start + i, true), true);
+  to.setBigUint64(at + last, from.getBigUint64(start + last, true), true);
 }
 
-/** A view of the bytes of a column, as `PlainBuilder.add` wants it. */
+/** Tells whether two rows of a column of strings are equal, by their numbers. */
+export function stringsEqual(values: ColumnValues): (a: number, b: number) => boolean {
+  const { strings, indices } = stringsOf(values);
+  const { offsets } = strings;
+  const view = viewOf(strings);
+  return (a, b) => {
+    const [i, j] = indices ? [indices[a] ?? 0, indices[b] ?? 0] : [a, b];
+    const [from, other] = [offsets[i] ?? 0, offsets[j] ?? 0];
+    const size = (offsets[i + 1] ?? 0) - from;
+    if ((offsets[j + 1] ?? 0) - other !== size) return false;
+    let k = 0;
+    for (; k + 8 <= size; k += 8)
+      if (view.getBigUint64(from + k) !== view.getBigUint64(other + k)) return false;
+    for (; k < size; k++) if (view.getUint8(from + k) !== view.getUint8(other + k)) return false;
+    return true;
+  };
+}
+
+/** A view of the bytes of a column. */
 export function viewOf({ bytes }: { readonly bytes: Uint8Array }): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/**
+ * Picks strings out of columns laid end to end: after the rows of the first come those of the second.
+ * @param picks numbers of rows
+ */
+export function pickStrings(columns: readonly ColumnValues[], picks: Uint32Array): PlainStrings {
+  const sources = columns.map((column) => ({
+    ...stringsOf(column),
+    rows: countValues(column),
+    view: viewOf(stringsOf(column).strings),
+  }));
+  const sourceOf = new Uint32Array(picks.length);
+  const starts = new Uint32Array(picks.length);
+  const offsets = new Uint32Array(picks.length + 1);
+  for (let i = 0; i < picks.length; i++) {
+    let row = picks[i] ?? 0;
+    let s = 0;
+    for (let rows = sources[0]?.rows ?? 0; row >= rows && s < sources.length; rows = sources[s]?.rows ?? 0) {
+      row -= rows;
+      s++;
+    }
+    const source = sources[s];
+    if (!source) throw new RangeError(`there is no row ${picks[i]}`);
+    const at = source.indices ? (source.indices[row] ?? 0) : row;
+    const start = source.strings.offsets[at] ?? 0;
+    sourceOf[i] = s;
+    starts[i] = start;
+    offsets[i + 1] = (offsets[i] ?? 0) + (source.strings.offsets[at + 1] ?? 0) - start;
+  }
+  const bytes = Buffer.allocUnsafe(offsets.at(-1) ?? 0);
+  const to = viewOf({ bytes });
+  for (let i = 0; i < picks.length; i++) {
+    const at = offsets[i] ?? 0;
+    const view = sources[sourceOf[i] ?? 0]?.view;
+    if (view) copyString(view, starts[i] ?? 0, (offsets[i + 1] ?? 0) - at, to, at);
+  }
+  return { kind: 'plain', bytes, offsets };
 }

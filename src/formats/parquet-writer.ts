@@ -4,15 +4,22 @@ import { writePageHeader } from 'hyparquet-writer/src/datapage.js';
 import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js';
 import { writeMetadata } from 'hyparquet-writer/src/metadata.js';
 import type { ByteSink } from '../storage/index.ts';
+import { freeBytes } from './free-bytes.ts';
 import type { Column, RowOf } from './parquet.ts';
 import { compressPage, type ParquetCodec } from './parquet-codec.ts';
-import { type EncodedColumn, encodeColumn, PHYSICAL } from './parquet-encode.ts';
-import { type ColumnValues, countValues, type PlainStrings, stringBytes } from './parquet-values.ts';
+import { type EncodedColumn, encodeColumn, HASH_BYTES, PHYSICAL } from './parquet-encode.ts';
+import {
+  type ColumnValues,
+  countValues,
+  type DictionaryStrings,
+  type PlainStrings,
+  stringBytes,
+} from './parquet-values.ts';
 
 export interface ParquetWriterOptions {
   /** Key-value metadata of the file, in this order. */
   readonly kvMetadata?: Readonly<Record<string, string>>;
-  /** @default 'ZSTD' */
+  /** @default 'ZSTD', but for chunks that it would hardly make smaller */
   readonly codec?: ParquetCodec;
 }
 
@@ -32,6 +39,8 @@ export interface ParquetWriter<C extends readonly Column[]> {
 
 /** A page of values is cut at about this many bytes: readers hold a page whole. As parquet-mr and pyarrow do. */
 const PAGE_BYTES = 1 << 20;
+/** A dictionary and indices into it that take less are not packed: it costs some 40 µs, and indices are dense already. */
+const SMALL_BYTES = 8 << 10;
 /** 'PAR1', little-endian: the first and the last bytes of a file. */
 const MAGIC = 0x31524150;
 
@@ -44,7 +53,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
   columns: C,
   options: ParquetWriterOptions = {},
 ): ParquetWriter<C> {
-  const out = new ByteWriter(1 << 16);
+  const out = new ByteWriter(1 << 20);
   const groups: RowGroup[] = [];
   const { codec = 'ZSTD' } = options;
   out.appendUint32(MAGIC);
@@ -64,7 +73,9 @@ export function createParquetWriter<const C extends readonly Column[]>(
       const chunk = chunks[i];
       if (chunk?.rows !== rows)
         throw new Error(`column '${column.name}' has ${chunk?.rows} rows, not ${rows}`);
-      return writeChunk(out, column, chunk, codec);
+      // Who asks for another codec than ours asks for it in every chunk.
+      const packed = codec !== 'ZSTD' || packable(column, chunk);
+      return writeChunk(out, column, chunk, packed ? codec : 'UNCOMPRESSED');
     });
     const total = written_.reduce((sum, c) => sum + (c.meta_data?.total_uncompressed_size ?? 0n), 0n);
     groups.push({
@@ -105,6 +116,7 @@ export function createParquetWriter<const C extends readonly Column[]>(
       });
       out.appendUint32(MAGIC);
       await drain();
+      freeBytes(new Uint8Array(out.buffer));
     },
   };
 }
@@ -114,6 +126,7 @@ function schemaElement({ name, type, nullable = false }: Column): SchemaElement 
     name,
     type: PHYSICAL[type],
     repetition_type: nullable ? 'OPTIONAL' : 'REQUIRED',
+    ...(type === 'hash128' && { type_length: HASH_BYTES }),
     ...(type === 'string' && { converted_type: 'UTF8', logical_type: { type: 'STRING' } }),
   };
 }
@@ -125,6 +138,20 @@ interface Chunk {
   readonly levels?: Uint8Array;
   readonly statistics?: Statistics;
   readonly rows: number;
+}
+
+/** Whether packing a chunk makes it smaller by what is worth the packing, and the unpacking. */
+function packable({ type }: Column, { values, rows }: Chunk): boolean {
+  if (type === 'hash128') return false;
+  if (values.kind !== 'dictionary') return true;
+  const { offsets } = values.dictionary;
+  const strings = (offsets.at(-1) ?? 0) - (offsets[0] ?? 0);
+  return strings + (indexBits(values) * rows) / 8 > SMALL_BYTES;
+}
+
+/** Bits of an index into a dictionary. */
+function indexBits({ dictionary }: DictionaryStrings): number {
+  return 32 - Math.clz32(Math.max(0, dictionary.offsets.length - 2));
 }
 
 function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: ParquetCodec): ColumnChunk {
@@ -140,7 +167,7 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: Parque
     written.unpacked += writePage(
       out,
       codec,
-      bytes.subarray(0, offsets.at(-1)),
+      bytes.subarray(offsets[0], offsets.at(-1)),
       (uncompressed, compressed) => ({
         type: 'DICTIONARY_PAGE',
         uncompressed_page_size: uncompressed,
@@ -167,7 +194,7 @@ function writeChunk(out: ByteWriter, column: Column, chunk: Chunk, codec: Parque
           encoding,
           definition_levels_byte_length: levels?.length ?? 0,
           repetition_levels_byte_length: 0,
-          is_compressed: true,
+          is_compressed: codec !== 'UNCOMPRESSED',
         },
       }),
       levels,
@@ -203,6 +230,7 @@ function writePage(
   const headerBytes = out.offset - start;
   out.appendBytes(levels);
   out.appendBytes(packed);
+  if (packed !== values) freeBytes(packed);
   return headerBytes + levels.length + values.length;
 }
 
@@ -212,7 +240,7 @@ interface PageValues {
 }
 
 function* pagesOf(values: ColumnValues): Generator<PageValues> {
-  if (values.kind !== 'plain' || (values.offsets.at(-1) ?? 0) <= PAGE_BYTES) {
+  if (values.kind !== 'plain' || (values.offsets.at(-1) ?? 0) - (values.offsets[0] ?? 0) <= PAGE_BYTES) {
     yield wholePage(values, countValues(values));
     return;
   }
@@ -230,14 +258,13 @@ function* pagesOf(values: ColumnValues): Generator<PageValues> {
 function wholePage(values: ColumnValues, rows: number): PageValues {
   switch (values.kind) {
     case 'plain':
-      return { bytes: values.bytes.subarray(0, values.offsets.at(-1)), count: rows };
+      return { bytes: values.bytes.subarray(values.offsets[0], values.offsets.at(-1)), count: rows };
     case 'fixed':
       return { bytes: values.bytes, count: rows };
     case 'null':
       return { bytes: new Uint8Array(), count: rows };
     case 'dictionary': {
-      const size = values.dictionary.offsets.length - 1;
-      const width = 32 - Math.clz32(Math.max(0, size - 1));
+      const width = indexBits(values);
       const page = new ByteWriter(values.indices.length * 2);
       page.appendUint8(width);
       writeRleBitPackedHybrid(page, values.indices, width);

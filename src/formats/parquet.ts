@@ -1,13 +1,24 @@
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
+import {
+  type FileMetaData,
+  parquetMetadata,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  type SchemaElement,
+} from 'hyparquet';
 import { GleanerError } from '../schema/index.ts';
 import type { ByteSource } from '../storage/index.ts';
+import { freeBytes } from './free-bytes.ts';
 import { pageCompressors } from './parquet-codec.ts';
-import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
+import { encodeColumn, HASH_BYTES, PHYSICAL } from './parquet-encode.ts';
+import { footerOf, indexFooter } from './parquet-footer.ts';
 import { readChunk } from './parquet-pages.ts';
 import { type ColumnValues, countValues } from './parquet-values.ts';
 
-/** int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. */
-export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double';
+/**
+ * int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. `hash128` is 16 bytes in
+ * the file, which no codec could pack, and 32 lower-case hexadecimal digits in a row.
+ */
+export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double' | 'hash128';
 
 /** A column of a table. Columns that are not nullable are written as required, as pyarrow's `nullable=False`. */
 export interface Column {
@@ -23,6 +34,7 @@ interface Values {
   readonly int64: bigint;
   readonly float: number;
   readonly double: number;
+  readonly hash128: string;
 }
 
 /** A row of a table whose columns are written `[...] as const satisfies readonly Column[]`. */
@@ -61,12 +73,14 @@ export interface ParquetReadOptions {
 
 /** Reads the footer. @throws GleanerError DAMAGED where it is not that of a Parquet file */
 export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Promise<ParquetInfo> {
-  let metadata: FileMetaData;
   try {
-    metadata = await parquetMetadataAsync(source);
+    return infoOf(await parquetMetadataAsync(source));
   } catch (cause) {
     throw damaged(name, 'is not a whole Parquet file', cause);
   }
+}
+
+function infoOf(metadata: FileMetaData): ParquetInfo {
   let rowStart = 0;
   const rowGroups = metadata.row_groups.map((group) => {
     const start = rowStart;
@@ -81,6 +95,41 @@ export async function parquetInfo(source: ByteSource, name = 'Parquet file'): Pr
     kvMetadata: new Map((metadata.key_value_metadata ?? []).map(({ key, value = '' }) => [key, value])),
     metadata,
   };
+}
+
+/** A footer of which what it says of a row group is read when it is asked for. */
+export interface ParquetFooter {
+  readonly rowGroups: number;
+  readonly kvMetadata: ParquetInfo['kvMetadata'];
+  /**
+   * The file as if it had that row group only, as number 0.
+   * @param source the file
+   * @throws GleanerError DAMAGED
+   */
+  rowGroup(source: ByteSource, number: number): Promise<ParquetInfo>;
+}
+
+/** Reads the footer without what it says of each row group: see `FooterIndex`. @throws GleanerError DAMAGED */
+export async function parquetFooter(source: ByteSource, name = 'Parquet file'): Promise<ParquetFooter> {
+  try {
+    const index = await indexFooter(source);
+    const { kvMetadata } = infoOf(parquetMetadata(footerOf(index)));
+    return {
+      rowGroups: index.starts.length - 1,
+      kvMetadata,
+      async rowGroup(from, number) {
+        const [start, end] = [index.starts[number], index.starts[number + 1]];
+        if (start === undefined || end === undefined) throw damaged(name, `has no row group ${number}`);
+        try {
+          return infoOf(parquetMetadata(footerOf(index, new Uint8Array(await from.slice(start, end)))));
+        } catch (cause) {
+          throw damaged(name, `what the footer says of row group ${number} cannot be read`, cause);
+        }
+      },
+    };
+  } catch (cause) {
+    throw damaged(name, 'is not a whole Parquet file', cause);
+  }
 }
 
 function topLevelColumns(schema: readonly SchemaElement[]): ParquetInfo['columns'] {
@@ -113,6 +162,8 @@ function columnType(element: SchemaElement): ColumnType | 'other' {
       return plain || element.converted_type?.includes('INT_') ? 'int32' : 'other';
     case 'INT64':
       return plain || element.converted_type?.includes('INT_') ? 'int64' : 'other';
+    case 'FIXED_LEN_BYTE_ARRAY':
+      return plain && element.type_length === HASH_BYTES ? 'hash128' : 'other';
     case 'FLOAT':
       return 'float';
     case 'DOUBLE':
@@ -178,18 +229,19 @@ function rowGroupOf(
 }
 
 /**
- * The columns of one row group without making strings and rows of them: what is only compared, picked and written
- * again never becomes one. Files of other writers are read too, by the slower way.
+ * The columns of one row group, one after the other, without making strings and rows of them: what is only compared,
+ * picked and written again never becomes one. Files of other writers are read too, by the slower way. Whoever has done
+ * with a column may free it (`freeColumn`) before the next is made.
  *
  * @param columns none of them nullable
  * @throws GleanerError DAMAGED as `readParquetRowGroup`
  */
-export async function readParquetColumns(
+export async function* readParquetColumns(
   source: ByteSource,
   columns: readonly Column[],
   rowGroup: number,
   options: ParquetReadOptions = {},
-): Promise<ColumnValues[]> {
+): AsyncGenerator<ColumnValues, void, undefined> {
   const { name = 'Parquet file' } = options;
   const info = options.info ?? (await parquetInfo(source, name));
   const group = rowGroupOf(info, rowGroup, columns, name);
@@ -198,7 +250,6 @@ export async function readParquetColumns(
   const [from, to] = [Math.min(...ranges), Math.max(...ranges)];
   // One read for all of them: they lie beside each other.
   const bytes = ranges.length > 0 ? new Uint8Array(await source.slice(from, to)) : new Uint8Array();
-  const all: ColumnValues[] = [];
   for (const [i, column] of columns.entries()) {
     const chunk = chunks[i];
     let values: ColumnValues | undefined;
@@ -212,9 +263,9 @@ export async function readParquetColumns(
       column,
     ).values;
     if (countValues(values) !== group.rows) throw damaged(name, `row group ${rowGroup} is not whole`);
-    all.push(values);
+    yield values;
   }
-  return all;
+  freeBytes(bytes);
 }
 
 /** Where a chunk lies that has no nulls and is of the type that is asked for; undefined for any other. */
@@ -233,6 +284,10 @@ function parseValue(value: unknown, { type, nullable }: Column): string | number
   switch (type) {
     case 'string':
       return typeof value === 'string' ? value : undefined;
+    case 'hash128': {
+      const text = value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+      return typeof text === 'string' && /^[0-9a-f]{32}$/.test(text) ? text : undefined;
+    }
     case 'int64':
       return typeof value === 'bigint'
         ? value

@@ -1,5 +1,5 @@
 import { GleanerError } from '../schema/index.ts';
-import { freeBytes } from './gzip-batch.ts';
+import { freeBytes } from './free-bytes.ts';
 import { gzipMembers } from './gzip-members.ts';
 import { describeContent } from './sniff.ts';
 import { WarcParser } from './warc-parser.ts';

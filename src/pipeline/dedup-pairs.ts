@@ -1,6 +1,6 @@
 import { parquetInfo } from '../formats/index.ts';
 import { addLedgers, GleanerError, type Ledger } from '../schema/index.ts';
-import { dedup } from '../stages/dedup.ts';
+import { DedupMemory, dedup } from '../stages/dedup.ts';
 import { BUCKET_COUNT_KEY } from '../stages/pair-writer.ts';
 import { exportBloom, type Seen } from '../stages/seen.ts';
 import { writeFile } from '../stages/write-file.ts';
@@ -48,8 +48,9 @@ export async function dedupPairs(from: Storage, to: Storage, options: DedupPairs
   // Key files say how many there have to be: those of an earlier dedup with other buckets would not go with these.
   await to.remove('keys');
   const ledgers: Ledger[] = [];
+  const memory = new DedupMemory();
   for (let bucket = 0; bucket < buckets; bucket++) {
-    const { ledgers: of } = await dedup({ bucket, buckets, pairFiles }, ctx, from, seen);
+    const { ledgers: of } = await dedup({ bucket, buckets, pairFiles }, ctx, from, seen, memory);
     if (of.unique) ledgers.push(of.unique);
   }
   const { bloom } = options;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
+import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
@@ -39,6 +40,8 @@ export class TaskRunner implements AsyncDisposable {
   readonly #fingerprint: string;
   #engines: Promise<Engines> | undefined;
   #seen: Promise<Seen[]> | undefined;
+  /** Of a task of dedup for the next one; let go when another stage begins. */
+  #dedupMemory: DedupMemory | undefined;
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
@@ -69,6 +72,7 @@ export class TaskRunner implements AsyncDisposable {
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
   async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
     const { recipe } = this.#environment.spec;
+    if (task.stage !== 'dedup') this.#dedupMemory = undefined;
     switch (task.stage) {
       case 'extract': {
         const { extract } = await import('../stages/extract.ts');
@@ -80,13 +84,15 @@ export class TaskRunner implements AsyncDisposable {
         );
       }
       case 'dedup': {
-        const { dedup } = await import('../stages/dedup.ts');
+        const { DedupMemory, dedup } = await import('../stages/dedup.ts');
+        this.#dedupMemory ??= new DedupMemory();
         this.#seen ??= Promise.all(this.#environment.spec.seen.map(({ path }) => openSeen(path)));
         return dedup(
           { bucket: task.index, buckets: task.buckets, pairFiles: task.pairs.map(({ path }) => path) },
           ctx,
           ctx.storage,
           await this.#seen,
+          this.#dedupMemory,
         );
       }
       case 'harvest': {

@@ -1,27 +1,27 @@
 import {
+  ColumnBuffer,
   type ColumnValues,
-  countValues,
   createParquetWriter,
-  Gatherer,
+  freeColumn,
   type KeyWords,
-  layTables,
-  PlainBuilder,
-  parquetInfo,
+  NumberBuffers,
+  type ParquetFooter,
+  parquetFooter,
+  pickStrings,
   plainStrings,
   readParquetColumns,
-  stringBytes,
-  type TableLayout,
+  sliceColumn,
+  stringsEqual,
   writeKeyFile,
 } from '../formats/index.ts';
 import { GleanerError, LedgerCounter, type Reason } from '../schema/index.ts';
-import { type ByteSink, type Storage, withSource } from '../storage/index.ts';
+import { type ByteSink, type ByteSource, type Storage, streamSource } from '../storage/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from './pair-writer.ts';
-import { Partition } from './partition.ts';
 import { keyPath, type Seen } from './seen.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { bucketOfLead, PAIR_COLUMNS, shardPath } from './tables.ts';
+import { EXTRACTED_COLUMNS, PAIR_COLUMNS, shardPath } from './tables.ts';
 import { createTrailWriter } from './trail.ts';
-import { firstOccurrences, readUids, sortByKey, uidText } from './uid-words.ts';
+import { orderKeys, strayRow, uidColumn, uidText, uidWords } from './uid-words.ts';
 import { writeFiles } from './write-file.ts';
 
 export interface DedupTask {
@@ -34,12 +34,37 @@ export interface DedupTask {
 /** Rows of a row group of unique/*.parquet. */
 const GROUP_ROWS = 10_000;
 
-/** Pairs of one bucket, file after file, as columns. */
+/** Columns of pairs but the uid, which is the first and held as words. */
+const COLUMNS = PAIR_COLUMNS.slice(1);
+
+/** Pairs of one bucket: rows of a file come after those of the files before it. */
 interface Bucket {
-  readonly files: readonly { readonly path: string; readonly columns: (ColumnValues | undefined)[] }[];
-  readonly layout: TableLayout;
-  readonly rows: number;
+  readonly files: readonly { readonly path: string; readonly firstRow: number }[];
   readonly words: KeyWords;
+}
+
+/**
+ * Memory of a task, which one that comes after it can use again (`ColumnBuffer` says why it should). It grows to what
+ * the largest bucket takes.
+ */
+export class DedupMemory {
+  readonly uids = new ColumnBuffer();
+  /** The columns of `COLUMNS`, as they are read and as they are written. */
+  readonly read = COLUMNS.map(() => new ColumnBuffer());
+  readonly sorted = COLUMNS.map(() => new ColumnBuffer());
+  readonly numbers = new NumberBuffers();
+  /** By the paths of the files of pairs, which are those of one run, and do not change. */
+  readonly footers = new Map<string, PairFooter>();
+}
+
+/** The same pairs in the order in which they are written: those that are kept, by their uids; then the others. */
+interface Sorted {
+  /** For each place the number of its row. */
+  readonly rows: Uint32Array;
+  readonly places: Uint32Array;
+  readonly kept: number;
+  /** For each of `COLUMNS`. */
+  readonly columns: readonly ColumnValues[];
 }
 
 /**
@@ -53,6 +78,7 @@ interface Bucket {
  * Ledger: unique. Facts: rows. Memory: one bucket, some 300 bytes a pair.
  * @param from holds the files of pairs. @default the folder of the run
  * @param seen what earlier runs had
+ * @param memory of one task at a time
  * @throws GleanerError FILE_NOT_FOUND, DAMAGED
  */
 export async function dedup(
@@ -60,132 +86,141 @@ export async function dedup(
   ctx: StageContext,
   from: Storage = ctx.storage,
   seen: readonly Seen[] = [],
+  memory = new DedupMemory(),
 ): Promise<StageResult> {
-  const bucket = await readBucket(task, ctx, from);
-  const first = firstOccurrences(bucket.words);
-  checkDuplicates(bucket, first);
-  const labels = seen.map(({ label }) => label);
-  /** For each row what its detail is taken from, as a number of `details`; its own number where it is kept. */
-  const origin = first;
-  let unique = sortByKey(bucket.words, rowsThat(true, first));
+  const bucket = await readBucket(task, ctx, from, memory);
+  const { words } = bucket;
+  const { first, order } = orderKeys(words, task, memory.numbers);
   const counter = new LedgerCounter();
-  counter.in(bucket.rows);
-  counter.drop('duplicate', bucket.rows - unique.length);
-  const earlier = new Set<number>();
-  for (const [i, had] of seen.entries()) {
+  counter.in(first.length);
+  counter.drop('duplicate', first.length - order.length);
+  /** For each row that an earlier run had, which of them. */
+  const earlier = new Map<number, number>();
+  let kept = order;
+  for (const [run, had] of seen.entries()) {
     ctx.signal.throwIfAborted();
-    const hits = await had.find(bucket.words, unique, task);
-    if (hits.size === 0) continue;
-    for (const row of hits) {
-      origin[row] = bucket.rows + i;
-      earlier.add(row);
-    }
-    unique = unique.filter((row) => !hits.has(row));
+    const hits = await had.find(words, kept, task);
+    for (const row of hits) earlier.set(row, run);
+    if (hits.size > 0) kept = kept.filter((row) => !hits.has(row));
   }
   counter.drop('seen', earlier.size);
-  counter.out(unique.length);
+  counter.out(kept.length);
+  const sorted = sortColumns(words, kept, memory);
+  checkDuplicates(bucket, sorted, first);
   const files = await writeFiles(
     ctx.storage,
     [shardPath('unique', task.bucket), shardPath('dropped/dedup', task.bucket), keyPath(task.bucket)],
     async ([uniqueSink, trailSink, keySink]) => {
       if (!uniqueSink || !trailSink || !keySink) throw new Error('a sink for each file');
-      await writeTrail(trailSink, bucket, origin, earlier, labels);
-      await writeUnique(uniqueSink, bucket, unique, ctx.signal);
-      await writeKeyFile(keySink, task, bucket.words, unique);
+      await writeUnique(uniqueSink, words, sorted, ctx.signal);
+      await writeTrail(trailSink, words, sorted, {
+        first,
+        earlier,
+        labels: plainStrings(seen.map(({ label }) => label)),
+      });
+      await writeKeyFile(keySink, task, words, kept);
     },
   );
-  return { files, ledgers: { unique: counter.ledger() }, facts: { rows: unique.length } };
+  return { files, ledgers: { unique: counter.ledger() }, facts: { rows: kept.length } };
 }
 
-/** Numbers of the rows that are their own first occurrence, or of those that are not, in their order. */
-function rowsThat(areFirst: boolean, first: Uint32Array): Uint32Array {
-  const rows = new Uint32Array(first.length);
-  let count = 0;
-  for (let row = 0; row < first.length; row++) if ((first[row] === row) === areFirst) rows[count++] = row;
-  return rows.slice(0, count);
+/** Puts columns in the order in which they are written. */
+function sortColumns(words: KeyWords, kept: Uint32Array, memory: DedupMemory): Sorted {
+  const count = words.length / 4;
+  const places = memory.numbers.take('places', count).fill(count);
+  for (let place = 0; place < kept.length; place++) places[kept[place] ?? 0] = place;
+  const rows = memory.numbers.take('rows', count);
+  rows.set(kept);
+  let last = kept.length;
+  for (let row = 0; row < count; row++)
+    if (places[row] === count) {
+      rows[last] = row;
+      places[row] = last++;
+    }
+  const columns = memory.sorted.map((buffer, c) => {
+    const read = memory.read[c]?.values();
+    if (read) buffer.scatter(read, places);
+    return buffer.values();
+  });
+  return { rows, places, kept: kept.length, columns };
 }
 
+/** Writes the pairs that are kept. */
 async function writeUnique(
   sink: ByteSink,
-  bucket: Bucket,
-  unique: Uint32Array,
+  words: KeyWords,
+  { rows, kept, columns }: Sorted,
   signal: AbortSignal,
 ): Promise<void> {
   const writer = createParquetWriter(sink, PAIR_COLUMNS);
-  const partition = new Partition(bucket.rows, unique, GROUP_ROWS);
-  const columns = PAIR_COLUMNS.map((_, c) => {
-    const tables = bucket.files.flatMap((file) => file.columns[c] ?? []);
-    const gatherer = new Gatherer(tables, bucket.layout, GROUP_ROWS);
-    if (gatherer.small) return (picks: Uint32Array) => gatherer.gather(picks);
-    const dealt = partition.deal(tables);
-    // The tables have been copied, and are let go: what is held is a bucket and one column.
-    for (const { columns: held } of bucket.files) held[c] = undefined;
-    const builder = new PlainBuilder(GROUP_ROWS);
-    return (_picks: Uint32Array, group: number) => {
-      const strings = dealt[group];
-      if (!strings) throw new Error(`no group ${group}`);
-      return partition.arrange(group, strings, builder);
-    };
-  });
-  for (let group = 0; group * GROUP_ROWS < unique.length; group++) {
+  for (let from = 0; from < kept; from += GROUP_ROWS) {
     signal.throwIfAborted();
-    const picks = unique.subarray(group * GROUP_ROWS, (group + 1) * GROUP_ROWS);
-    await writer.writeColumns(columns.map((column) => column(picks, group)));
+    const to = Math.min(kept, from + GROUP_ROWS);
+    const uids = uidColumn(words, rows.subarray(from, to));
+    await writer.writeColumns([uids, ...columns.map((column) => sliceColumn(column, from, to))]);
+    freeColumn(uids);
   }
   await writer.finish();
 }
 
-function gatherers({ files, layout }: Bucket): Gatherer[] {
-  return PAIR_COLUMNS.map((_, c) => {
-    const column = files.flatMap((file) => file.columns[c] ?? []);
-    return new Gatherer(column, layout, GROUP_ROWS);
-  });
+const REASONS = plainStrings(['duplicate', 'seen'] satisfies Reason[]);
+
+interface Origins {
+  /** For each row the number of the first that is equal to it. */
+  readonly first: Uint32Array;
+  /** For each row that an earlier run had, which of `labels` names it. */
+  readonly earlier: ReadonlyMap<number, number>;
+  readonly labels: ColumnValues;
 }
 
-/** Writes the rows that were dropped, in their order. */
+/** Writes the pairs that were dropped, in the order in which they were read. */
 async function writeTrail(
   sink: ByteSink,
-  bucket: Bucket,
-  origin: Uint32Array,
-  earlier: ReadonlySet<number>,
-  labels: readonly string[],
+  words: KeyWords,
+  { rows, places, kept, columns }: Sorted,
+  { first, earlier, labels }: Origins,
 ): Promise<void> {
   const trail = createTrailWriter(sink);
-  const pairs = gatherers(bucket);
-  // A detail is the place (column `wat`) of the first of the equal pairs, or the name of a run: one table more.
-  const place = PAIR_COLUMNS.findIndex(({ name }) => name === 'wat');
-  const places = bucket.files.flatMap((file) => file.columns[place] ?? []);
-  const lengths = places.map(countValues);
-  const details = new Gatherer(
-    [...places, plainStrings(labels)],
-    layTables([...lengths, labels.length]),
-    GROUP_ROWS,
-  );
-  const dropped = rowsThat(false, origin);
-  for (let at = 0; at < dropped.length; at += GROUP_ROWS) {
-    const picks = dropped.subarray(at, at + GROUP_ROWS);
-    const reasons = Array.from(picks, (row): Reason => (earlier.has(row) ? 'seen' : 'duplicate'));
-    await trail.addPairs(picks, pairs, reasons, details.gather(picks.map((row) => origin[row] ?? 0)));
+  // A detail is the place (column `wat`) of the first of the equal pairs, or the name of a run.
+  const wat = COLUMNS.findIndex(({ name }) => name === 'wat');
+  const details = [...columns.slice(wat, wat + 1), labels];
+  for (let from = kept; from < rows.length; from += GROUP_ROWS) {
+    const to = Math.min(rows.length, from + GROUP_ROWS);
+    const numbers = rows.subarray(from, to);
+    const uids = uidColumn(words, numbers);
+    const reasons = numbers.map((row) => (earlier.has(row) ? 1 : 0));
+    const origins = numbers.map((row) => {
+      const run = earlier.get(row);
+      return run === undefined ? (places[first[row] ?? 0] ?? 0) : rows.length + run;
+    });
+    const detail = pickStrings(details, origins);
+    await trail.addPairs(
+      [uids, ...columns.map((column) => sliceColumn(column, from, to))],
+      sliceColumn({ kind: 'dictionary', dictionary: REASONS, indices: reasons }, 0, reasons.length),
+      detail,
+    );
+    freeColumn(uids);
+    freeColumn(detail);
   }
   await trail.finish();
 }
 
 /** A uid is a hash of 128 bits: equal uids with different pairs are not to be expected, but cost little to tell. */
-function checkDuplicates({ files, layout, words }: Bucket, first: Uint32Array): void {
-  const compared = ['url', 'text'].map((name) => PAIR_COLUMNS.findIndex((column) => column.name === name));
-  const value = (row: number, column: number) => {
-    const table = layout.tableOf[row] ?? 0;
-    const values = files[table]?.columns[column];
-    return values && stringBytes(values, row - (layout.starts[table] ?? 0));
-  };
-  for (let row = 0; row < first.length; row++) {
-    const other = first[row] ?? 0;
-    if (other === row) continue;
-    for (const column of compared) {
-      const [a, b] = [value(row, column), value(other, column)];
-      if (!a || !b || Buffer.compare(a, b) !== 0)
+function checkDuplicates(
+  { files, words }: Bucket,
+  { rows, places, kept, columns }: Sorted,
+  first: Uint32Array,
+) {
+  for (const name of ['url', 'text']) {
+    const values = columns[COLUMNS.findIndex((column) => column.name === name)];
+    const equal = values && stringsEqual(values);
+    for (let place = kept; equal && place < rows.length; place++) {
+      const row = rows[place] ?? 0;
+      const other = places[first[row] ?? 0] ?? 0;
+      if (other === place) continue;
+      if (!equal(place, other))
         throw new GleanerError('DAMAGED', {
-          path: files[layout.tableOf[row] ?? 0]?.path ?? '',
+          path: pathOf(files, row),
           problem: `two different pairs have the uid ${uidText(words, row)}`,
         });
     }
@@ -193,63 +228,86 @@ function checkDuplicates({ files, layout, words }: Bucket, first: Uint32Array): 
 }
 
 /** Reads one bucket of every file. */
-async function readBucket(task: DedupTask, ctx: StageContext, from: Storage): Promise<Bucket> {
+async function readBucket(
+  task: DedupTask,
+  ctx: StageContext,
+  from: Storage,
+  memory: DedupMemory,
+): Promise<Bucket> {
   const files: Bucket['files'][number][] = [];
-  const counts: number[] = [];
+  const { uids, read } = memory;
+  for (const buffer of [uids, ...read]) buffer.clear();
   for (const path of task.pairFiles) {
     ctx.signal.throwIfAborted();
-    for (const columns of await readBucketOf(from, path, task)) {
-      files.push({ path, columns });
-      const [uids] = columns;
-      counts.push(uids ? countValues(uids) : 0);
-      ctx.progress(counts.at(-1) ?? 0);
+    const firstRow = uids.rows;
+    let c = 0;
+    for await (const column of readBucketOf(from, path, task, memory)) {
+      // Row group after row group, of each all columns.
+      (c === 0 ? uids : read[c - 1])?.append(column);
+      c = (c + 1) % EXTRACTED_COLUMNS.length;
+      freeColumn(column);
     }
+    if (uids.rows > firstRow) files.push({ path, firstRow });
+    ctx.progress(uids.rows - firstRow);
   }
-  const layout = layTables(counts);
-  const rows = layout.tableOf.length;
-  const words = new Uint32Array(4 * rows);
-  for (const [table, { path, columns }] of files.entries()) {
-    const [uids] = columns;
-    const start = layout.starts[table] ?? 0;
-    const count = counts[table] ?? 0;
-    const bad = uids ? readUids(uids, count, words, start) : 0;
-    if (bad >= 0) {
-      const text = JSON.stringify(Buffer.from((uids && stringBytes(uids, bad)) ?? []).toString());
-      throw new GleanerError('DAMAGED', { path, problem: `${text} is no uid` });
-    }
-    for (let row = start; row < start + count; row++)
-      if (bucketOfLead(words[4 * row] ?? 0, task.buckets) !== task.bucket)
-        throw new GleanerError('DAMAGED', {
-          path,
-          problem: `holds the uid ${uidText(words, row)} in a wrong bucket`,
-        });
-  }
-  return { files, layout, rows, words };
+  const words = uidWords(uids.values(), memory.numbers.take('words', 4 * uids.rows));
+  const stray = strayRow(words, task);
+  if (stray >= 0)
+    throw new GleanerError('DAMAGED', {
+      path: pathOf(files, stray),
+      problem: `holds the uid ${uidText(words, stray)} in a wrong bucket`,
+    });
+  return { files, words };
 }
 
-/** The columns of each row group of one bucket in one file of pairs. */
-function readBucketOf(storage: Storage, path: string, task: DedupTask): Promise<ColumnValues[][]> {
-  return withSource(storage, path, async (file) => {
-    const info = await parquetInfo(file, path);
-    const count = info.kvMetadata.get(BUCKET_COUNT_KEY);
-    if (count !== String(task.buckets))
-      throw new GleanerError('DAMAGED', {
-        path,
-        problem: `is parted into ${count ?? 'no'} buckets, not into ${task.buckets}`,
-      });
-    const buckets = parseBuckets(info.kvMetadata.get(BUCKETS_KEY) ?? '');
-    if (buckets?.length !== info.rowGroups.length)
-      throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
-    const groups: ColumnValues[][] = [];
-    for (const [group, bucket] of buckets.entries())
-      if (bucket === task.bucket)
-        groups.push(await readParquetColumns(file, PAIR_COLUMNS, group, { name: path, info }));
-    return groups;
+function pathOf(files: Bucket['files'], row: number): string {
+  return files.findLast(({ firstRow }) => firstRow <= row)?.path ?? '';
+}
+
+/** The columns of one bucket in one file of pairs; none where the file has nothing of that bucket. */
+function readBucketOf(
+  storage: Storage,
+  path: string,
+  task: DedupTask,
+  memory: DedupMemory,
+): AsyncGenerator<ColumnValues, void, undefined> {
+  return streamSource(storage, path, async function* (file) {
+    const { footer, buckets } = memory.footers.get(path) ?? (await readFooter(file, path, task.buckets));
+    memory.footers.set(path, { footer, buckets });
+    // Of a very large WAT a bucket has several row groups.
+    for (
+      let group = buckets.indexOf(task.bucket);
+      group >= 0;
+      group = buckets.indexOf(task.bucket, group + 1)
+    ) {
+      const info = await footer.rowGroup(file, group);
+      yield* readParquetColumns(file, EXTRACTED_COLUMNS, 0, { name: path, info });
+    }
   });
 }
 
-function parseBuckets(json: string): readonly number[] | undefined {
+/** The footer of a file of pairs, and which bucket each of its row groups is. */
+interface PairFooter {
+  readonly footer: ParquetFooter;
+  readonly buckets: Uint32Array;
+}
+
+async function readFooter(file: ByteSource, path: string, buckets: number): Promise<PairFooter> {
+  const footer = await parquetFooter(file, path);
+  const count = footer.kvMetadata.get(BUCKET_COUNT_KEY);
+  if (count !== String(buckets))
+    throw new GleanerError('DAMAGED', {
+      path,
+      problem: `is parted into ${count ?? 'no'} buckets, not into ${buckets}`,
+    });
+  const of = parseBuckets(footer.kvMetadata.get(BUCKETS_KEY) ?? '');
+  if (of?.length !== footer.rowGroups)
+    throw new GleanerError('DAMAGED', { path, problem: 'does not say which bucket each row group holds' });
+  return { footer, buckets: of };
+}
+
+function parseBuckets(json: string): Uint32Array | undefined {
   return /^\[(\d+(,\d+)*)?\]$/.test(json)
-    ? json.slice(1, -1).split(',').filter(Boolean).map(Number)
+    ? Uint32Array.from(json.slice(1, -1).split(',').filter(Boolean), Number)
     : undefined;
 }

@@ -1,7 +1,7 @@
 import { createParquetWriter, TableBuilder } from '../formats/index.ts';
 import type { Pair } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
-import { bucketOf, PAIR_COLUMNS, pairRecord, REPEATED_COLUMNS } from './tables.ts';
+import { bucketOf, EXTRACTED_COLUMNS, pairRecord, REPEATED_COLUMNS } from './tables.ts';
 
 /** Key-value metadata of pairs/*.parquet: which bucket each row group holds (JSON array), and how many there are. */
 export const BUCKETS_KEY = 'gleaner.buckets';
@@ -27,8 +27,8 @@ export interface PairWriter {
  * @param heldBytes of pairs, after which `full` says so
  */
 export function createPairWriter(sink: ByteSink, buckets: number, heldBytes = HELD_BYTES): PairWriter {
-  const writer = createParquetWriter(sink, PAIR_COLUMNS);
-  const table = new TableBuilder(PAIR_COLUMNS, REPEATED_COLUMNS);
+  const writer = createParquetWriter(sink, EXTRACTED_COLUMNS);
+  const table = new TableBuilder(EXTRACTED_COLUMNS, REPEATED_COLUMNS);
   const groups: number[] = [];
   let bucketOfRow = new Uint32Array(1 << 10);
 

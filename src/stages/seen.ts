@@ -9,13 +9,8 @@ import {
 } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { type ByteSink, type OpenSource, type Storage, streamSource, withSource } from '../storage/index.ts';
-import { bucketOfLead } from './tables.ts';
-
-/** A range of uids: bucket `bucket` of `buckets`. */
-export interface BucketRange {
-  readonly bucket: number;
-  readonly buckets: number;
-}
+import { bucketOfLead, leadOf } from './tables.ts';
+import type { BucketRange } from './uid-words.ts';
 
 /** The pairs that an earlier run had. */
 export interface Seen {
@@ -38,11 +33,6 @@ export function keyPath(bucket: number): string {
 /** The key files that a run left, in the order of their buckets. */
 export async function keyPaths(storage: Storage): Promise<readonly string[]> {
   return (await storage.list('keys')).filter((path) => path.endsWith('.keys'));
-}
-
-/** The least leading word of a bucket's uids; of the one after the last, 2³². */
-function leadOf(bucket: number, buckets: number): number {
-  return Math.ceil((bucket * 2 ** 32) / buckets);
 }
 
 /** Buckets of another number of buckets that share uids with a bucket. */

@@ -15,14 +15,18 @@ export function bucketOfLead(lead: number, buckets: number): number {
   return Math.floor((lead * buckets) / 2 ** 32);
 }
 
+/** The least leading word of a bucket's uids; of the one after the last, 2³². */
+export function leadOf(bucket: number, buckets: number): number {
+  return Math.ceil((bucket * 2 ** 32) / buckets);
+}
+
 /** Name of an output file of a task, as `pairs/00003.parquet`. */
 export function shardPath(folder: string, index: number): string {
   return `${folder}/${String(index).padStart(5, '0')}.parquet`;
 }
 
-/** Columns of pairs/*.parquet and unique/*.parquet. */
-export const PAIR_COLUMNS = [
-  { name: 'uid', type: 'string' },
+/** Columns of a pair but its uid. */
+const PAIR_VALUES = [
   { name: 'url', type: 'string' },
   { name: 'text', type: 'string' },
   { name: 'page_url', type: 'string' },
@@ -34,6 +38,18 @@ export const PAIR_COLUMNS = [
 
 /** Of these, rows that follow one another often have the same value. */
 export const REPEATED_COLUMNS = new Set(['page_url', 'wat', 'license', 'language'] as const);
+
+/** Columns of pairs/*.parquet, which is read by dedup alone: the bits of a uid cannot be packed. */
+export const EXTRACTED_COLUMNS = [
+  { name: 'uid', type: 'hash128' },
+  ...PAIR_VALUES,
+] as const satisfies readonly Column[];
+
+/** Columns of unique/*.parquet. */
+export const PAIR_COLUMNS = [
+  { name: 'uid', type: 'string' },
+  ...PAIR_VALUES,
+] as const satisfies readonly Column[];
 
 /** Columns of dropped/*.parquet. */
 export const DROPPED_COLUMNS = [
@@ -80,7 +96,7 @@ export function parseDropped(record: DroppedRecord): DroppedRow {
 }
 
 /**
- * The pairs of a file from row `rowStart` up to, not with, `rowEnd`. Only the row groups that hold them are read.
+ * The pairs of a file of pairs/ or unique/ from row `rowStart` up to, not with, `rowEnd`. Only the row groups that hold them are read.
  * @throws GleanerError FILE_NOT_FOUND, DAMAGED
  */
 export async function* readPairs(
@@ -95,7 +111,7 @@ export async function* readPairs(
       const from = Math.max(0, rowStart - group.rowStart);
       const to = Math.min(group.rows, rowEnd - group.rowStart);
       if (from >= to) continue;
-      const records = await readParquetRowGroup(file, PAIR_COLUMNS, i, { name: path, info });
+      const records = await readParquetRowGroup(file, EXTRACTED_COLUMNS, i, { name: path, info });
       for (const record of records.slice(from, to)) yield parsePair(record, path);
     }
   });

@@ -1,11 +1,12 @@
 import {
   type ColumnValues,
+  countValues,
   createParquetWriter,
-  type Gatherer,
   plainStrings,
+  stringBytes,
   TableBuilder,
 } from '../formats/index.ts';
-import type { DroppedRow, Reason } from '../schema/index.ts';
+import type { DroppedRow } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
 import { DROPPED_COLUMNS, droppedRecord, PAIR_COLUMNS, REPEATED_COLUMNS } from './tables.ts';
 
@@ -15,8 +16,6 @@ const GROUP_ROWS = 10_000;
 const MAX_FIELD_CHARS = 2048;
 
 const CUT_COLUMNS: ReadonlySet<string> = new Set(['url', 'text']);
-// A text has at least as many bytes as code units: none that is to be cut is shorter.
-const SHORTEN = { maxBytes: MAX_FIELD_CHARS, by: cut };
 
 export interface TrailWriter {
   add(row: DroppedRow): void;
@@ -25,17 +24,12 @@ export interface TrailWriter {
   /** Writes what is held as one row group. */
   flush(): Promise<void>;
   /**
-   * Adds rows of tables of pairs as one row group.
-   * @param picks numbers of the rows
+   * Adds pairs as one row group.
    * @param pairs one for each column of pairs
-   * @param reasons one for each row, and so the details
+   * @param reasons a `Reason` for each row
+   * @param details one for each row
    */
-  addPairs(
-    picks: Uint32Array,
-    pairs: readonly Gatherer[],
-    reasons: readonly Reason[],
-    details: ColumnValues,
-  ): Promise<void>;
+  addPairs(pairs: readonly ColumnValues[], reasons: ColumnValues, details: ColumnValues): Promise<void>;
   finish(): Promise<void>;
 }
 
@@ -58,13 +52,13 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
       return table.rows >= GROUP_ROWS;
     },
     flush,
-    async addPairs(picks, pairs, reasons, details) {
+    async addPairs(pairs, reasons, details) {
       await flush();
-      const columns = pairs.map((column, c) =>
-        column.gather(picks, CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? SHORTEN : undefined),
+      const columns = pairs.map((values, c) =>
+        CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? cutLong(values) : values,
       );
-      const similarity = { kind: 'null', rows: picks.length } as const;
-      await writer.writeColumns([...columns, reasonValues(reasons), details, similarity]);
+      const similarity = { kind: 'null', rows: countValues(reasons) } as const;
+      await writer.writeColumns([...columns, reasons, details, similarity]);
     },
     async finish() {
       await flush();
@@ -78,8 +72,18 @@ export function cut(text: string): string {
   return text.length > MAX_FIELD_CHARS ? `${text.slice(0, MAX_FIELD_CHARS - 1)}…`.toWellFormed() : text;
 }
 
-function reasonValues(reasons: readonly Reason[]): ColumnValues {
-  const names = [...new Set(reasons)];
-  const indices = Uint32Array.from(reasons, (reason) => names.indexOf(reason));
-  return { kind: 'dictionary', dictionary: plainStrings(names), indices };
+function cutLong(values: ColumnValues): ColumnValues {
+  if (values.kind === 'dictionary') {
+    const dictionary = cutLong(values.dictionary);
+    return dictionary.kind === 'plain' ? { ...values, dictionary } : values;
+  }
+  if (values.kind !== 'plain') return values;
+  const { offsets } = values;
+  // A text has at least as many bytes as code units: none that is to be cut is shorter.
+  const isLong = (end: number, i: number) => i > 0 && end - (offsets[i - 1] ?? 0) - 4 > MAX_FIELD_CHARS;
+  if (!offsets.some(isLong)) return values;
+  const texts = Array.from({ length: offsets.length - 1 }, (_, row) =>
+    Buffer.from(stringBytes(values, row) ?? []).toString(),
+  );
+  return plainStrings(texts.map(cut));
 }

@@ -1,38 +1,38 @@
-import { type ColumnValues, compareKeys, type KeyWords, stringBytes } from '../formats/index.ts';
+import {
+  type ColumnValues,
+  compareKeys,
+  countValues,
+  KEY_BYTES,
+  type KeyWords,
+  NumberBuffers,
+  type PlainStrings,
+} from '../formats/index.ts';
+import { bucketOfLead, leadOf } from './tables.ts';
 
-/** Value of each hexadecimal digit by its character code; 0x100, which no digit has, for any other character. */
-const DIGITS = Uint16Array.from({ length: 256 }, (_, code) => {
-  const digit = '0123456789abcdef'.indexOf(String.fromCharCode(code));
-  return digit < 0 ? 0x100 : digit;
-});
+/** The two characters of each byte as they lie in memory: an element is two bytes in the machine's order. */
+const CHARACTERS = new Uint16Array(
+  Uint8Array.from(
+    Buffer.from(Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).join('')),
+  ).buffer,
+);
 const UID_CHARS = 32;
+/** The first half of a length of `UID_CHARS`, little-endian; the other is 0. */
+const [LENGTH = 0] = new Uint16Array(Uint8Array.of(UID_CHARS, 0).buffer);
 
-/**
- * Reads a column of uids as four words each.
- * @param words takes those of row r at 4 (first + r)
- * @returns the first row that is no uid, or -1
- */
-export function readUids(column: ColumnValues, rows: number, words: KeyWords, first: number): number {
-  const plain = column.kind === 'plain' ? column : undefined;
-  for (let row = 0; row < rows; row++) {
-    const text = plain ? plain.bytes : stringBytes(column, row);
-    const start = plain ? (plain.offsets[row] ?? 0) + 4 : 0;
-    const length = plain ? (plain.offsets[row + 1] ?? 0) - start : (text?.length ?? 0);
-    if (!text || length !== UID_CHARS) return row;
-    let wrong = 0;
-    for (let w = 0; w < 4; w++) {
-      const at = start + 8 * w;
-      let word = 0;
-      for (let i = 0; i < 8; i++) {
-        const digit = DIGITS[text[at + i] ?? 0] ?? 0x100;
-        wrong |= digit;
-        word = (word << 4) | (digit & 15);
-      }
-      words[4 * (first + row) + w] = word;
-    }
-    if (wrong & 0x100) return row;
-  }
-  return -1;
+/** A range of uids: bucket `bucket` of `buckets`. */
+export interface BucketRange {
+  readonly bucket: number;
+  readonly buckets: number;
+}
+
+/** The words of a column of uids as `pairs/` has them. @param words takes them */
+export function uidWords(uids: ColumnValues, words: KeyWords): KeyWords {
+  if (countValues(uids) === 0) return words;
+  if (uids.kind !== 'fixed' || uids.width !== KEY_BYTES) throw new Error('a column of uids was expected');
+  const { length } = uids.bytes;
+  const view = new DataView(uids.bytes.buffer, uids.bytes.byteOffset, length);
+  for (let i = 0; 4 * i < length; i++) words[i] = view.getUint32(4 * i);
+  return words;
 }
 
 /** A uid as text. */
@@ -40,77 +40,87 @@ export function uidText(words: KeyWords, i: number): string {
   return Array.from(words.subarray(4 * i, 4 * i + 4), (word) => word.toString(16).padStart(8, '0')).join('');
 }
 
+/** Uids as a column of texts. @param numbers which of them */
+export function uidColumn(words: KeyWords, numbers: Uint32Array): PlainStrings {
+  const bytes = new Uint8Array(numbers.length * (4 + UID_CHARS));
+  const pairs = new Uint16Array(bytes.buffer);
+  const offsets = new Uint32Array(numbers.length + 1);
+  let at = 0;
+  for (let i = 0; i < numbers.length; i++) {
+    pairs[at] = LENGTH;
+    at += 2;
+    const first = 4 * (numbers[i] ?? 0);
+    for (let w = first; w < first + 4; w++, at += 4) {
+      const word = words[w] ?? 0;
+      pairs[at] = CHARACTERS[word >>> 24] ?? 0;
+      pairs[at + 1] = CHARACTERS[(word >>> 16) & 255] ?? 0;
+      pairs[at + 2] = CHARACTERS[(word >>> 8) & 255] ?? 0;
+      pairs[at + 3] = CHARACTERS[word & 255] ?? 0;
+    }
+    offsets[i + 1] = 2 * at;
+  }
+  return { kind: 'plain', bytes, offsets };
+}
+
+/** The first row that is in another bucket, or -1. */
+export function strayRow(words: KeyWords, { bucket, buckets }: BucketRange): number {
+  for (let row = 0; 4 * row < words.length; row++)
+    if (bucketOfLead(words[4 * row] ?? 0, buckets) !== bucket) return row;
+  return -1;
+}
+
+export interface OrderedKeys {
+  /** For each key the number of the first one that is equal to it; its own where there is none before it. */
+  readonly first: Uint32Array;
+  /** Numbers of those that are their own first one, in ascending order of the keys. */
+  readonly order: Uint32Array;
+}
+
 /**
- * For each key the number of the first one that is equal to it; its own where there is none before it.
+ * Finds equal keys, and the order of the others. Keys are hashes: as many bins as there are keys, each a part of the
+ * bucket's range, hold about one each, in a list that is kept in order. Equal ones do not enter it, so that a pair
+ * that comes a million times costs no more than others.
  *
- * Open addressing in a table of at least twice as many places, by a word that is as random as any.
+ * @param words keys of that bucket
+ * @param memory holds what is returned
  */
-export function firstOccurrences(words: KeyWords): Uint32Array {
+export function orderKeys(
+  words: KeyWords,
+  { bucket, buckets }: BucketRange,
+  memory = new NumberBuffers(),
+): OrderedKeys {
   const count = words.length / 4;
-  const first = new Uint32Array(count);
-  const places = 1 << (33 - Math.clz32(Math.max(1, count)));
-  const table = new Uint32Array(places);
-  const mask = places - 1;
-  for (let i = 0; i < count; i++) {
-    const [a, b, c, d] = [words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]];
-    let place = (d ?? 0) & mask;
-    let other = table[place] ?? 0;
-    for (; other !== 0; other = table[place] ?? 0) {
-      const at = 4 * (other - 1);
-      if (words[at + 3] === d && words[at + 2] === c && words[at + 1] === b && words[at] === a) break;
-      place = (place + 1) & mask;
+  const least = leadOf(bucket, buckets);
+  const binsALead = count / (leadOf(bucket + 1, buckets) - least);
+  /** Of each bin its first key, and of each key the next one in its list: their numbers and one, 0 where there is none. */
+  const heads = memory.take('heads', count + 1).fill(0);
+  const next = memory.take('next', count);
+  const first = memory.take('first', count);
+  let unique = 0;
+  for (let key = 0; key < count; key++) {
+    const lead = words[4 * key] ?? 0;
+    const bin = Math.floor((lead - least) * binsALead);
+    let before = 0;
+    let at = heads[bin] ?? 0;
+    let difference = 1;
+    for (; at !== 0; at = next[at - 1] ?? 0) {
+      difference = (words[4 * (at - 1)] ?? 0) - lead || compareKeys(words, at - 1, words, key);
+      if (difference >= 0) break;
+      before = at;
     }
-    if (other === 0) table[place] = i + 1;
-    first[i] = other === 0 ? i : other - 1;
+    if (at !== 0 && difference === 0) {
+      first[key] = at - 1;
+      continue;
+    }
+    first[key] = key;
+    next[key] = at;
+    if (before === 0) heads[bin] = key + 1;
+    else next[before - 1] = key + 1;
+    unique++;
   }
-  return first;
-}
-
-/** The numbers of keys in ascending order of the keys. Radix sort of the leading 48 bits; ties are sorted by comparison. */
-export function sortByKey(words: KeyWords, numbers: Uint32Array): Uint32Array {
-  let from: Uint32Array = numbers;
-  let to: Uint32Array = new Uint32Array(numbers.length);
-  const counts = new Uint32Array(1 << 16);
-  for (const [word, shift] of [
-    [1, 16],
-    [0, 0],
-    [0, 16],
-  ] as const) {
-    counts.fill(0);
-    for (let i = 0; i < from.length; i++) {
-      const digit = ((words[4 * (from[i] ?? 0) + word] ?? 0) >>> shift) & 0xffff;
-      counts[digit] = (counts[digit] ?? 0) + 1;
-    }
-    let sum = 0;
-    for (let digit = 0; digit < counts.length; digit++) {
-      const n = counts[digit] ?? 0;
-      counts[digit] = sum;
-      sum += n;
-    }
-    for (let i = 0; i < from.length; i++) {
-      const number = from[i] ?? 0;
-      const digit = ((words[4 * number + word] ?? 0) >>> shift) & 0xffff;
-      const place = counts[digit] ?? 0;
-      to[place] = number;
-      counts[digit] = place + 1;
-    }
-    [from, to] = [to, from === numbers ? new Uint32Array(numbers.length) : from];
-  }
-  return sortTies(words, from);
-}
-
-function sortTies(words: KeyWords, sorted: Uint32Array): Uint32Array {
-  for (let i = 1; i < sorted.length; i++) {
-    if (compareKeys(words, sorted[i - 1] ?? 0, words, sorted[i] ?? 0) <= 0) continue;
-    const start = i - 1;
-    while (i < sorted.length && sameLead(words, sorted[start] ?? 0, sorted[i] ?? 0)) i++;
-    let begin = start;
-    while (begin > 0 && sameLead(words, sorted[start] ?? 0, sorted[begin - 1] ?? 0)) begin--;
-    sorted.subarray(begin, i).sort((a, b) => compareKeys(words, a, words, b));
-  }
-  return sorted;
-}
-
-function sameLead(words: KeyWords, i: number, j: number): boolean {
-  return words[4 * i] === words[4 * j] && (words[4 * i + 1] ?? 0) >>> 16 === (words[4 * j + 1] ?? 0) >>> 16;
+  const order = memory.take('order', unique);
+  let i = 0;
+  for (let bin = 0; bin < heads.length; bin++)
+    for (let at = heads[bin] ?? 0; at !== 0; at = next[at - 1] ?? 0) order[i++] = at - 1;
+  return { first, order };
 }

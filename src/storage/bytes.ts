@@ -1,7 +1,7 @@
 /** Random access to bytes of a known length: a file, a range-read object, a buffer. Structurally hyparquet's AsyncBuffer. */
 export interface ByteSource {
   readonly byteLength: number;
-  /** Bytes from `start` up to, not with, `end` (default: the end). */
+  /** Bytes from `start` up to, not with, `end` (default: the end): a copy, which is the caller's own. */
   slice(start: number, end?: number): Promise<ArrayBuffer>;
 }
 

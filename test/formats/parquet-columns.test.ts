@@ -11,6 +11,7 @@ import {
 import { memorySink, memorySource } from './support.ts';
 
 const COLUMNS = [
+  { name: 'uid', type: 'hash128' },
   { name: 'url', type: 'string' },
   { name: 'page', type: 'string' },
   { name: 'share', type: 'float' },
@@ -19,6 +20,7 @@ const COLUMNS = [
 type Row = RowOf<typeof COLUMNS>;
 
 const row: fc.Arbitrary<Row> = fc.record({
+  uid: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex')),
   url: fc
     .oneof(fc.string({ unit: 'binary' }), fc.constant('é'.repeat(5000)))
     .map((text) => text.toWellFormed()),

@@ -4,11 +4,15 @@ import { compressors } from 'hyparquet-compressors';
 import { describe, expect, test } from 'vitest';
 import {
   type Column,
+  type ColumnValues,
   createParquetWriter,
+  parquetFooter,
   parquetInfo,
   type RowOf,
+  readParquetColumns,
   readParquetRowGroup,
   readParquetRows,
+  stringBytes,
 } from '../../src/formats/index.ts';
 import { collect, memorySink, memorySource } from './support.ts';
 
@@ -80,6 +84,90 @@ test('another reader finds zstd, required columns and the rows', async () => {
   expect(await parquetReadObjects({ file, compressors })).toEqual(ROWS);
 });
 
+test('hashes are 16 bytes that nobody packed, and texts in a row', async () => {
+  const columns = [{ name: 'h', type: 'hash128' }] as const;
+  const rows = ['00112233445566778899aabbccddeeff', 'f'.repeat(32)].map((h) => ({ h }));
+  const sink = memorySink();
+  const writer = createParquetWriter(sink, columns);
+  await writer.writeRowGroup(rows);
+  await writer.finish();
+  const file = memorySource(sink.bytes());
+  const { schema, row_groups } = await parquetMetadataAsync(file);
+  expect(schema[1]).toMatchObject({ type: 'FIXED_LEN_BYTE_ARRAY', type_length: 16 });
+  expect(row_groups[0]?.columns[0]?.meta_data?.codec).toBe('UNCOMPRESSED');
+  const raw = (await parquetReadObjects({ file })).map((row) => Buffer.from(row.h).toString('hex'));
+  expect(raw).toEqual(rows.map(({ h }) => h));
+  expect(await collect(readParquetRows(file, columns))).toEqual(rows);
+  for (const h of ['', 'F'.repeat(32), 'f'.repeat(33), 'g'.repeat(32)])
+    await expect(createParquetWriter(memorySink(), columns).writeRowGroup([{ h }])).rejects.toThrow(
+      'no hash of 128 bits',
+    );
+});
+
+test('hashes are read from texts too', async () => {
+  const read = async (h: string) => {
+    const sink = memorySink();
+    const writer = createParquetWriter(sink, [{ name: 'h', type: 'string' }]);
+    await writer.writeRowGroup([{ h }]);
+    await writer.finish();
+    return collect(readParquetRows(memorySource(sink.bytes()), [{ name: 'h', type: 'hash128' }]));
+  };
+  expect(await read('0123456789abcdef'.repeat(2))).toEqual([{ h: '0123456789abcdef'.repeat(2) }]);
+  await expect(read('0123456789ABCDEF'.repeat(2))).rejects.toThrow("'h' holds a value that is not a hash128");
+});
+
+describe('columns', () => {
+  /** A file with one column of strings, which are these bytes. */
+  async function columnOf(strings: readonly Uint8Array[]): Promise<ColumnValues[]> {
+    const offsets = Uint32Array.of(0, ...strings.map((one) => 4 + one.length));
+    for (let i = 1; i < offsets.length; i++) offsets[i] = (offsets[i] ?? 0) + (offsets[i - 1] ?? 0);
+    const bytes = Buffer.alloc(offsets.at(-1) ?? 0);
+    for (const [i, one] of strings.entries()) {
+      bytes.writeUInt32LE(one.length, offsets[i]);
+      bytes.set(one, (offsets[i] ?? 0) + 4);
+    }
+    const sink = memorySink();
+    const writer = createParquetWriter(sink, [{ name: 's', type: 'string' }]);
+    await writer.writeColumns([{ kind: 'plain', bytes, offsets }]);
+    await writer.finish();
+    const source = memorySource(sink.bytes());
+    return collect(readParquetColumns(source, [{ name: 's', type: 'string' }], 0));
+  }
+  const utf8 = (text: string) => Buffer.from(text);
+
+  test.each([
+    ['short', ['a', '', 'ü🍎']],
+    [
+      'with lengths that are no ASCII',
+      ['x'.repeat(127), 'ü'.repeat(64), 'x'.repeat(200), '', '🍎'.repeat(99)],
+    ],
+    ['in several pages', Array.from({ length: 40 }, (_, i) => `ü${i}`.repeat(20_000))],
+  ])('strings come back: %s', async (_, texts) => {
+    const [values] = await columnOf(texts.map(utf8));
+    const back = texts.map((_text, i) => values && Buffer.from(stringBytes(values, i) ?? []).toString());
+    expect(back).toEqual(texts);
+  });
+
+  test.each([
+    ['between two strings', [[0xc3], [0xa9]]],
+    [
+      'between two strings of more than 127 bytes',
+      [
+        [...utf8('x'.repeat(150)), 0xc3],
+        [0xa9, ...utf8('x'.repeat(150))],
+      ],
+    ],
+    // The second string has 169 bytes, which is 0xA9.
+    ['with what the next length is', [[0xc3], [...utf8('x'.repeat(169))]]],
+    ['at the end', [[...utf8('good')], [0xf0, 0x9f, 0x8d]]],
+  ])('a character that is cut %s is damage', async (_, strings) => {
+    await expect(columnOf(strings.map((one) => Uint8Array.from(one)))).rejects.toMatchObject({
+      code: 'DAMAGED',
+      cause: { message: 'text that is not UTF-8' },
+    });
+  });
+});
+
 test('the same rows give the same bytes', async () => {
   expect(await write([ROWS, ROWS])).toEqual(await write([ROWS, ROWS]));
 });
@@ -95,6 +183,29 @@ test('a row group is read without the others', async () => {
   expect([rows.length, rows[1]]).toEqual([2000, { URL: `b7919${'b'.repeat(100)}` }]);
   const read = source.reads.reduce((sum, [from, to]) => sum + to - from, 0);
   expect(read).toBeLessThanOrEqual(info.rowGroups[1]?.bytes ?? 0);
+});
+
+test('a footer that is read one row group at a time says what the whole one says', async () => {
+  const rows = (count: number) => Array.from({ length: count }, () => ROWS[0] as Row);
+  // 20 groups: more than fit the short form of Thrift's list.
+  const kvMetadata = { a: 'b' };
+  for (const groups of [
+    [],
+    [ROWS],
+    [ROWS.slice(0, 2), ROWS.slice(2)],
+    Array.from({ length: 20 }, (_, i) => rows(i + 1)),
+  ]) {
+    const source = memorySource(await write(groups, kvMetadata));
+    const whole = await parquetInfo(source);
+    const footer = await parquetFooter(source);
+    expect([footer.rowGroups, footer.kvMetadata]).toEqual([groups.length, whole.kvMetadata]);
+    for (const i of groups.keys()) {
+      const one = await footer.rowGroup(source, i);
+      expect(one.metadata.row_groups).toEqual([whole.metadata.row_groups[i]]);
+      expect(await readParquetRowGroup(source, COLUMNS, 0, { info: one })).toEqual(groups[i]);
+    }
+    await expect(footer.rowGroup(source, groups.length)).rejects.toMatchObject({ code: 'DAMAGED' });
+  }
 });
 
 test('no rows at all', async () => {
@@ -175,6 +286,41 @@ describe('files of others', () => {
     ],
   ])('%s', async (_, bytes) => {
     await expect(parquetInfo(memorySource(bytes), 'x')).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
+  test('a footer, one row group at a time', async () => {
+    const { metadata } = await parquetInfo(source);
+    const footer = await parquetFooter(source);
+    expect(footer.rowGroups).toBe(2);
+    for (const i of [0, 1])
+      expect((await footer.rowGroup(source, i)).metadata.row_groups).toEqual([metadata.row_groups[i]]);
+  });
+
+  test('flipped bytes give row groups or a GleanerError', async () => {
+    const first = PYARROW.length - PYARROW.readUInt32LE(PYARROW.length - 8) - 8;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: first, max: PYARROW.length - 1 }),
+        fc.nat(255),
+        async (at, value) => {
+          const bytes = Buffer.from(PYARROW);
+          bytes[at] = value;
+          const flipped = memorySource(bytes);
+          const read = async () => {
+            const footer = await parquetFooter(flipped);
+            for (let i = 0; i < Math.min(3, footer.rowGroups); i++) await footer.rowGroup(flipped, i);
+          };
+          await read().catch((error: unknown) => expect(error).toMatchObject({ code: 'DAMAGED' }));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('a flipped byte that makes a list of numbers of what should be pairs', async () => {
+    const bytes = Buffer.from(PYARROW);
+    bytes[2159] = 211;
+    await expect(parquetInfo(memorySource(bytes))).rejects.toMatchObject({ code: 'DAMAGED' });
   });
 
   test('flipped bytes give rows or a GleanerError', async () => {

@@ -129,7 +129,7 @@ export async function extract(
       const url = resolveImage(image.url, base);
       const address = url.kept ? url.value : (image.url ?? '').toWellFormed();
       const refused = url.kept ? refuse(address, text) : undefined;
-      // Told last: it costs more than all else together.
+      // Told last: what another filter refuses need not be told.
       const language = url.kept && !refused ? (detect?.(text).language ?? 'und') : 'und';
       const pair: Pair = {
         uid: pairUid(address, text),

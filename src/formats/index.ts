@@ -7,6 +7,7 @@ export {
   writeBloom,
 } from './bloom.ts';
 export { ColumnBuffer } from './column-buffer.ts';
+export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';

@@ -140,7 +140,7 @@ export async function extract(
     const resolved = resolveImage(written, from.base);
     const url = resolved.kept ? resolved.value : (written ?? '').toWellFormed();
     let outcome = resolved.kept ? refuse(url, text) : resolved;
-    // Told last: it costs more than all else together.
+    // Told last: what another filter refuses need not be told.
     const { language, confidence } = (!outcome && detect?.(text)) || UNDETERMINED;
     if (!outcome && languages && !languages.has(language)) outcome = dropped('language', language);
     const { pageUrl, wat, license } = from;

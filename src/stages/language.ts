@@ -1,3 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseFastText } from '../formats/index.ts';
+import { createClassifier } from './fasttext/classifier.ts';
+
 export interface DetectedLanguage {
   /** ISO 639-1 code, ISO 639-3 where there is none, 'und' where the text tells nothing. */
   readonly language: string;
@@ -12,10 +17,6 @@ export const UNDETERMINED: DetectedLanguage = { language: 'und', confidence: 0 }
 
 /** Longest piece of a text that is looked at, in UTF-16 code units: more tells nothing new. */
 const MAX_CHARS = 1000;
-
-/** Texts whose language is remembered, and their greatest length: 16 MB at most. */
-const MAX_KNOWN = 1 << 16;
-const MAX_KNOWN_CHARS = 100;
 
 let loading: Promise<DetectLanguage> | undefined;
 
@@ -32,40 +33,24 @@ export function loadLanguageDetector(): Promise<DetectLanguage> {
 }
 
 async function load(): Promise<DetectLanguage> {
-  const { getLIDModel } = await import('fasttext.wasm.js');
-  const model = await (await getLIDModel()).load();
-  // Alternative texts repeat: a site's logo stands on all its pages.
-  const known = new Map<string, DetectedLanguage>();
+  const path = fileURLToPath(import.meta.resolve('fasttext.wasm.js/dist/fastText/models/lid.176.ftz'));
+  const classify = createClassifier(parseFastText(await readFile(path), path));
   return (text) => {
-    let found = known.get(text);
-    if (found === undefined) {
-      found = detect(text);
-      if (known.size >= MAX_KNOWN) known.clear();
-      if (text.length <= MAX_KNOWN_CHARS) known.set(text, found);
-    }
-    return found;
+    const start = text.slice(0, MAX_CHARS);
+    // fastText knows the white space of ASCII only.
+    const line = /[^\S\t-\r ]/.test(start) ? start.replace(/\s+/g, ' ') : start;
+    if (!/[A-Za-z]/.test(line) && !/\p{L}/u.test(line)) return UNDETERMINED;
+    let [guess] = classify(line, 1);
+    if (guess?.label === 'en' && !isLatin(line)) guess = classify(line, 2)[1];
+    return guess ? { language: guess.label, confidence: Math.min(1, guess.probability) } : UNDETERMINED;
   };
+}
 
-  function detect(text: string): DetectedLanguage {
-    // fastText ends its input at a line end.
-    const line = text.slice(0, MAX_CHARS).replace(/\s+/g, ' ').trim();
-    // Of texts in ASCII, which most are, all letters are Latin.
-    const ascii = /^[\x20-\x7e]*$/.test(line);
-    const letters = ascii ? Number(/[A-Za-z]/.test(line)) : (line.match(/\p{L}/gu)?.length ?? 0);
-    if (letters === 0) return UNDETERMINED;
-    const guesses = model.predict(line, 2, 0);
-    try {
-      const latin = ascii ? letters : (line.match(/\p{Script=Latin}/gu)?.length ?? 0);
-      for (let i = 0; i < guesses.size(); i++) {
-        const [probability, label] = guesses.get(i);
-        const language = label.replace('__label__', '');
-        if (language === 'en' && latin < letters / 2) continue;
-        return { language, confidence: Math.min(1, probability) };
-      }
-      return UNDETERMINED;
-    } finally {
-      // It lives in the memory of the WebAssembly module, which no garbage collector looks at.
-      guesses.delete();
-    }
-  }
+/** Whether at least half of the letters of a text are Latin. */
+function isLatin(text: string): boolean {
+  // Of texts in ASCII, which most are, all are.
+  if (/^[\x20-\x7e]*$/.test(text)) return true;
+  const letters = text.match(/\p{L}/gu)?.length ?? 0;
+  const latin = text.match(/\p{Script=Latin}/gu)?.length ?? 0;
+  return latin >= letters / 2;
 }

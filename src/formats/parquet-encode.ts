@@ -1,6 +1,6 @@
 import type { SchemaElement, Statistics } from 'hyparquet';
 import type { Column, ColumnType } from './parquet.ts';
-import { type ColumnValues, plainStrings } from './parquet-values.ts';
+import { type ColumnValues, plainBytes, plainStrings } from './parquet-values.ts';
 
 /** How Parquet stores each type. */
 export const PHYSICAL = {
@@ -9,6 +9,7 @@ export const PHYSICAL = {
   int64: 'INT64',
   float: 'FLOAT',
   double: 'DOUBLE',
+  binary: 'BYTE_ARRAY',
 } as const satisfies Record<ColumnType, SchemaElement['type']>;
 
 /** A dictionary is given up when more than half of at least this many values have been new ones. */
@@ -43,6 +44,8 @@ export function encodeCells(all: readonly unknown[], column: Column): EncodedCol
 function encodeValues(values: readonly unknown[], type: ColumnType): EncodedColumn {
   // What a row holds is what its column's type says: RowOf sees to that.
   if (type === 'string') return { values: encodeStrings(values as readonly string[]) };
+  // Without bounds, which nobody asks of bytes.
+  if (type === 'binary') return { values: plainBytes(values as readonly Uint8Array[]), statistics: {} };
   return encodeNumbers(values as readonly number[] | readonly bigint[], type);
 }
 
@@ -67,7 +70,7 @@ function encodeStrings(strings: readonly string[]): ColumnValues {
 
 function encodeNumbers(
   values: readonly number[] | readonly bigint[],
-  type: Exclude<ColumnType, 'string'>,
+  type: Exclude<ColumnType, 'string' | 'binary'>,
 ): EncodedColumn {
   const width = type === 'int32' || type === 'float' ? 4 : 8;
   const bytes = new Uint8Array(values.length * width);

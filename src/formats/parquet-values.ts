@@ -81,6 +81,21 @@ export function plainStrings(strings: readonly string[]): PlainStrings {
   return { kind: 'plain', bytes, offsets };
 }
 
+/** The same for values that are bytes already. */
+export function plainBytes(values: readonly Uint8Array[]): PlainStrings {
+  const size = values.reduce((sum, value) => sum + 4 + value.length, 0);
+  const bytes = Buffer.allocUnsafe(size + SLACK_BYTES);
+  const offsets = new Uint32Array(values.length + 1);
+  let at = 0;
+  for (const [i, value] of values.entries()) {
+    bytes.writeUInt32LE(value.length, at);
+    bytes.set(value, at + 4);
+    at += 4 + value.length;
+    offsets[i + 1] = at;
+  }
+  return { kind: 'plain', bytes, offsets };
+}
+
 /** Bytes that grow as values are added: the values of a page, or of a group that is being gathered. */
 export class PlainBuilder {
   #bytes: Uint8Array<ArrayBuffer>;

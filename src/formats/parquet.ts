@@ -6,8 +6,8 @@ import { encodeColumn, PHYSICAL } from './parquet-encode.ts';
 import { readChunk } from './parquet-pages.ts';
 import { type ColumnValues, countValues } from './parquet-values.ts';
 
-/** int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. */
-export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double';
+/** int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. `binary` is bytes. */
+export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double' | 'binary';
 
 /** A column of a table. Columns that are not nullable are written as required, as pyarrow's `nullable=False`. */
 export interface Column {
@@ -23,6 +23,7 @@ interface Values {
   readonly int64: bigint;
   readonly float: number;
   readonly double: number;
+  readonly binary: Uint8Array;
 }
 
 /** A row of a table whose columns are written `[...] as const satisfies readonly Column[]`. */
@@ -144,6 +145,8 @@ export async function readParquetRowGroup<const C extends readonly Column[]>(
       columns: columns.map((c) => c.name),
       rowStart: group.rowStart,
       rowEnd: group.rowStart + group.rows,
+      // Only then: strings that their writer left unmarked are to be strings.
+      utf8: !columns.some((c) => c.type === 'binary'),
       compressors: pageCompressors,
     });
   } catch (cause) {
@@ -228,9 +231,14 @@ function plainChunk(info: ParquetInfo, rowGroup: number, { name, type }: Column)
   return { meta, start, end: start + Number(meta.total_compressed_size) };
 }
 
-function parseValue(value: unknown, { type, nullable }: Column): string | number | bigint | null | undefined {
+function parseValue(
+  value: unknown,
+  { type, nullable }: Column,
+): string | number | bigint | Uint8Array | null | undefined {
   if (value === null || value === undefined) return nullable ? null : undefined;
   switch (type) {
+    case 'binary':
+      return value instanceof Uint8Array ? value : undefined;
     case 'string':
       return typeof value === 'string' ? value : undefined;
     case 'int64':

@@ -79,6 +79,7 @@ async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<Deco
         format: 'jpeg',
         originalWidth: width,
         originalHeight: height,
+        alpha: false,
       });
   }
   try {
@@ -147,6 +148,7 @@ async function decodeBySharp(
     format,
     originalWidth,
     originalHeight,
+    alpha: meta.hasAlpha,
   });
 }
 

@@ -96,14 +96,14 @@ function fileRange(value: string): NonNullable<RunFlags['wats']> {
   return { from: Number(from), to: to === '' ? null : Number(to) };
 }
 
-function naturalNumber(value: string): number {
+export function naturalNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 0 || value.trim() === '')
     throw new InvalidArgumentError('Give a whole number of at least 0.');
   return n;
 }
 
-function wholeNumber(value: string): number {
+export function wholeNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('Give a whole number of at least 1.');
   return n;

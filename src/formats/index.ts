@@ -6,6 +6,13 @@ export {
   readBloomSlice,
   writeBloom,
 } from './bloom.ts';
+export {
+  type DelimitedOptions,
+  type DelimitedRecord,
+  type LineOptions,
+  readDelimited,
+  readLines,
+} from './delimited.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';

@@ -30,7 +30,9 @@ interface Values {
 export type RowOf<C extends readonly Column[]> = {
   readonly [K in C[number] as K['name']]:
     | Values[K['type']]
-    | (K extends { readonly nullable: true } ? null : never);
+    | (K extends { readonly nullable: true } ? null : never)
+    // Of columns that are known at run time only, any may be nullable.
+    | (Column extends K ? null : never);
 };
 
 export interface ParquetInfo {

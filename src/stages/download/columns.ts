@@ -24,9 +24,7 @@ export interface SampleResult {
 }
 
 /** Values of one row by the names of columns. */
-export type SampleRecord = Readonly<
-  Record<string, string | number | bigint | boolean | Uint8Array | null>
->;
+export type SampleRecord = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
 
 const INT32 = ['width', 'height', 'original_width', 'original_height'] as const;
 

@@ -53,7 +53,7 @@ export async function makeImage(
   const encoded = await encodeImage(resized.value, stored);
   if (!encoded.kept) return encoded;
   const { width, height } = resized.value;
-  return kept({ bytes: encoded.value, width, height, originalWidth, originalHeight });
+  return kept({ bytes: fitted(encoded.value), width, height, originalWidth, originalHeight });
 }
 
 /** Not decoded, but neither is a page that says "not found" stored as a picture. */
@@ -77,4 +77,9 @@ function refuse(
   if (options.maxImageArea !== null && width * height > options.maxImageArea) return dropped('pixels', detail);
   if (longer > elongation * shorter) return dropped('aspect', detail);
   return undefined;
+}
+
+/** An encoder gives a part of a buffer that has room for the worst case: while an image waits, only it is to be held. */
+function fitted(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.length ? Uint8Array.from(bytes) : bytes;
 }

@@ -56,6 +56,24 @@ export const recipeSchema = z.strictObject({
       concurrency: count.default(128),
       /** Requests under way at once to one host. */
       perHostConcurrency: count.default(4),
+      dns: z
+        .strictObject({
+          /** Servers to ask, as 9.9.9.9 or 127.0.0.1:5353; none: those of the system. */
+          servers: z.array(z.string().min(1)).default([]),
+          /** Names asked for at once. */
+          concurrency: count.default(256),
+          /** For a server's first answer; it is asked twice, the second time for twice as long. */
+          timeoutMs: milliseconds.default(2_000),
+          /** How long an address is used: its time to live, but at least and at most this. */
+          minTtlMs: z.int().min(0).default(60_000),
+          maxTtlMs: milliseconds.default(3_600_000),
+          /** How long it is believed that there is no such name. */
+          negativeTtlMs: z.int().min(0).default(300_000),
+          /** Names remembered. */
+          cacheEntries: count.default(100_000),
+        })
+        .prefault({}),
+      /** Until a connection stands: its name, TCP and TLS together. */
       connectTimeoutMs: milliseconds.default(10_000),
       firstByteTimeoutMs: milliseconds.default(10_000),
       /** From the start of the request to its last byte: a trickle ends here. */

@@ -177,8 +177,7 @@ function exchangeFailure(
   settings: Pick<WebSettings, 'maxHeaderBytes'>,
 ): Failure {
   if (error instanceof ConnectFailure) {
-    const passing = error.reason === 'connection' || error.reason === 'timeout';
-    return failure(error.reason, error.detail, { passing, deadHost: url.host });
+    return failure(error.reason, error.detail, { passing: error.passing, deadHost: url.host });
   }
   if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte');
   if (error instanceof errors.HeadersOverflowError)

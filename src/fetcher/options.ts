@@ -1,4 +1,7 @@
+import { Resolver } from 'node:dns';
 import { GleanerError } from '../schema/index.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { DNS_DEFAULTS, type DnsSettings } from './dns.ts';
 import type { Resolve } from './resolve.ts';
 
 /** What bounds, and what guides, fetching from the web. */
@@ -68,24 +71,19 @@ export interface WebSourceOptions {
   /** Origins whose robots.txt is remembered. @default 10_000 */
   readonly robotsCacheEntries?: number;
 
-  /** Resolves host names. @default the system's resolver */
-  readonly resolve?: Resolve;
+  /** How names are resolved. @default the system's servers, with a cache: `DNS_DEFAULTS` */
+  readonly dns?: Partial<DnsSettings>;
+  /** Resolves host names in place of what `dns` describes. */
+  readonly resolve?: Resolve | undefined;
   /** Time and chance. @default the machine's */
   readonly clock?: Clock;
 }
 
-/** Time and chance, handed in so that tests need neither wait nor guess. */
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
-  /** From 0 up to, not with, 1. */
-  random(): number;
-  /** @throws the reason of `signal` once it is aborted */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
-}
-
 /** Options with nothing left open. */
-export type WebSettings = Required<WebSourceOptions>;
+export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns'>> & {
+  readonly dns: DnsSettings;
+  readonly resolve: Resolve | undefined;
+};
 
 const COUNTS = {
   concurrency: 1,
@@ -106,14 +104,20 @@ const COUNTS = {
 /** setTimeout's limit: above it, it fires at once. */
 const MAX_COUNT = 2 ** 31 - 1;
 
+const DNS_COUNTS = {
+  concurrency: 1,
+  timeoutMs: 1,
+  minTtlMs: 0,
+  maxTtlMs: 0,
+  negativeTtlMs: 0,
+  cacheEntries: 1,
+} as const satisfies { readonly [K in keyof DnsSettings]?: 0 | 1 };
+
 /**
  * Fills in the defaults and checks the rest.
  * @throws GleanerError USAGE for a value that cannot be
  */
-export function webSettings(
-  options: WebSourceOptions,
-  system: { resolve: Resolve; clock: Clock },
-): WebSettings {
+export function webSettings(options: WebSourceOptions): WebSettings {
   const userAgent = options.userAgent ?? 'gleaner/0.1 (image-text dataset builder)';
   const settings: WebSettings = {
     userAgent,
@@ -136,14 +140,14 @@ export function webSettings(
     retryBackoffMs: 500,
     maxRetryAfterMs: 5_000,
     robotsCacheEntries: 10_000,
-    ...system,
+    clock: systemClock,
+    resolve: undefined,
     ...options,
+    dns: { ...DNS_DEFAULTS, ...options.dns },
   };
-  for (const [name, least] of Object.entries(COUNTS)) {
-    const value = settings[name as keyof typeof COUNTS];
-    if (!Number.isSafeInteger(value) || value < least || value > MAX_COUNT)
-      throw usage(`${name}: ${value} is not a whole number from ${least} to ${MAX_COUNT}.`);
-  }
+  checkCounts(settings, COUNTS, '');
+  checkCounts(settings.dns, DNS_COUNTS, 'dns.');
+  checkServers(settings.dns.servers);
   if (!/^[\x20-\x7e]+$/.test(settings.userAgent))
     throw usage('userAgent: give printable ASCII characters, at least one.');
   if (!/^[a-z_-]+$/i.test(settings.robotsToken))
@@ -151,6 +155,29 @@ export function webSettings(
   return settings;
 }
 
-export function usage(problem: string): GleanerError<'USAGE'> {
-  return new GleanerError('USAGE', { problem });
+function checkCounts<K extends string>(
+  settings: Readonly<Record<NoInfer<K>, number>>,
+  counts: Readonly<Record<K, number>>,
+  section: string,
+): void {
+  for (const name in counts) {
+    const [value, least] = [settings[name], counts[name]];
+    if (!Number.isSafeInteger(value) || value < least || value > MAX_COUNT)
+      throw usage(`${section}${name}: ${value} is not a whole number from ${least} to ${MAX_COUNT}.`);
+  }
+}
+
+function checkServers(servers: readonly string[]): void {
+  try {
+    new Resolver().setServers(servers);
+  } catch (cause) {
+    throw usage(
+      `dns.servers: ${servers.join(', ')}: give addresses, as 9.9.9.9, 127.0.0.1:5353 or [::1]:53.`,
+      cause,
+    );
+  }
+}
+
+export function usage(problem: string, cause?: unknown): GleanerError<'USAGE'> {
+  return new GleanerError('USAGE', { problem }, { cause });
 }

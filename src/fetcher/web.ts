@@ -1,14 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
 import { createConnector } from './connect.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
+import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
 import { HostLimiter, limitHosts } from './limit.ts';
 import { createOptOut, honourOptOut } from './opt-out.ts';
-import { type Clock, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
 import { followRedirects } from './redirect.ts';
-import { systemResolve } from './resolve.ts';
 import { retryPassing } from './retry.ts';
 import { honourRobots, MAX_ROBOTS_REDIRECTS, RobotsGate } from './robots-gate.ts';
 import type { ImageSource } from './source.ts';
@@ -23,32 +22,15 @@ export interface WebSource extends ImageSource {
 /** Idle connections are kept for the next request to their host so long, in milliseconds. */
 const KEEP_ALIVE_MS = 4_000;
 
-const systemClock: Clock = {
-  now: Date.now,
-  random: Math.random,
-  sleep: async (ms, signal) => {
-    signal.throwIfAborted();
-    const given = new AbortController();
-    const giveUp = () => given.abort();
-    signal.addEventListener('abort', giveUp, { once: true });
-    try {
-      await sleep(ms, undefined, { signal: given.signal });
-    } catch {
-      signal.throwIfAborted();
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
-  },
-};
-
 /**
  * Fetches images over HTTP and HTTPS, from public addresses, within limits, and only where their owners leave it
  * open.
  * @throws GleanerError USAGE for options that cannot be
  */
 export function createWebSource(options: WebSourceOptions = {}): WebSource {
-  const settings = webSettings(options, { resolve: systemResolve, clock: systemClock });
-  const connector = createConnector(settings);
+  const settings = webSettings(options);
+  const resolver = createResolver(settings.dns, settings.clock);
+  const connector = createConnector({ ...settings, resolve: settings.resolve ?? resolver.resolve });
   const agent = new Agent({
     connect: connector.connect,
     allowH2: false,
@@ -104,6 +86,7 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
       closing.abort(new Error('The image source is closed.'));
       limiter.close();
       connector.destroy();
+      resolver.close();
       if (!agent.destroyed) await agent.destroy();
     },
   };

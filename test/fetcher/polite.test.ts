@@ -4,24 +4,7 @@ import type { Clock } from '../../src/fetcher/index.ts';
 import { HostLimiter } from '../../src/fetcher/limit.ts';
 import { parseRetryAfter } from '../../src/fetcher/retry.ts';
 import { deadHost, PIXELS, serve, serveRaw, serveTcp, webSource } from './servers.ts';
-
-const NOW = Date.UTC(2026, 0, 1);
-
-/** Time that stands still, and sleeps that are written down and over at once. */
-function testClock(): Clock & { readonly sleeps: number[]; time: number } {
-  const sleeps: number[] = [];
-  return {
-    sleeps,
-    time: NOW,
-    now() {
-      return this.time;
-    },
-    random: () => 0.25,
-    sleep: async (ms) => {
-      sleeps.push(ms);
-    },
-  };
-}
+import { NOW, testClock } from './test-clock.ts';
 
 describe('robots.txt', () => {
   /** Counts what was asked; answers images. */

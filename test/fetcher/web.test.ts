@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createWebSource, type WebSourceOptions } from '../../src/fetcher/index.ts';
+import { createWebSource, DnsFailure, type WebSourceOptions } from '../../src/fetcher/index.ts';
 import { isReason } from '../../src/schema/index.ts';
 import { deadHost, PIXELS, serve, serveRaw, serveTcp, serveTls, webSource } from './servers.ts';
 
@@ -151,16 +151,16 @@ describe('addresses', () => {
 describe('hosts that cannot be reached', () => {
   it('dns', async () => {
     const resolve = async () => {
-      throw Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' });
+      throw new DnsFailure('NXDOMAIN', false);
     };
     const result = await webSource([], { resolve }).get('http://gone.example.com/a.png');
-    expect(result).toEqual({ kept: false, reason: 'dns', detail: 'gone.example.com' });
+    expect(result).toEqual({ kept: false, reason: 'dns', detail: 'NXDOMAIN gone.example.com' });
   });
 
   it('dns: a resolver that never answers ends with the connect timeout', async () => {
     const source = webSource([], { resolve: () => new Promise(() => {}), connectTimeoutMs: 20 });
     const result = await source.get('https://slow.example.com/');
-    expect(result).toEqual({ kept: false, reason: 'timeout', detail: 'connect' });
+    expect(result).toEqual({ kept: false, reason: 'timeout', detail: 'DNS' });
   });
 
   it('connection refused', async () => {

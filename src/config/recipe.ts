@@ -54,8 +54,13 @@ export const recipeSchema = z.strictObject({
       userAgent: z.string().min(1).default('gleaner/0.1 (+https://www.npmjs.com/package/gleaner)'),
       /** Requests under way at once, over all hosts. */
       concurrency: count.default(128),
-      /** Requests under way at once to one host. */
-      perHostConcurrency: count.default(4),
+      /**
+       * Requests under way at once to one registrable domain, at most: one that answers 429 or 503, or takes too long,
+       * gets fewer for a while.
+       */
+      perDomainConcurrency: count.default(4),
+      /** Least time from the start of one request to a domain to the next one's. */
+      perDomainIntervalMs: z.int().min(0).default(0),
       dns: z
         .strictObject({
           /** Servers to ask, as 9.9.9.9 or 127.0.0.1:5353; none: those of the system. */
@@ -80,8 +85,18 @@ export const recipeSchema = z.strictObject({
       totalTimeoutMs: milliseconds.default(30_000),
       maxBodyBytes: count.default(32 << 20),
       maxRedirects: z.int().min(0).default(5),
-      /** Further tries, only for what can change: resets, connect timeouts, 429 and 503. */
+      /** Further tries, only for what can change: timeouts, resets, DNS servers that fail, 429 and 5xx. */
       retries: z.int().min(0).default(1),
+      /** Retries of a worker, as a share of its requests; the first hundred are free. */
+      maxRetryShare: z.number().min(0).max(1).default(0.2),
+      /** Mean wait before the first retry; it doubles with each. */
+      retryBackoffMs: milliseconds.default(500),
+      /** Longest Retry-After that is waited for; a domain that asks for more is refused until it is over. */
+      maxRetryAfterMs: z.int().min(0).default(5_000),
+      /** A host that gives no answer to so many requests in a row is refused, but for a probe now and then. */
+      deadAfterFailures: count.default(5),
+      /** Time to the first probe; it doubles with each. */
+      deadProbeMs: milliseconds.default(60_000),
       respectRobots: z.boolean().default(true),
       /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
       respectHeaders: z.boolean().default(true),

@@ -179,7 +179,7 @@ function exchangeFailure(
   if (error instanceof ConnectFailure) {
     return failure(error.reason, error.detail, { passing: error.passing, deadHost: url.host });
   }
-  if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte');
+  if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte', { passing: true });
   if (error instanceof errors.HeadersOverflowError)
     return failure('connection', `headers above ${settings.maxHeaderBytes} bytes`);
   const code = codeOf(error);

@@ -35,10 +35,14 @@ export interface WebSourceOptions {
 
   /** Requests in flight, in all. @default 256 */
   readonly concurrency?: number;
-  /** Requests in flight at one host (name and port). @default 4 */
-  readonly perHostConcurrency?: number;
-  /** Least time from the start of one request at a host to the next one's, in milliseconds. @default 0 */
-  readonly perHostIntervalMs?: number;
+  /**
+   * Requests in flight at one registrable domain (Public Suffix List), at most: one that answers 429 or 503, or takes
+   * too long, gets fewer for a while.
+   * @default 4
+   */
+  readonly perDomainConcurrency?: number;
+  /** Least time from the start of one request at a domain to the next one's, in milliseconds. @default 0 */
+  readonly perDomainIntervalMs?: number;
 
   /** Until a connection stands: name resolution, TCP and TLS together, in milliseconds. @default 10_000 */
   readonly connectTimeoutMs?: number;
@@ -61,12 +65,28 @@ export interface WebSourceOptions {
   /** @default 5 */
   readonly maxRedirects?: number;
 
-  /** Further tries after what may pass: a connection that fails, 429 and 503. @default 1 */
+  /**
+   * Further tries after what may pass: timeouts, connections that fail, DNS servers that fail, 429 and 5xx.
+   * @default 1
+   */
   readonly retries?: number;
-  /** Mean wait before the first retry, in milliseconds; it doubles with each. @default 500 */
+  /** Retries of a run, as a share of its requests; the first hundred are free. @default 0.2 */
+  readonly maxRetryShare?: number;
+  /**
+   * Mean wait before the first retry, in milliseconds; it doubles with each. So long a domain is left alone after a
+   * 429 or 503 without Retry-After, too.
+   * @default 500
+   */
   readonly retryBackoffMs?: number;
-  /** Longest Retry-After that is waited for; above it there is no retry. In milliseconds. @default 5_000 */
+  /**
+   * Longest Retry-After that is waited for; above it the domain is refused until it is over. In milliseconds.
+   * @default 5_000
+   */
   readonly maxRetryAfterMs?: number;
+  /** A host is cut short after so many requests in a row to which it gave no answer. @default 5 */
+  readonly deadAfterFailures?: number;
+  /** Time to the first request that finds out whether it is back; it doubles with each. In milliseconds. @default 60_000 */
+  readonly deadProbeMs?: number;
 
   /** Origins whose robots.txt is remembered. @default 10_000 */
   readonly robotsCacheEntries?: number;
@@ -87,8 +107,8 @@ export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns'>> & 
 
 const COUNTS = {
   concurrency: 1,
-  perHostConcurrency: 1,
-  perHostIntervalMs: 0,
+  perDomainConcurrency: 1,
+  perDomainIntervalMs: 0,
   connectTimeoutMs: 1,
   firstByteTimeoutMs: 1,
   totalTimeoutMs: 1,
@@ -98,6 +118,8 @@ const COUNTS = {
   retries: 0,
   retryBackoffMs: 0,
   maxRetryAfterMs: 0,
+  deadAfterFailures: 1,
+  deadProbeMs: 0,
   robotsCacheEntries: 1,
 } as const satisfies { readonly [K in keyof WebSourceOptions]?: 0 | 1 };
 
@@ -128,8 +150,8 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     allowHosts: [],
     rejectUnauthorized: true,
     concurrency: 256,
-    perHostConcurrency: 4,
-    perHostIntervalMs: 0,
+    perDomainConcurrency: 4,
+    perDomainIntervalMs: 0,
     connectTimeoutMs: 10_000,
     firstByteTimeoutMs: 10_000,
     totalTimeoutMs: 30_000,
@@ -137,8 +159,11 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     maxHeaderBytes: 16 * 1024,
     maxRedirects: 5,
     retries: 1,
+    maxRetryShare: 0.2,
     retryBackoffMs: 500,
     maxRetryAfterMs: 5_000,
+    deadAfterFailures: 5,
+    deadProbeMs: 60_000,
     robotsCacheEntries: 10_000,
     clock: systemClock,
     resolve: undefined,
@@ -148,6 +173,8 @@ export function webSettings(options: WebSourceOptions): WebSettings {
   checkCounts(settings, COUNTS, '');
   checkCounts(settings.dns, DNS_COUNTS, 'dns.');
   checkServers(settings.dns.servers);
+  if (!(settings.maxRetryShare >= 0 && settings.maxRetryShare <= 1))
+    throw usage(`maxRetryShare: ${settings.maxRetryShare} is not from 0 to 1.`);
   if (!/^[\x20-\x7e]+$/.test(settings.userAgent))
     throw usage('userAgent: give printable ASCII characters, at least one.');
   if (!/^[a-z_-]+$/i.test(settings.robotsToken))

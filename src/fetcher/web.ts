@@ -1,10 +1,11 @@
 import { Agent } from 'undici';
 import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
 import { createConnector } from './connect.ts';
+import { DeadHosts, refuseDead, watchHosts } from './dead-hosts.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
 import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
-import { HostLimiter, limitHosts } from './limit.ts';
+import { DomainLimiter, limitDomains } from './limit.ts';
 import { createOptOut, honourOptOut } from './opt-out.ts';
 import { type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
 import { followRedirects } from './redirect.ts';
@@ -34,19 +35,19 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
   const agent = new Agent({
     connect: connector.connect,
     allowH2: false,
-    connections: settings.perHostConcurrency,
+    connections: settings.perDomainConcurrency,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: settings.maxHeaderBytes,
   });
   const stats: FetchStats = { requests: 0, bytes: 0 };
-  const limiter = new HostLimiter(settings);
+  const limiter = new DomainLimiter(settings);
   const closing = new AbortController();
   const active = new Set<AbortController>();
   closing.signal.addEventListener('abort', () => {
     for (const controller of active) controller.abort(closing.signal.reason);
   });
-  const exchange = chain(settings, limiter, createDispatch(agent, settings, stats), closing.signal);
+  const exchange = chain(settings, limiter, stats, createDispatch(agent, settings, stats), closing.signal);
 
   const get = async (text: string, signal?: AbortSignal): Promise<Outcome<FetchedImage>> => {
     closing.signal.throwIfAborted();
@@ -95,12 +96,19 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
 /** The order of the chain, for images and for robots.txt: what comes first sees a request first. */
 function chain(
   settings: WebSettings,
-  limiter: HostLimiter,
+  limiter: DomainLimiter,
+  stats: FetchStats,
   dispatch: Exchange,
   closed: AbortSignal,
 ): Exchange {
-  // Waiting before a retry holds no slot, so the limit is below it.
-  const transport = compose(retryPassing(settings), limitHosts(limiter))(dispatch);
+  const dead = new DeadHosts(settings);
+  const transport = compose(
+    // Waiting before a retry holds no slot, so the limit is below it.
+    retryPassing(settings, stats),
+    refuseDead(dead),
+    limitDomains(limiter, settings.clock),
+    watchHosts(dead),
+  )(dispatch);
   const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
   if (settings.optOut.length > 0) links.push(honourOptOut(createOptOut(settings.optOut)));
   if (settings.respectRobots) {

@@ -58,6 +58,6 @@ function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSourc
     ...recipe.fetch,
     allowHosts: from.allowHosts,
     concurrency: part(recipe.fetch.concurrency),
-    perHostConcurrency: part(recipe.fetch.perHostConcurrency),
+    perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
   });
 }

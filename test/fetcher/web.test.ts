@@ -586,7 +586,7 @@ describe('opt-out', () => {
 describe('options', () => {
   it.each<WebSourceOptions>([
     { concurrency: 0 },
-    { perHostConcurrency: 1.5 },
+    { perDomainConcurrency: 1.5 },
     { totalTimeoutMs: Number.NaN },
     { maxBodyBytes: -1 },
     { userAgent: 'a\r\nX-Injected: 1' },
@@ -600,7 +600,7 @@ describe('options', () => {
 describe('ending', () => {
   it('the caller gives one up, at any place', async () => {
     const server = await serveRaw('', () => {});
-    const source = webSource([server], { perHostConcurrency: 1 });
+    const source = webSource([server], { perDomainConcurrency: 1 });
     const [running, waiting] = [new AbortController(), new AbortController()];
     const first = source.get(server.origin, running.signal);
     const second = source.get(server.origin, waiting.signal);
@@ -625,7 +625,7 @@ describe('ending', () => {
     const idle = await serve((_, response) => response.end(PIXELS));
     const handshake = await serveTcp((socket) => socket.resume(), 'https');
     const servers = [stalled, idle, handshake];
-    const source = webSource(servers, { perHostConcurrency: 1 });
+    const source = webSource(servers, { perDomainConcurrency: 1 });
     expect(await source.get(idle.origin)).toMatchObject({ kept: true });
     const pending = [stalled, stalled, handshake].map(({ origin }) => source.get(origin));
     const outcomes = Promise.allSettled(pending);

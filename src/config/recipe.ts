@@ -83,7 +83,13 @@ export const recipeSchema = z.strictObject({
       firstByteTimeoutMs: milliseconds.default(10_000),
       /** From the start of the request to its last byte: a trickle ends here. */
       totalTimeoutMs: milliseconds.default(30_000),
+      /** What one image may spend on waiting for others, within the deadline that follows from all of these. */
+      queueTimeoutMs: milliseconds.default(60_000),
       maxBodyBytes: count.default(32 << 20),
+      /** Bytes of bodies that are being read, all together; no request begins while they are used up. */
+      maxBytesInFlight: count.default(128 << 20),
+      /** Head of a response. */
+      maxHeaderBytes: count.default(16 << 10),
       maxRedirects: z.int().min(0).default(5),
       /** Further tries, only for what can change: timeouts, resets, DNS servers that fail, 429 and 5xx. */
       retries: z.int().min(0).default(1),

@@ -5,6 +5,7 @@ import type { Reason } from '../schema/index.ts';
 import { isPublicAddress } from './address.ts';
 import { usage, type WebSettings } from './options.ts';
 import { DnsFailure, type Resolve } from './resolve.ts';
+import { currentTrace } from './trace.ts';
 
 /** No connection came about, and why. */
 export class ConnectFailure extends Error {
@@ -67,6 +68,9 @@ export function createConnector(settings: ConnectSettings): Connector {
       : netConnect(options);
     pending.add(socket);
 
+    const trace = currentTrace.getStore();
+    const began = performance.now();
+    let resolved = began;
     let waitingFor = isIP(host) === 0 ? 'DNS' : 'connect';
     let done = false;
     const finish = (failure: ConnectFailure | undefined) => {
@@ -74,6 +78,12 @@ export function createConnector(settings: ConnectSettings): Connector {
       done = true;
       clearTimeout(timer);
       pending.delete(socket);
+      if (trace) {
+        // A name that is still looked for has taken all the time there was.
+        const resolvedAt = waitingFor === 'DNS' ? performance.now() : resolved;
+        trace.dnsMs += resolvedAt - began;
+        trace.connectMs += performance.now() - resolvedAt;
+      }
       if (failure) callback(failure, null);
       else callback(null, socket);
     };
@@ -82,6 +92,7 @@ export function createConnector(settings: ConnectSettings): Connector {
     }, settings.connectTimeoutMs);
     socket.once('lookup', () => {
       waitingFor = 'connect';
+      resolved = performance.now();
     });
     socket.once('connect', () => {
       waitingFor = 'TLS handshake';

@@ -214,6 +214,7 @@ function closedFailure(why: string): Failure {
 /** Holds each request, redirects and retries too, until a slot is free for it, and learns from its answer. */
 export function limitDomains(limiter: DomainLimiter, clock: Clock): Interceptor {
   return (next) => async (request) => {
+    request.trace.phase = 'slot';
     const slot = await limiter.acquire(domainOf(request.url), request.signal);
     if ('reason' in slot) return slot;
     let pace: Pace = { kind: 'unknown' };

@@ -58,6 +58,13 @@ export interface WebSourceOptions {
    * @default 30_000
    */
   readonly totalTimeoutMs?: number;
+  /**
+   * For one URL, what may be spent on waiting for slots, its share of `fetchDeadlineMs`, in milliseconds.
+   * @default 60_000
+   */
+  readonly queueTimeoutMs?: number;
+  /** Bytes of bodies that are being read, all together; no request begins while they are used up. @default 134_217_728 */
+  readonly maxBytesInFlight?: number;
   /** Largest body, as sent and again after its content encodings are removed, in bytes. @default 20_971_520 */
   readonly maxBodyBytes?: number;
   /** Largest head of a response, in bytes. @default 16_384 */
@@ -112,6 +119,8 @@ const COUNTS = {
   connectTimeoutMs: 1,
   firstByteTimeoutMs: 1,
   totalTimeoutMs: 1,
+  queueTimeoutMs: 0,
+  maxBytesInFlight: 1,
   maxBodyBytes: 1,
   maxHeaderBytes: 1,
   maxRedirects: 0,
@@ -155,6 +164,8 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     connectTimeoutMs: 10_000,
     firstByteTimeoutMs: 10_000,
     totalTimeoutMs: 30_000,
+    queueTimeoutMs: 60_000,
+    maxBytesInFlight: 128 * 1024 * 1024,
     maxBodyBytes: 20 * 1024 * 1024,
     maxHeaderBytes: 16 * 1024,
     maxRedirects: 5,

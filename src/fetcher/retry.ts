@@ -24,6 +24,7 @@ export function retryPassing(settings: RetrySettings, stats: FetchStats): Interc
       if (waitMs === undefined || request.budget.leftMs <= 0) return result;
       if (retries >= FREE_RETRIES + settings.maxRetryShare * stats.requests) return result;
       retries++;
+      request.trace.phase = 'retry';
       if (waitMs > 0) await settings.clock.sleep(waitMs, request.signal);
     }
   };

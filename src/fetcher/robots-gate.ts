@@ -3,6 +3,7 @@ import { causeOf, deadFailure } from './dead-hosts.ts';
 import { type Exchange, type Failure, failure, type Interceptor } from './exchange.ts';
 import type { WebSettings } from './options.ts';
 import { MAX_ROBOTS_BYTES, NO_RULES, parseRobots, RobotsRules } from './robots.ts';
+import { Trace } from './trace.ts';
 
 /** A robots.txt is used for at most a day (RFC 9309, 2.4). */
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
@@ -92,6 +93,7 @@ export class RobotsGate {
       maxBodyBytes: MAX_ROBOTS_BYTES + 1,
       overflow: 'truncate',
       budget: { leftMs: this.#settings.totalTimeoutMs },
+      trace: new Trace(url.href),
       signal: this.#signal,
     });
     if (result.kept) {
@@ -122,6 +124,8 @@ export class RobotsGate {
 
 /** Lets only that pass which robots.txt leaves open. */
 export function honourRobots(gate: RobotsGate): Interceptor {
-  return (next) => async (request) =>
-    (await orAbort(gate.refusal(request.url), request.signal)) ?? next(request);
+  return (next) => async (request) => {
+    request.trace.phase = 'robots.txt';
+    return (await orAbort(gate.refusal(request.url), request.signal)) ?? next(request);
+  };
 }

@@ -1,7 +1,9 @@
 import { Agent } from 'undici';
-import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
+import { dropped, type FetchOutcome, kept } from '../schema/index.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { createConnector } from './connect.ts';
 import { DeadHosts, refuseDead, watchHosts } from './dead-hosts.ts';
+import { fetchDeadlineMs } from './deadline.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
 import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
@@ -13,12 +15,16 @@ import { retryPassing } from './retry.ts';
 import { honourRobots, MAX_ROBOTS_REDIRECTS, RobotsGate } from './robots-gate.ts';
 import type { ImageSource } from './source.ts';
 import { parseTarget } from './target.ts';
+import { Trace } from './trace.ts';
 import { honourHeaders } from './wishes.ts';
 
 export interface WebSource extends ImageSource {
   /** Counts since the source was made. */
   readonly stats: Readonly<FetchStats>;
 }
+
+/** Why a call is given up that has taken all the time there is. */
+const DEADLINE = new Error('The deadline of the call has passed.');
 
 /** Idle connections are kept for the next request to their host so long, in milliseconds. */
 const KEEP_ALIVE_MS = 4_000;
@@ -47,15 +53,19 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
   closing.signal.addEventListener('abort', () => {
     for (const controller of active) controller.abort(closing.signal.reason);
   });
-  const exchange = chain(settings, limiter, stats, createDispatch(agent, settings, stats), closing.signal);
+  const dispatch = createDispatch(agent, settings, stats, new ByteBudget(settings.maxBytesInFlight));
+  const exchange = chain(settings, limiter, stats, dispatch, closing.signal);
+  const deadlineMs = fetchDeadlineMs(settings);
 
-  const get = async (text: string, signal?: AbortSignal): Promise<Outcome<FetchedImage>> => {
+  const get = async (text: string, signal?: AbortSignal): Promise<FetchOutcome> => {
     closing.signal.throwIfAborted();
     signal?.throwIfAborted();
     const target = parseTarget(text);
     if (!target.kept) return target;
+    const trace = new Trace(target.value.href);
     const controller = new AbortController();
     const giveUp = () => controller.abort(signal?.reason);
+    const deadline = setTimeout(() => controller.abort(DEADLINE), deadlineMs);
     active.add(controller);
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
@@ -64,17 +74,20 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
         maxBodyBytes: settings.maxBodyBytes,
         overflow: 'fail',
         budget: { leftMs: settings.totalTimeoutMs },
+        trace,
         signal: controller.signal,
       });
-      if (!result.kept) return dropped(result.reason, result.detail);
+      const facts = trace.facts();
+      if (!result.kept) return { ...dropped(result.reason, result.detail), facts };
       const { url, status, headers, body } = result.value;
-      if (status !== 200) return dropped('http_status', `${status}`);
-      return kept({
-        bytes: body,
-        finalUrl: url.href,
-        contentType: headerText(headers, 'content-type') ?? '',
-      });
+      if (status !== 200) return { ...dropped('http_status', `${status}`), facts };
+      const contentType = headerText(headers, 'content-type') ?? '';
+      return { ...kept({ bytes: body, finalUrl: url.href, contentType }), facts };
+    } catch (error) {
+      if (error !== DEADLINE) throw error;
+      return { ...dropped('timeout', `deadline, ${trace.phase}`), facts: trace.facts() };
     } finally {
+      clearTimeout(deadline);
       active.delete(controller);
       signal?.removeEventListener('abort', giveUp);
     }

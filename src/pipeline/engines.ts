@@ -58,6 +58,7 @@ function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSourc
     ...recipe.fetch,
     allowHosts: from.allowHosts,
     concurrency: part(recipe.fetch.concurrency),
+    maxBytesInFlight: part(recipe.fetch.maxBytesInFlight),
     perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
   });
 }

@@ -4,18 +4,22 @@ import type { buildConnector } from 'undici';
 import type { Reason } from '../schema/index.ts';
 import { isPublicAddress } from './address.ts';
 import { usage, type WebSettings } from './options.ts';
-import type { Resolve } from './resolve.ts';
+import { DnsFailure, type Resolve } from './resolve.ts';
+import { currentTrace } from './trace.ts';
 
 /** No connection came about, and why. */
 export class ConnectFailure extends Error {
   override readonly name = 'ConnectFailure';
   readonly reason: Reason;
   readonly detail: string;
+  /** Whether another try may well come through. */
+  readonly passing: boolean;
 
-  constructor(reason: Reason, detail: string, options?: ErrorOptions) {
+  constructor(reason: Reason, detail: string, passing: boolean, options?: ErrorOptions) {
     super(`${reason}: ${detail}`, options);
     this.reason = reason;
     this.detail = detail;
+    this.passing = passing;
   }
 }
 
@@ -26,10 +30,10 @@ export interface Connector {
   destroy(): void;
 }
 
-type ConnectSettings = Pick<
-  WebSettings,
-  'allowHosts' | 'connectTimeoutMs' | 'rejectUnauthorized' | 'resolve'
->;
+interface ConnectSettings
+  extends Pick<WebSettings, 'allowHosts' | 'connectTimeoutMs' | 'rejectUnauthorized'> {
+  readonly resolve: Resolve;
+}
 
 /**
  * Connects to public addresses only. The check is made here and not on the URL because only here is it known which
@@ -49,7 +53,7 @@ export function createConnector(settings: ConnectSettings): Connector {
     const open = allowed.has(`${host}:${port}`);
     if (isIP(host) !== 0 && !open && !isPublicAddress(host)) {
       // undici expects to be called back after this function has returned.
-      queueMicrotask(() => callback(new ConnectFailure('address', host), null));
+      queueMicrotask(() => callback(new ConnectFailure('address', host, false), null));
       return;
     }
     const options = { host, port, lookup: open ? lookupAny : lookupPublic, noDelay: true, keepAlive: true };
@@ -64,30 +68,43 @@ export function createConnector(settings: ConnectSettings): Connector {
       : netConnect(options);
     pending.add(socket);
 
-    let reached = false;
+    const trace = currentTrace.getStore();
+    const began = performance.now();
+    let resolved = began;
+    let waitingFor = isIP(host) === 0 ? 'DNS' : 'connect';
     let done = false;
     const finish = (failure: ConnectFailure | undefined) => {
       if (done) return;
       done = true;
       clearTimeout(timer);
       pending.delete(socket);
+      if (trace) {
+        // A name that is still looked for has taken all the time there was.
+        const resolvedAt = waitingFor === 'DNS' ? performance.now() : resolved;
+        trace.dnsMs += resolvedAt - began;
+        trace.connectMs += performance.now() - resolvedAt;
+      }
       if (failure) callback(failure, null);
       else callback(null, socket);
     };
     const timer = setTimeout(() => {
-      socket.destroy(new ConnectFailure('timeout', reached ? 'TLS handshake' : 'connect'));
+      socket.destroy(new ConnectFailure('timeout', waitingFor, true));
     }, settings.connectTimeoutMs);
+    socket.once('lookup', () => {
+      waitingFor = 'connect';
+      resolved = performance.now();
+    });
     socket.once('connect', () => {
-      reached = true;
+      waitingFor = 'TLS handshake';
     });
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       const remote = socket.remoteAddress ?? '';
       // Each address was checked before; this holds even if a later node should connect to another one.
-      if (!open && !isPublicAddress(remote)) socket.destroy(new ConnectFailure('address', remote));
+      if (!open && !isPublicAddress(remote)) socket.destroy(new ConnectFailure('address', remote, false));
       else finish(undefined);
     });
-    socket.on('error', (error) => finish(connectFailure(error, secure && reached)));
-    socket.once('close', () => finish(new ConnectFailure('connection', 'closed')));
+    socket.on('error', (error) => finish(connectFailure(error, waitingFor === 'TLS handshake')));
+    socket.once('close', () => finish(new ConnectFailure('connection', 'closed', true)));
   };
 
   return {
@@ -101,9 +118,9 @@ export function createConnector(settings: ConnectSettings): Connector {
 function connectFailure(error: Error, handshake: boolean): ConnectFailure {
   if (error instanceof ConnectFailure) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-  if (code === 'ETIMEDOUT') return new ConnectFailure('timeout', 'connect', { cause: error });
+  if (code === 'ETIMEDOUT') return new ConnectFailure('timeout', 'connect', true, { cause: error });
   const tls = handshake && code !== 'ECONNRESET' && code !== 'EPIPE';
-  return new ConnectFailure(tls ? 'tls' : 'connection', code, { cause: error });
+  return new ConnectFailure(tls ? 'tls' : 'connection', code, !tls, { cause: error });
 }
 
 function lookupWith(resolve: Resolve, accept: (address: string) => boolean): LookupFunction {
@@ -114,11 +131,21 @@ function lookupWith(resolve: Resolve, accept: (address: string) => boolean): Loo
         const [first] = accepted;
         if (!first) {
           const refused = found[0]?.address;
-          callback(new ConnectFailure(refused ? 'address' : 'dns', refused ?? host), '', 0);
+          const failure = refused
+            ? new ConnectFailure('address', refused, false)
+            : new ConnectFailure('dns', `no address ${host}`, false);
+          callback(failure, '', 0);
         } else if (options.all) callback(null, [...accepted]);
         else callback(null, first.address, first.family);
       },
-      (error: unknown) => callback(new ConnectFailure('dns', host, { cause: error }), '', 0),
+      (error: unknown) => {
+        const known = error instanceof DnsFailure ? error : new DnsFailure('failed', false);
+        callback(
+          new ConnectFailure('dns', `${known.message} ${host}`, known.passing, { cause: error }),
+          '',
+          0,
+        );
+      },
     );
   };
 }

@@ -1,4 +1,7 @@
+import { Resolver } from 'node:dns';
 import { GleanerError } from '../schema/index.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { DNS_DEFAULTS, type DnsSettings } from './dns.ts';
 import type { Resolve } from './resolve.ts';
 
 /** What bounds, and what guides, fetching from the web. */
@@ -32,10 +35,14 @@ export interface WebSourceOptions {
 
   /** Requests in flight, in all. @default 256 */
   readonly concurrency?: number;
-  /** Requests in flight at one host (name and port). @default 4 */
-  readonly perHostConcurrency?: number;
-  /** Least time from the start of one request at a host to the next one's, in milliseconds. @default 0 */
-  readonly perHostIntervalMs?: number;
+  /**
+   * Requests in flight at one registrable domain (Public Suffix List), at most: one that answers 429 or 503, or takes
+   * too long, gets fewer for a while.
+   * @default 4
+   */
+  readonly perDomainConcurrency?: number;
+  /** Least time from the start of one request at a domain to the next one's, in milliseconds. @default 0 */
+  readonly perDomainIntervalMs?: number;
 
   /** Until a connection stands: name resolution, TCP and TLS together, in milliseconds. @default 10_000 */
   readonly connectTimeoutMs?: number;
@@ -51,6 +58,13 @@ export interface WebSourceOptions {
    * @default 30_000
    */
   readonly totalTimeoutMs?: number;
+  /**
+   * For one URL, what may be spent on waiting for slots, its share of `fetchDeadlineMs`, in milliseconds.
+   * @default 60_000
+   */
+  readonly queueTimeoutMs?: number;
+  /** Bytes of bodies that are being read, all together; no request begins while they are used up. @default 134_217_728 */
+  readonly maxBytesInFlight?: number;
   /** Largest body, as sent and again after its content encodings are removed, in bytes. @default 20_971_520 */
   readonly maxBodyBytes?: number;
   /** Largest head of a response, in bytes. @default 16_384 */
@@ -58,62 +72,83 @@ export interface WebSourceOptions {
   /** @default 5 */
   readonly maxRedirects?: number;
 
-  /** Further tries after what may pass: a connection that fails, 429 and 503. @default 1 */
+  /**
+   * Further tries after what may pass: timeouts, connections that fail, DNS servers that fail, 429 and 5xx.
+   * @default 1
+   */
   readonly retries?: number;
-  /** Mean wait before the first retry, in milliseconds; it doubles with each. @default 500 */
+  /** Retries of a run, as a share of its requests; the first hundred are free. @default 0.2 */
+  readonly maxRetryShare?: number;
+  /**
+   * Mean wait before the first retry, in milliseconds; it doubles with each. So long a domain is left alone after a
+   * 429 or 503 without Retry-After, too.
+   * @default 500
+   */
   readonly retryBackoffMs?: number;
-  /** Longest Retry-After that is waited for; above it there is no retry. In milliseconds. @default 5_000 */
+  /**
+   * Longest Retry-After that is waited for; above it the domain is refused until it is over. In milliseconds.
+   * @default 5_000
+   */
   readonly maxRetryAfterMs?: number;
+  /** A host is cut short after so many requests in a row to which it gave no answer. @default 5 */
+  readonly deadAfterFailures?: number;
+  /** Time to the first request that finds out whether it is back; it doubles with each. In milliseconds. @default 60_000 */
+  readonly deadProbeMs?: number;
 
   /** Origins whose robots.txt is remembered. @default 10_000 */
   readonly robotsCacheEntries?: number;
 
-  /** Resolves host names. @default the system's resolver */
-  readonly resolve?: Resolve;
+  /** How names are resolved. @default the system's servers, with a cache: `DNS_DEFAULTS` */
+  readonly dns?: Partial<DnsSettings>;
+  /** Resolves host names in place of what `dns` describes. */
+  readonly resolve?: Resolve | undefined;
   /** Time and chance. @default the machine's */
   readonly clock?: Clock;
 }
 
-/** Time and chance, handed in so that tests need neither wait nor guess. */
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
-  /** From 0 up to, not with, 1. */
-  random(): number;
-  /** @throws the reason of `signal` once it is aborted */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
-}
-
 /** Options with nothing left open. */
-export type WebSettings = Required<WebSourceOptions>;
+export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns'>> & {
+  readonly dns: DnsSettings;
+  readonly resolve: Resolve | undefined;
+};
 
 const COUNTS = {
   concurrency: 1,
-  perHostConcurrency: 1,
-  perHostIntervalMs: 0,
+  perDomainConcurrency: 1,
+  perDomainIntervalMs: 0,
   connectTimeoutMs: 1,
   firstByteTimeoutMs: 1,
   totalTimeoutMs: 1,
+  queueTimeoutMs: 0,
+  maxBytesInFlight: 1,
   maxBodyBytes: 1,
   maxHeaderBytes: 1,
   maxRedirects: 0,
   retries: 0,
   retryBackoffMs: 0,
   maxRetryAfterMs: 0,
+  deadAfterFailures: 1,
+  deadProbeMs: 0,
   robotsCacheEntries: 1,
 } as const satisfies { readonly [K in keyof WebSourceOptions]?: 0 | 1 };
 
 /** setTimeout's limit: above it, it fires at once. */
 const MAX_COUNT = 2 ** 31 - 1;
 
+const DNS_COUNTS = {
+  concurrency: 1,
+  timeoutMs: 1,
+  minTtlMs: 0,
+  maxTtlMs: 0,
+  negativeTtlMs: 0,
+  cacheEntries: 1,
+} as const satisfies { readonly [K in keyof DnsSettings]?: 0 | 1 };
+
 /**
  * Fills in the defaults and checks the rest.
  * @throws GleanerError USAGE for a value that cannot be
  */
-export function webSettings(
-  options: WebSourceOptions,
-  system: { resolve: Resolve; clock: Clock },
-): WebSettings {
+export function webSettings(options: WebSourceOptions): WebSettings {
   const userAgent = options.userAgent ?? 'gleaner/0.1 (image-text dataset builder)';
   const settings: WebSettings = {
     userAgent,
@@ -124,26 +159,33 @@ export function webSettings(
     allowHosts: [],
     rejectUnauthorized: true,
     concurrency: 256,
-    perHostConcurrency: 4,
-    perHostIntervalMs: 0,
+    perDomainConcurrency: 4,
+    perDomainIntervalMs: 0,
     connectTimeoutMs: 10_000,
     firstByteTimeoutMs: 10_000,
     totalTimeoutMs: 30_000,
+    queueTimeoutMs: 60_000,
+    maxBytesInFlight: 128 * 1024 * 1024,
     maxBodyBytes: 20 * 1024 * 1024,
     maxHeaderBytes: 16 * 1024,
     maxRedirects: 5,
     retries: 1,
+    maxRetryShare: 0.2,
     retryBackoffMs: 500,
     maxRetryAfterMs: 5_000,
+    deadAfterFailures: 5,
+    deadProbeMs: 60_000,
     robotsCacheEntries: 10_000,
-    ...system,
+    clock: systemClock,
+    resolve: undefined,
     ...options,
+    dns: { ...DNS_DEFAULTS, ...options.dns },
   };
-  for (const [name, least] of Object.entries(COUNTS)) {
-    const value = settings[name as keyof typeof COUNTS];
-    if (!Number.isSafeInteger(value) || value < least || value > MAX_COUNT)
-      throw usage(`${name}: ${value} is not a whole number from ${least} to ${MAX_COUNT}.`);
-  }
+  checkCounts(settings, COUNTS, '');
+  checkCounts(settings.dns, DNS_COUNTS, 'dns.');
+  checkServers(settings.dns.servers);
+  if (!(settings.maxRetryShare >= 0 && settings.maxRetryShare <= 1))
+    throw usage(`maxRetryShare: ${settings.maxRetryShare} is not from 0 to 1.`);
   if (!/^[\x20-\x7e]+$/.test(settings.userAgent))
     throw usage('userAgent: give printable ASCII characters, at least one.');
   if (!/^[a-z_-]+$/i.test(settings.robotsToken))
@@ -151,6 +193,29 @@ export function webSettings(
   return settings;
 }
 
-export function usage(problem: string): GleanerError<'USAGE'> {
-  return new GleanerError('USAGE', { problem });
+function checkCounts<K extends string>(
+  settings: Readonly<Record<NoInfer<K>, number>>,
+  counts: Readonly<Record<K, number>>,
+  section: string,
+): void {
+  for (const name in counts) {
+    const [value, least] = [settings[name], counts[name]];
+    if (!Number.isSafeInteger(value) || value < least || value > MAX_COUNT)
+      throw usage(`${section}${name}: ${value} is not a whole number from ${least} to ${MAX_COUNT}.`);
+  }
+}
+
+function checkServers(servers: readonly string[]): void {
+  try {
+    new Resolver().setServers(servers);
+  } catch (cause) {
+    throw usage(
+      `dns.servers: ${servers.join(', ')}: give addresses, as 9.9.9.9, 127.0.0.1:5353 or [::1]:53.`,
+      cause,
+    );
+  }
+}
+
+export function usage(problem: string, cause?: unknown): GleanerError<'USAGE'> {
+  return new GleanerError('USAGE', { problem }, { cause });
 }

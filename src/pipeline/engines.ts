@@ -58,6 +58,7 @@ function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSourc
     ...recipe.fetch,
     allowHosts: from.allowHosts,
     concurrency: part(recipe.fetch.concurrency),
-    perHostConcurrency: part(recipe.fetch.perHostConcurrency),
+    maxBytesInFlight: part(recipe.fetch.maxBytesInFlight),
+    perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
   });
 }

@@ -82,8 +82,21 @@ export async function deadHost(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-/** A source that may ask these servers, does not retry, and ends with the test. */
+/** A source that may ask these servers, does not retry, and ends with the test. Its outcomes have no facts. */
 export function webSource(servers: readonly { host: string }[], options: WebSourceOptions = {}): WebSource {
+  const source = factualSource(servers, options);
+  const get: WebSource['get'] = async (url, signal) => {
+    const { facts: _facts, ...outcome } = await source.get(url, signal);
+    return outcome;
+  };
+  return { stats: source.stats, close: source.close, get };
+}
+
+/** As `webSource`, with the facts. */
+export function factualSource(
+  servers: readonly { host: string }[],
+  options: WebSourceOptions = {},
+): WebSource {
   const source = createWebSource({
     allowHosts: servers.map(({ host }) => host),
     retries: 0,

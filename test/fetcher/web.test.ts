@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createWebSource, type WebSourceOptions } from '../../src/fetcher/index.ts';
+import { createWebSource, DnsFailure, type WebSourceOptions } from '../../src/fetcher/index.ts';
 import { isReason } from '../../src/schema/index.ts';
 import { deadHost, PIXELS, serve, serveRaw, serveTcp, serveTls, webSource } from './servers.ts';
 
@@ -151,16 +151,16 @@ describe('addresses', () => {
 describe('hosts that cannot be reached', () => {
   it('dns', async () => {
     const resolve = async () => {
-      throw Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' });
+      throw new DnsFailure('NXDOMAIN', false);
     };
     const result = await webSource([], { resolve }).get('http://gone.example.com/a.png');
-    expect(result).toEqual({ kept: false, reason: 'dns', detail: 'gone.example.com' });
+    expect(result).toEqual({ kept: false, reason: 'dns', detail: 'NXDOMAIN gone.example.com' });
   });
 
   it('dns: a resolver that never answers ends with the connect timeout', async () => {
     const source = webSource([], { resolve: () => new Promise(() => {}), connectTimeoutMs: 20 });
     const result = await source.get('https://slow.example.com/');
-    expect(result).toEqual({ kept: false, reason: 'timeout', detail: 'connect' });
+    expect(result).toEqual({ kept: false, reason: 'timeout', detail: 'DNS' });
   });
 
   it('connection refused', async () => {
@@ -586,7 +586,7 @@ describe('opt-out', () => {
 describe('options', () => {
   it.each<WebSourceOptions>([
     { concurrency: 0 },
-    { perHostConcurrency: 1.5 },
+    { perDomainConcurrency: 1.5 },
     { totalTimeoutMs: Number.NaN },
     { maxBodyBytes: -1 },
     { userAgent: 'a\r\nX-Injected: 1' },
@@ -600,7 +600,7 @@ describe('options', () => {
 describe('ending', () => {
   it('the caller gives one up, at any place', async () => {
     const server = await serveRaw('', () => {});
-    const source = webSource([server], { perHostConcurrency: 1 });
+    const source = webSource([server], { perDomainConcurrency: 1 });
     const [running, waiting] = [new AbortController(), new AbortController()];
     const first = source.get(server.origin, running.signal);
     const second = source.get(server.origin, waiting.signal);
@@ -625,7 +625,7 @@ describe('ending', () => {
     const idle = await serve((_, response) => response.end(PIXELS));
     const handshake = await serveTcp((socket) => socket.resume(), 'https');
     const servers = [stalled, idle, handshake];
-    const source = webSource(servers, { perHostConcurrency: 1 });
+    const source = webSource(servers, { perDomainConcurrency: 1 });
     expect(await source.get(idle.origin)).toMatchObject({ kept: true });
     const pending = [stalled, stalled, handshake].map(({ origin }) => source.get(origin));
     const outcomes = Promise.allSettled(pending);

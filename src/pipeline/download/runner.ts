@@ -3,7 +3,12 @@ import { availableParallelism } from 'node:os';
 import { createWebSource, type ImageSource } from '../../fetcher/index.ts';
 import { ByteBudget, Turnstile } from '../../stages/download/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
-import { type DownloadEngines, downloadShard, type ShardRow } from '../../stages/download/download.ts';
+import {
+  type DownloadEngines,
+  downloadShard,
+  EXPECTED_BYTES,
+  type ShardRow,
+} from '../../stages/download/download.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import type { StageResult } from '../../stages/stage.ts';
@@ -52,6 +57,8 @@ export interface ShardResult {
 
 /** Bytes that wait in a process: a second of bodies at what two cores can decode, and what slow ones hold up. */
 const HELD_BYTES = 48 << 20;
+/** URLs that are asked for and not there yet, at most. */
+const ASKED_AT_ONCE = HELD_BYTES / EXPECTED_BYTES;
 
 /** Downloads shards in this process, with one source for all of them. */
 export class ShardRunner implements AsyncDisposable {
@@ -66,11 +73,17 @@ export class ShardRunner implements AsyncDisposable {
     this.#storage = fileStorage(environment.root);
     const { recipe, allowHosts } = environment.spec;
     const part = (limit: number) => Math.max(1, Math.floor(limit / environment.share));
+    const { concurrency, maxBytesInFlight, perDomainConcurrency, queueTimeoutMs, totalTimeoutMs } =
+      recipe.fetch;
+    const perDomain = part(perDomainConcurrency);
     this.#images = createWebSource({
       ...recipe.fetch,
       allowHosts,
-      concurrency: part(recipe.fetch.concurrency),
-      perHostConcurrency: part(recipe.fetch.perHostConcurrency),
+      concurrency: part(concurrency),
+      maxBytesInFlight: part(maxBytesInFlight),
+      perDomainConcurrency: perDomain,
+      // A list may have one host alone: the last of those that wait for it then waits for all the others.
+      queueTimeoutMs: Math.max(queueTimeoutMs, (ASKED_AT_ONCE / perDomain) * totalTimeoutMs),
     });
   }
 

@@ -56,7 +56,7 @@ export interface ShardTask {
 /** Rows that are begun and not yet written, at most: so many slow ones may stand before the first that is not. */
 const WINDOW = 4096;
 /** What an image is taken to be before its size is known, in bytes: about that of Common Crawl's images. */
-const EXPECTED_BYTES = 64 << 10;
+export const EXPECTED_BYTES = 64 << 10;
 
 interface Sample {
   readonly row: ShardRow;

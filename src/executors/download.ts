@@ -1,8 +1,8 @@
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
-import { inputColumns } from '../pipeline/download/shards.ts';
-import type { DownloadProgress, DownloadSummary } from '../pipeline/download/run.ts';
+import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
 import { retryDownload, runDownload } from '../pipeline/download/run.ts';
 import type { IncrementalMode } from '../pipeline/download/run-file.ts';
+import { inputColumns } from '../pipeline/download/shards.ts';
 import { type ListColumns, type ListFormat, openLists } from '../pipeline/download/url-lists.ts';
 import { GleanerError, isReason } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
@@ -12,6 +12,8 @@ import { processExecutor } from './processes.ts';
 interface Watching {
   /** Processes. @default one for two cores */
   readonly workers?: number;
+  /** What runs in a process. @default gleaner's own; tests name another */
+  readonly processFile?: URL;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
@@ -59,7 +61,7 @@ const DEFAULTS: Omit<DownloadOptions, 'columns'> = {
  * @throws GleanerError
  */
 export async function downloadLocally(options: DownloadLocallyOptions): Promise<DownloadSummary> {
-  const { signal = new AbortController().signal, workers, onProgress } = options;
+  const { signal = new AbortController().signal, onProgress } = options;
   const recipe = loadRecipe(options.recipe ?? 'everything', options.overrides);
   const columns: ListColumns = { url: 'url', caption: null, additional: [], ...options.columns };
   checkColumns(columns);
@@ -73,7 +75,7 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
     lists,
     columns,
     ...(options.incrementalMode && { mode: options.incrementalMode }),
-    executor: processExecutor(workers === undefined ? {} : { workers }),
+    executor: executorOf(options),
     signal,
     ...(onProgress && { onProgress }),
   });
@@ -82,12 +84,18 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
 function checkColumns({ additional }: ListColumns): void {
   const reserved = additional.find((name) => RESERVED_COLUMNS.has(name));
   if (reserved !== undefined)
-    throw usage(`'${reserved}' cannot be saved as an additional column: the download has a column of that name.`);
+    throw usage(
+      `'${reserved}' cannot be saved as an additional column: the download has a column of that name.`,
+    );
   const twice = additional.find((name, i) => additional.indexOf(name) !== i);
   if (twice !== undefined) throw usage(`the additional column '${twice}' is named twice.`);
 }
 
-function checkSettings({ encodeFormat, encodeQuality, samplesPerShard }: Omit<DownloadOptions, 'columns'>): void {
+function checkSettings({
+  encodeFormat,
+  encodeQuality,
+  samplesPerShard,
+}: Omit<DownloadOptions, 'columns'>): void {
   const [least, most] = encodeFormat === 'png' ? [0, 9] : [1, 100];
   if (encodeQuality < least || encodeQuality > most)
     throw usage(`--encode-quality of ${encodeFormat} is from ${least} to ${most}, not ${encodeQuality}.`);
@@ -106,16 +114,23 @@ export interface RetryLocallyOptions extends Watching {
  * @throws GleanerError
  */
 export async function retryLocally(options: RetryLocallyOptions): Promise<DownloadSummary> {
-  const { signal = new AbortController().signal, workers, onProgress } = options;
+  const { signal = new AbortController().signal, onProgress } = options;
   const reasons = options.reasons.filter(isReason);
   const unknown = options.reasons.find((reason) => !isReason(reason));
   if (unknown !== undefined) throw usage(`'${unknown}' is no reason for which an image is dropped.`);
   return retryDownload({
     root: options.dir,
     reasons,
-    executor: processExecutor(workers === undefined ? {} : { workers }),
+    executor: executorOf(options),
     signal,
     ...(onProgress && { onProgress }),
+  });
+}
+
+function executorOf({ workers, processFile }: Watching): ShardExecutor {
+  return processExecutor({
+    ...(workers !== undefined && { workers }),
+    ...(processFile && { file: processFile }),
   });
 }
 

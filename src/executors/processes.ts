@@ -9,7 +9,10 @@ import { readJournal } from './journal.ts';
 import type { FromShardProcess, ToShardProcess } from './shard-process.ts';
 
 /** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
-const FILE = new URL(import.meta.url.endsWith('.ts') ? './shard-process.ts' : './shard-process.js', import.meta.url);
+const FILE = new URL(
+  import.meta.url.endsWith('.ts') ? './shard-process.ts' : './shard-process.js',
+  import.meta.url,
+);
 
 /** Shards that a process has open: the slow answers at the end of one are waited for while the next is begun. */
 const OPEN_SHARDS = 3;
@@ -23,7 +26,7 @@ const MAX_DEATHS = 40;
 export interface ProcessExecutorOptions {
   /** Processes that work side by side. @default one for two cores: each fetches in one thread and decodes in others */
   readonly workers?: number;
-  /** What runs in a process. @default gleaner's own; tests name another */
+  /** What runs in a process. @default gleaner's own */
   readonly file?: URL;
 }
 
@@ -61,7 +64,13 @@ export function processExecutor(options: ProcessExecutorOptions = {}): ShardExec
       const share = Math.max(1, first.length);
       const slots = Array.from({ length: share }, (_, i) => {
         const journal = join(folder, String(i));
-        const supervised = new Supervised(file, { ...environment, share }, journal, { ...hooks, signal }, onDone);
+        const supervised = new Supervised(
+          file,
+          { ...environment, share },
+          journal,
+          { ...hooks, signal },
+          onDone,
+        );
         return supervised.serve(take, failures).catch((error: unknown) => {
           stop.abort(error);
           throw error;
@@ -209,7 +218,10 @@ class Supervised {
         return;
       case 'failed':
         if (!message.told) throw new Error(`shard ${message.index}: ${message.problem}`);
-        throw new GleanerError('TASK_FAILED', { task: `download/${message.index}`, problem: message.problem });
+        throw new GleanerError('TASK_FAILED', {
+          task: `download/${message.index}`,
+          problem: message.problem,
+        });
     }
   }
 

@@ -13,6 +13,7 @@ export {
   readDelimited,
   readLines,
 } from './delimited.ts';
+export { readExif } from './exif.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';

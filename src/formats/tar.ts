@@ -95,10 +95,10 @@ function header({ name, prefix }: UstarName, size: number, type: '0' | 'x'): Uin
   if (size >= 8 ** 11) throw new RangeError(`a member of ${size} bytes does not fit into a tar`);
   const block = Buffer.from(BLANK);
   block.set(name, 0);
-  block.latin1Write(size.toString(8).padStart(11, '0'), 124);
-  block.latin1Write(type, 156);
+  block.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
+  block.write(type, 156, 'latin1');
   if (prefix) block.set(prefix, 345);
-  block.latin1Write(checksum(block).toString(8).padStart(6, '0'), 148);
+  block.write(checksum(block).toString(8).padStart(6, '0'), 148, 'latin1');
   block[154] = 0;
   return block;
 }
@@ -113,7 +113,7 @@ for (const [at, value] of [
   [148, '        '],
   [257, 'ustar\x0000'],
 ] as const)
-  BLANK.latin1Write(value, at);
+  BLANK.write(value, at, 'latin1');
 
 /** The sum of the header's bytes, those of the checksum field taken as they are. */
 function checksum(block: Uint8Array): number {

@@ -56,12 +56,16 @@ interface DownloadFlags {
 const MAX_SHARD_DIGITS = 12;
 
 export function downloadCommand(context: CommandContext): Command {
-  return newCommand('download', 'Download lists of image URLs to a dataset, with the options of img2dataset.', [
-    'gleaner download --urls urls.txt --out images',
-    'gleaner download --urls pairs.parquet --url-col URL --caption-col TEXT --out images --image-size 384',
-    'gleaner download --urls out/unique --caption-col text --save-additional-columns uid license --out images',
-    'gleaner download --urls list.csv.gz --out images --output-format parquet --resize-mode keep_ratio',
-  ])
+  return newCommand(
+    'download',
+    'Download lists of image URLs to a dataset, with the options of img2dataset.',
+    [
+      'gleaner download --urls urls.txt --out images',
+      'gleaner download --urls pairs.parquet --url-col URL --caption-col TEXT --out images --image-size 384',
+      'gleaner download --urls out/unique --caption-col text --save-additional-columns uid license --out images',
+      'gleaner download --urls list.csv.gz --out images --output-format parquet --resize-mode keep_ratio',
+    ],
+  )
     .requiredOption(
       '--urls <list...>',
       'lists of URLs, plain or gzip: paths, patterns, folders, http://, https:// or s3:// URLs',
@@ -83,9 +87,15 @@ export function downloadCommand(context: CommandContext): Command {
     )
     .option('--resize-only-if-bigger', 'leave smaller images as they are')
     .addOption(
-      new Option('--encode-format <format>', 'format that images are stored in').choices(ENCODE_FORMATS).default('jpg'),
+      new Option('--encode-format <format>', 'format that images are stored in')
+        .choices(ENCODE_FORMATS)
+        .default('jpg'),
     )
-    .option('--encode-quality <n>', 'of jpg and webp 1 to 100 (default: 95), of png 0 to 9 (default: 6)', naturalNumber)
+    .option(
+      '--encode-quality <n>',
+      'of jpg and webp 1 to 100 (default: 95), of png 0 to 9 (default: 6)',
+      naturalNumber,
+    )
     .option('--skip-reencode', 'store bytes as they came where nothing is to be changed')
     .option('--disable-all-reencoding', 'store all bytes as they came, and decode nothing')
     .option('--min-image-size <pixels>', 'refuse images with a shorter side below this', naturalNumber, 0)
@@ -99,11 +109,17 @@ export function downloadCommand(context: CommandContext): Command {
     .option('--number-sample-per-shard <n>', 'URLs of a shard', wholeNumber, 10_000)
     .option('--oom-shard-count <n>', "digits of a shard's number", shardDigits, 5)
     .addOption(
-      new Option('--compute-hash <name>', 'of the bytes as fetched').choices([...HASHES, 'none']).default('sha256'),
+      new Option('--compute-hash <name>', 'of the bytes as fetched')
+        .choices([...HASHES, 'none'])
+        .default('sha256'),
     )
     .option('--no-extract-exif', 'leave out the column of EXIF tags')
     .option('--recipe <name>', 'recipe whose limits hold, or the path of a YAML file', 'everything')
-    .option('--timeout <s>', 'seconds for one URL, redirects and retries with it (default: of the recipe)', seconds)
+    .option(
+      '--timeout <s>',
+      'seconds for one URL, redirects and retries with it (default: of the recipe)',
+      seconds,
+    )
     .option('--retries <n>', 'further tries for what may pass (default: of the recipe)', naturalNumber)
     .option('--thread-count <n>', 'requests under way at once (default: of the recipe)', wholeNumber)
     .option('--user-agent <text>', 'who asks, with a way to reach you (default: of the recipe)')

@@ -113,7 +113,8 @@ export async function beginPart(
   if (same) return same;
   const last = parts.at(-1);
   if (last && mode === 'incremental') {
-    const what = Object.keys(mine).find((name) => last.identities[name] !== mine[name]) ?? 'list of URL files';
+    const what =
+      Object.keys(mine).find((name) => last.identities[name] !== mine[name]) ?? 'list of URL files';
     throw new GleanerError('RUN_MISMATCH', { path: storage.location, what });
   }
   if (last && last.shards === null)
@@ -122,7 +123,14 @@ export async function beginPart(
     });
   const first = last ? last.first + (last.shards ?? 0) : 0;
   const { recipe, options, allowHosts } = spec;
-  const part: DownloadPart = partSchema.parse({ identities: mine, recipe, options, allowHosts, first, shards: null });
+  const part: DownloadPart = partSchema.parse({
+    identities: mine,
+    recipe,
+    options,
+    allowHosts,
+    first,
+    shards: null,
+  });
   await writeParts(storage, [...parts, part]);
   return part;
 }

@@ -16,7 +16,7 @@ import {
   readParts,
 } from './run-file.ts';
 import type { ShardEnvironment, ShardOrder, ShardResult } from './runner.ts';
-import { commitShard, settle, shardManifest } from './settle.ts';
+import { commitShard, STAGED, settle, shardManifest } from './settle.ts';
 import { cutShards, type ShardInput } from './shards.ts';
 import type { ListColumns, UrlList } from './url-lists.ts';
 
@@ -76,7 +76,10 @@ export async function runDownload(options: DownloadRunOptions): Promise<Download
   return inFolder(options, async (storage) => {
     if (mode === 'overwrite') await removeDownload(storage);
     const part = await beginPart(storage, spec, lists, columns, mode === 'extend' ? 'extend' : 'incremental');
-    const meter = new Meter(lists.reduce((sum, { bytes }) => sum + bytes, 0), options.onProgress);
+    const meter = new Meter(
+      lists.reduce((sum, { bytes }) => sum + bytes, 0),
+      options.onProgress,
+    );
     const shards: number[] = [];
     const fingerprints = new Map<number, string>();
     const orders = async function* (): AsyncGenerator<ShardOrder> {
@@ -151,7 +154,9 @@ export async function retryDownload(options: RetryRunOptions): Promise<DownloadS
         for (const index of due)
           yield { index, work: { kind: 'retry', reasons: options.reasons }, suspects: [], fatal: [] };
       };
-      const failed = await execute(options, part, orders(), storage, meter, (index) => fingerprints.get(index));
+      const failed = await execute(options, part, orders(), storage, meter, (index) =>
+        fingerprints.get(index),
+      );
       summaries.push(await summarize(storage, part.options, all, due.length, failed));
     }
     meter.finish();
@@ -170,7 +175,9 @@ async function inFolder<T>({ root }: Common, work: (storage: Storage) => Promise
   try {
     const storage = fileStorage(root);
     await settle(storage);
-    return await work(storage);
+    const result = await work(storage);
+    await storage.remove(STAGED);
+    return result;
   } finally {
     await unlock();
   }

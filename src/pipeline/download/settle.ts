@@ -1,7 +1,7 @@
-import type { Storage } from '../../storage/index.ts';
-import type { StageResult } from '../../stages/stage.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { OWN_FOLDER, shardFiles } from '../../stages/download/stored.ts';
+import type { StageResult } from '../../stages/stage.ts';
+import type { Storage } from '../../storage/index.ts';
 import { type Manifest, readManifest, storeManifest } from '../manifest.ts';
 
 /** Shards lie here, each in a folder of its own, until they are whole. */
@@ -43,7 +43,8 @@ async function place(storage: Storage, folder: string, manifest: Manifest): Prom
   const { images = '' } = manifest.facts;
   const paths = new Set(manifest.files.map(({ path }) => path));
   for (const path of paths)
-    if ((await storage.size(`${folder}/${path}`)) !== undefined) await storage.move(`${folder}/${path}`, path);
+    if ((await storage.size(`${folder}/${path}`)) !== undefined)
+      await storage.move(`${folder}/${path}`, path);
   // A folder of images, which the manifest does not list one by one.
   if (typeof images === 'string' && images !== '' && !paths.has(images)) {
     const left = await storage.list(`${folder}/${images}`);
@@ -55,7 +56,12 @@ async function place(storage: Storage, folder: string, manifest: Manifest): Prom
 /** Ends what a killed process left: shards that are done get their names, all others are thrown away. */
 export async function settle(storage: Storage): Promise<void> {
   const folders = new Set(
-    (await storage.list(STAGED)).map((path) => path.split('/').slice(0, STAGED.split('/').length + 1).join('/')),
+    (await storage.list(STAGED)).map((path) =>
+      path
+        .split('/')
+        .slice(0, STAGED.split('/').length + 1)
+        .join('/'),
+    ),
   );
   for (const folder of folders) {
     const name = folder.slice(STAGED.length + 1).split('-')[0] ?? '';

@@ -75,7 +75,11 @@ function typeOf(value: SampleRecord[string]): InputColumn['type'] {
 }
 
 /** A value as its column's type has it. @throws GleanerError DAMAGED */
-function convert(value: SampleRecord[string], { name, type }: InputColumn, path: string): SampleRecord[string] {
+function convert(
+  value: SampleRecord[string],
+  { name, type }: InputColumn,
+  path: string,
+): SampleRecord[string] {
   if (value === null || value === undefined) return null;
   if (type === 'string') return typeof value === 'string' ? value.toWellFormed() : String(value);
   if (type === 'int64') {

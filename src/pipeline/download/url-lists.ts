@@ -51,8 +51,7 @@ export async function openLists(named: readonly string[], format?: ListFormat): 
 
 async function openList(path: string, format: ListFormat | undefined): Promise<UrlList[]> {
   const found = await stat(path).catch(() => undefined);
-  if (!found)
-    throw new GleanerError('FILE_NOT_FOUND', { path, hint: 'Name lists of URLs that exist.' });
+  if (!found) throw new GleanerError('FILE_NOT_FOUND', { path, hint: 'Name lists of URLs that exist.' });
   if (!found.isDirectory())
     return [
       { path: resolve(path), name: basename(path), bytes: found.size, format: format ?? formatOf(path) },
@@ -72,8 +71,7 @@ function guessFormat(name: string): ListFormat | undefined {
 
 function formatOf(path: string): ListFormat {
   const format = guessFormat(path.split(/[?#]/, 1)[0] ?? '');
-  if (!format)
-    throw usage(`${path}: say what it is with '--input-format' (${LIST_FORMATS.join(', ')}).`);
+  if (!format) throw usage(`${path}: say what it is with '--input-format' (${LIST_FORMATS.join(', ')}).`);
   return format;
 }
 
@@ -124,7 +122,12 @@ async function* readParquetList(
     const named = sources(columns);
     const wanted = named.map(([, name]) => {
       const column = info.columns.find((have) => have.name === name);
-      if (!column) throw missing(path, name, info.columns.map((have) => have.name));
+      if (!column)
+        throw missing(
+          path,
+          name,
+          info.columns.map((have) => have.name),
+        );
       if (column.type === 'other')
         throw usage(`${path}: column '${name}' is of a type that cannot be carried over.`);
       return { name, type: column.type, nullable: true };
@@ -178,7 +181,10 @@ async function* readDelimitedList(
     for (const [name, place] of places) {
       const value = fields[place];
       if (value === undefined)
-        throw new GleanerError('DAMAGED', { path, problem: `line ${line} has only ${fields.length} fields.` });
+        throw new GleanerError('DAMAGED', {
+          path,
+          problem: `line ${line} has only ${fields.length} fields.`,
+        });
       // An empty caption is a caption; of anything else an empty field says that there is none (pyarrow's rule).
       row[name] = value === '' && name !== 'caption' ? null : value;
     }
@@ -199,7 +205,8 @@ async function* readJsonList(
       if (typeof value !== 'object' || value === null)
         throw new GleanerError('DAMAGED', { path, problem: `line ${line} is no JSON object.` });
       const row: Record<string, SampleRecord[string]> = {};
-      for (const [name, from] of named) row[name] = cell(Object.entries(value).find(([key]) => key === from)?.[1]);
+      for (const [name, from] of named)
+        row[name] = cell(Object.entries(value).find(([key]) => key === from)?.[1]);
       yield row;
     }
   }

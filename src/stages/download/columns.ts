@@ -95,12 +95,19 @@ export function sidecarWriter(options: DownloadOptions): (record: SampleRecord) 
     `{\n${names.map(({ name, quoted }) => quoted + pythonJson(record[name] ?? null)).join(',\n')}\n}`;
 }
 
-/** As `json.dumps` with its defaults: ASCII alone. */
-function pythonJson(value: SampleRecord[string]): string {
+/** One line, as `json.dumps` with its defaults: ASCII alone, blanks after commas and colons. */
+export function pythonJson(value: SampleRecord[string] | Readonly<Record<string, string>>): string {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number' && !Number.isFinite(value))
     return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
-  const json = JSON.stringify(value) ?? 'null';
+  if (typeof value === 'object' && value !== null)
+    return `{${Object.entries(value)
+      .map(([name, text]) => `${ascii(JSON.stringify(name))}: ${ascii(JSON.stringify(text))}`)
+      .join(', ')}}`;
+  return ascii(JSON.stringify(value) ?? 'null');
+}
+
+function ascii(json: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant.
   return /^[\x00-\x7e]*$/.test(json)
     ? json

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Recipe } from '../../config/index.ts';
 import type { ImageSource } from '../../fetcher/index.ts';
-import { createParquetWriter, type RowOf } from '../../formats/index.ts';
+import { createParquetWriter, type RowOf, readExif } from '../../formats/index.ts';
 import {
   type Dropped,
   dropped,
@@ -15,8 +15,7 @@ import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
 import type { ByteBudget, Turnstile } from './budget.ts';
-import { type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
-import { readExif } from './exif.ts';
+import { pythonJson, type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
 import { type MadeImage, makeImage } from './make-image.ts';
 import { errorMessage, failedStatus } from './messages.ts';
 import { type DownloadOptions, sampleKey } from './options.ts';
@@ -144,7 +143,7 @@ export async function downloadShard(
     const made = await make(bytes, place);
     engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - bytes.length);
     if (!made.kept) return done(failed(made, null, facts), null);
-    const exif = options.extractExif ? readExif(bytes) : null;
+    const exif = options.extractExif ? exifJson(bytes) : null;
     const { bytes: image, ...sizes } = made.value;
     const rest = { errorMessage: null, reason: null, detail: null, facts: facts ?? null };
     return done({ status: 'success', ...sizes, exif, hash, ...rest }, image);
@@ -164,6 +163,11 @@ export async function downloadShard(
       leave();
     }
   }
+}
+
+/** As img2dataset writes it: an empty object where there are no tags. */
+function exifJson(bytes: Uint8Array): string {
+  return pythonJson(Object.fromEntries(readExif(bytes)));
 }
 
 function failed(outcome: Dropped, hash: string | null, facts: FetchFacts | undefined): SampleResult {

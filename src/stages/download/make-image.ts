@@ -74,7 +74,8 @@ function refuse(
   const elongation = Math.min(options.maxAspectRatio ?? Infinity, recipe.maxAspectRatio ?? Infinity);
   const detail = `${width}×${height}`;
   if (shorter < least) return dropped('size_small', detail);
-  if (options.maxImageArea !== null && width * height > options.maxImageArea) return dropped('pixels', detail);
+  if (options.maxImageArea !== null && width * height > options.maxImageArea)
+    return dropped('pixels', detail);
   if (longer > elongation * shorter) return dropped('aspect', detail);
   return undefined;
 }

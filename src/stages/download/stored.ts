@@ -75,11 +75,13 @@ function imagesOf(storage: Storage, { images = '' }: ShardFiles, options: Downlo
     return Object.assign((key: string) => storage.read(`${images}/${key}.${encodeFormat}`), {
       close: async () => undefined,
     });
-  const samples = outputFormat === 'webdataset' ? readWebdataset(storage.stream(images), { name: images }) : none();
+  const samples =
+    outputFormat === 'webdataset' ? readWebdataset(storage.stream(images), { name: images }) : none();
   const next = async (key: string) => {
     const sample = await samples.next();
     const image = sample.done || sample.value.key !== key ? undefined : sample.value.files.get(encodeFormat);
-    if (!image?.bytes) throw new GleanerError('DAMAGED', { path: images, problem: `lacks the image ${key}.` });
+    if (!image?.bytes)
+      throw new GleanerError('DAMAGED', { path: images, problem: `lacks the image ${key}.` });
     return image.bytes;
   };
   return Object.assign(next, { close: async () => void (await samples.return()) });

@@ -92,7 +92,10 @@ async function openTable(
   options: DownloadOptions,
 ): Promise<Table> {
   const file = await storage.create(`${folder}/${files.parquet}`);
-  const writer: ParquetWriter<readonly Column[]> = createParquetWriter(file as ByteSink, shardColumns(options));
+  const writer: ParquetWriter<readonly Column[]> = createParquetWriter(
+    file as ByteSink,
+    shardColumns(options),
+  );
   const groupRows = options.outputFormat === 'parquet' ? GROUP_ROWS_WITH_IMAGES : GROUP_ROWS;
   let rows: SampleRecord[] = [];
   const flush = async () => {

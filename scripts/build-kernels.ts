@@ -1,5 +1,5 @@
 /**
- * Compiles assembly/resample.ts to WebAssembly and writes it, as base64, to src/image/kernels.generated.ts: it is two
+ * Compiles assembly/pixels.ts to WebAssembly and writes it, as base64, to src/image/kernels.generated.ts: it is two
  * kilobytes, and so needs no file beside the JavaScript, in no build and no worker. test/image/kernels.test.ts holds
  * that file up to date.
  */
@@ -27,10 +27,10 @@ export function compileKernels(): string {
     const wasm = join(dir, 'kernels.wasm');
     // The command, not the module: its types bring a `console` of their own into the whole project.
     const asc = join(ROOT, 'node_modules', '.bin', 'asc');
-    execFileSync(asc, ['assembly/resample.ts', '--outFile', wasm, ...OPTIONS], { cwd: ROOT });
+    execFileSync(asc, ['assembly/pixels.ts', '--outFile', wasm, ...OPTIONS], { cwd: ROOT });
     const lines = readFileSync(wasm, 'base64').match(/.{1,100}/g) ?? [];
     return [
-      '/** Made of assembly/resample.ts by `node scripts/build-kernels.ts`; not to be edited. */',
+      '/** Made of assembly/pixels.ts by `node scripts/build-kernels.ts`; not to be edited. */',
       'export const KERNELS_WASM =',
       ...lines.map((line, i) => `  '${line}'${i < lines.length - 1 ? ' +' : ';'}`),
       '',

@@ -1,6 +1,6 @@
 import { KERNELS_WASM } from './kernels.generated.ts';
 
-/** The loops of assembly/resample.ts; every address is a byte offset in the memory below. */
+/** The loops of assembly/pixels.ts; every address is a byte offset in the memory below. */
 interface Kernels {
   areaColumn(
     source: number,
@@ -39,6 +39,7 @@ interface Kernels {
   ): void;
   lanczosRow(source: number, first: number, weights: number, out: number, count: number): void;
   lanczosColumn(rows: number, weights: number, out: number, values: number): void;
+  toSrgb(pixels: number, length: number, tables: number, encoded: number, most: number): void;
 }
 
 /** What of WebAssembly is used: TypeScript has its types only together with the browser's. */
@@ -101,6 +102,6 @@ export function arena(...lengths: readonly number[]): Arena | undefined {
 }
 
 /** Numbers as the kernels read them: every platform of V8 is little-endian, as WebAssembly is. */
-export function bytesOf(numbers: Int16Array | Int32Array): Uint8Array {
+export function bytesOf(numbers: Int16Array | Int32Array | Float32Array): Uint8Array {
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }

@@ -1,5 +1,5 @@
 /**
- * The inner loops of resampling in WebAssembly SIMD, written in AssemblyScript: `node scripts/build-kernels.ts` makes
+ * The inner loops over pixels in WebAssembly SIMD, written in AssemblyScript: `node scripts/build-kernels.ts` makes
  * src/image/kernels.generated.ts of it. All memory is the caller's (src/image/kernels.ts): nothing is allocated here.
  *
  * Pixels are multiplied two at a time by `i32x4.dot_i16x8_s` (x86's pmaddwd): lanes hold a pixel of one tap and of
@@ -263,5 +263,26 @@ export function lanczosColumn(rows: usize, weights: usize, out: usize, values: u
     const low = i16x8.narrow_i32x4_s(i32x4.shr_s(s0, 2 * COEF_BITS), i32x4.shr_s(s1, 2 * COEF_BITS));
     const high = i16x8.narrow_i32x4_s(i32x4.shr_s(s2, 2 * COEF_BITS), i32x4.shr_s(s3, 2 * COEF_BITS));
     v128.store(out + i, i8x16.narrow_i16x8_u(low, high));
+  }
+}
+
+/**
+ * Pixels of `length` bytes to sRGB, in place. `tables` are 256 × 4 floats for red, then green, then blue: what a value
+ * adds to linear red, green and blue, in steps of the table at `encoded`, whose last step is `most`.
+ */
+export function toSrgb(pixels: usize, length: usize, tables: usize, encoded: usize, most: i32): void {
+  const zero = f32x4.splat(0);
+  const limit = f32x4.splat(most as f32);
+  const half = f32x4.splat(0.5);
+  const end = pixels + length;
+  for (let p = pixels; p < end; p += 3) {
+    const red = v128.load(tables + ((load<u8>(p) as usize) << 4));
+    const green = v128.load(tables + 4096 + ((load<u8>(p, 1) as usize) << 4));
+    const blue = v128.load(tables + 8192 + ((load<u8>(p, 2) as usize) << 4));
+    const light = f32x4.add(f32x4.add(red, green), f32x4.add(blue, half));
+    const step = i32x4.trunc_sat_f32x4_s(f32x4.min(f32x4.max(light, zero), limit));
+    store<u8>(p, load<u8>(encoded + i32x4.extract_lane(step, 0)));
+    store<u8>(p, load<u8>(encoded + i32x4.extract_lane(step, 1)), 1);
+    store<u8>(p, load<u8>(encoded + i32x4.extract_lane(step, 2)), 2);
   }
 }

@@ -1,5 +1,6 @@
 import type { RgbImage } from '../schema/index.ts';
-import type { Window } from './resample.ts';
+import { type Canvas, lay, type Window } from './canvas.ts';
+import { arena, bytesOf } from './kernels.ts';
 
 /** OpenCV's INTER_LANCZOS4 takes 4 pixels to each side, whatever the scale. */
 const TAPS = 8;
@@ -58,32 +59,87 @@ function lanczos4(x: number): number[] {
 
 /**
  * Resizes to `width` × `height` pixels by OpenCV's INTER_LANCZOS4 on bytes: 8 × 8 weights of 11 bits, the border pixel
- * repeated, no clipping between the passes.
- *
- * @returns the `window` of the result
+ * repeated, no clipping between the passes. The `window` of the result is written on `canvas`.
  */
-export function enlargeByLanczos(image: RgbImage, width: number, height: number, window: Window): RgbImage {
+export function enlargeByLanczos(
+  image: RgbImage,
+  { width, height }: { readonly width: number; readonly height: number },
+  window: Window,
+  canvas: Canvas,
+): void {
   const columns = taps(image.width, width, window.left, window.width);
   const rows = taps(image.height, height, window.top, window.height);
-  const stride = window.width * 3;
+  if (!bySimd(image, columns, rows, canvas)) byNumbers(image, columns, rows, canvas);
+}
+
+/** @returns false, and nothing done, where that needs more memory than the kernels have */
+function bySimd({ data, width, height }: RgbImage, columns: Taps, rows: Taps, canvas: Canvas): boolean {
+  const [targetWidth, targetHeight] = [columns.first.length, rows.first.length];
+  const values = targetWidth * 3;
+  const top = clamp(rows.first[0]!, height);
+  const bottom = clamp(rows.first[targetHeight - 1]! + TAPS - 1, height) + 1;
+  // Columns that the window needs, some of them beyond the picture's edges.
+  const left = columns.first[0]!;
+  const right = columns.first[targetWidth - 1]! + TAPS;
+  const memory = arena(
+    targetWidth * TAPS * 2,
+    targetWidth * 4,
+    (right - left) * 3,
+    (bottom - top) * values * 4,
+    TAPS * 4,
+    targetHeight * TAPS * 4,
+    targetHeight * values,
+  );
+  if (!memory) return false;
+  const { kernels, bytes } = memory;
+  const [acrossAt = 0, firstAt = 0, rowAt = 0, narrowAt = 0, tableAt = 0, downAt = 0, outAt = 0] = memory.at;
+  bytes.set(bytesOf(Int16Array.from(columns.weights)), acrossAt);
+  bytes.set(bytesOf(columns.first.map((pixel) => (pixel - left) * 3)), firstAt);
+  bytes.set(bytesOf(rows.weights), downAt);
+  const [from, to] = [Math.max(0, left), Math.min(width, right)];
+  for (let y = top; y < bottom; y++) {
+    const source = data.subarray((y * width + from) * 3, (y * width + to) * 3);
+    for (let x = left; x < from; x++) bytes.set(source.subarray(0, 3), rowAt + (x - left) * 3);
+    bytes.set(source, rowAt + (from - left) * 3);
+    for (let x = to; x < right; x++) bytes.set(source.subarray(-3), rowAt + (x - left) * 3);
+    kernels.lanczosRow(rowAt, firstAt, acrossAt, narrowAt + (y - top) * values * 4, targetWidth);
+  }
+  const table = new Int32Array(TAPS);
+  for (let y = 0; y < targetHeight; y++) {
+    for (let k = 0; k < TAPS; k++)
+      table[k] = narrowAt + (clamp(rows.first[y]! + k, height) - top) * values * 4;
+    bytes.set(bytesOf(table), tableAt);
+    kernels.lanczosColumn(tableAt, downAt + y * TAPS * 4, outAt + y * values, values);
+  }
+  lay(canvas, 0, bytes.subarray(outAt, outAt + targetHeight * values), targetWidth);
+  return true;
+}
+
+function clamp(index: number, length: number): number {
+  return Math.min(Math.max(index, 0), length - 1);
+}
+
+/** The same in JavaScript, for what the kernels have no memory for. */
+function byNumbers(image: RgbImage, columns: Taps, rows: Taps, canvas: Canvas): void {
+  const values = columns.first.length * 3;
   // Rows of the source, brought to the target's width once each: neighbouring rows of the target share most of them.
   const narrowed = new Map<number, Int32Array>();
-  const out = new Uint8ClampedArray(stride * window.height);
-  const sums = new Int32Array(stride);
-  for (let y = 0; y < window.height; y++) {
+  const out = new Uint8ClampedArray(canvas.data.buffer, canvas.data.byteOffset, canvas.data.byteLength);
+  const sums = new Int32Array(values);
+  for (let y = 0; y < rows.first.length; y++) {
     const begin = rows.first[y]!;
     for (const row of narrowed.keys()) if (row < begin) narrowed.delete(row);
     sums.fill(HALF);
     for (let k = 0; k < TAPS; k++) {
       const weight = rows.weights[y * TAPS + k]!;
-      const index = Math.min(Math.max(begin + k, 0), image.height - 1);
+      const index = clamp(begin + k, image.height);
       const row = narrowed.get(index) ?? narrow(image, index, columns);
       narrowed.set(index, row);
-      for (let i = 0; i < stride; i++) sums[i] = (sums[i]! + Math.imul(row[i]!, weight)) | 0;
+      for (let i = 0; i < values; i++) sums[i] = (sums[i]! + Math.imul(row[i]!, weight)) | 0;
     }
-    for (let i = 0; i < stride; i++) out[y * stride + i] = sums[i]! >> (2 * COEF_BITS);
+    const at = ((canvas.top + y) * canvas.width + canvas.left) * 3;
+    for (let i = 0; i < values; i++) out[at + i] = sums[i]! >> (2 * COEF_BITS);
   }
-  return { data: new Uint8Array(out.buffer), width: window.width, height: window.height };
 }
 
 function narrow({ data, width }: RgbImage, y: number, { first, weights }: Taps): Int32Array {
@@ -95,7 +151,7 @@ function narrow({ data, width }: RgbImage, y: number, { first, weights }: Taps):
     let b = 0;
     for (let k = 0; k < TAPS; k++) {
       const weight = weights[x * TAPS + k]!;
-      const p = (row + Math.min(Math.max(first[x]! + k, 0), width - 1)) * 3;
+      const p = (row + clamp(first[x]! + k, width)) * 3;
       r += data[p]! * weight;
       g += data[p + 1]! * weight;
       b += data[p + 2]! * weight;

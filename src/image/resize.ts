@@ -4,8 +4,8 @@
  */
 import { dropped, kept, type Outcome, type RgbImage } from '../schema/index.ts';
 import { shrinkByArea } from './area.ts';
+import type { Canvas, Window } from './canvas.ts';
 import { enlargeByLanczos } from './lanczos.ts';
-import type { Window } from './resample.ts';
 import { MAX_JPEG_SIDE } from './store.ts';
 
 /**
@@ -90,15 +90,16 @@ export function resizeImage(image: RgbImage, options: ResizeOptions): Outcome<Rg
     if (Math.max(width, height) > MAX_JPEG_SIDE || width * height > maxPixels)
       return dropped('aspect', `${width}×${height}`);
   }
+  if (width === image.width && height === image.height && !filter)
+    return kept({ data: image.data, width, height });
+  const data = new Uint8Array(width * height * 3);
   const window = visible(plan);
-  const { width: fullWidth, height: fullHeight } = plan.scaled;
-  const scaled =
-    filter === 'area'
-      ? shrinkByArea(image, fullWidth, fullHeight, window)
-      : filter === 'lanczos'
-        ? enlargeByLanczos(image, fullWidth, fullHeight, window)
-        : cut(image, window);
-  return kept(onWhite(scaled, width, height, Math.max(0, plan.left), Math.max(0, plan.top)));
+  if (window.width < width || window.height < height) data.fill(255);
+  const canvas = { data, width, left: Math.max(0, plan.left), top: Math.max(0, plan.top) };
+  if (filter === 'area') shrinkByArea(image, plan.scaled, window, canvas);
+  else if (filter === 'lanczos') enlargeByLanczos(image, plan.scaled, window, canvas);
+  else cut(image, window, canvas);
+  return kept({ data, width, height });
 }
 
 /** The part of the scaled picture that the result shows. */
@@ -111,26 +112,12 @@ function visible({ width, height, scaled, left, top }: ResizePlan): Window {
   };
 }
 
-function cut(image: RgbImage, { left, top, width, height }: Window): RgbImage {
-  if (width === image.width && height === image.height)
-    return { data: image.data, width: image.width, height: image.height };
-  const data = new Uint8Array(width * height * 3);
+function cut(image: RgbImage, { left, top, width, height }: Window, canvas: Canvas): void {
   for (let y = 0; y < height; y++) {
     const from = ((top + y) * image.width + left) * 3;
-    data.set(image.data.subarray(from, from + width * 3), y * width * 3);
+    const row = image.data.subarray(from, from + width * 3);
+    canvas.data.set(row, ((canvas.top + y) * canvas.width + canvas.left) * 3);
   }
-  return { data, width, height };
-}
-
-function onWhite(image: RgbImage, width: number, height: number, left: number, top: number): RgbImage {
-  if (width === image.width && height === image.height) return image;
-  const data = new Uint8Array(width * height * 3).fill(255);
-  const row = image.width * 3;
-  if (left === 0 && image.width === width) data.set(image.data, top * row);
-  else
-    for (let y = 0; y < image.height; y++)
-      data.set(image.data.subarray(y * row, y * row + row), ((top + y) * width + left) * 3);
-  return { data, width, height };
 }
 
 function roundHalfEven(x: number): number {

@@ -1,6 +1,6 @@
 import jpegTurbo from '@julusian/jpeg-turbo';
 import type { RgbImage } from '../schema/index.ts';
-import { resample } from './resample.ts';
+import { shrinkByArea } from './area.ts';
 
 /**
  * The longest side of a JPEG that can be written, in pixels: libjpeg's JPEG_MAX_DIMENSION, a little less than the
@@ -20,7 +20,10 @@ export interface StoreSize {
 export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): RgbImage {
   const ratio = shortestSide / Math.min(image.width, image.height);
   if (ratio >= 1) return image;
-  return resample(image, Math.round(image.width * ratio), Math.round(image.height * ratio), 'box');
+  const size = { width: Math.round(image.width * ratio), height: Math.round(image.height * ratio) };
+  const data = new Uint8Array(size.width * size.height * 3);
+  shrinkByArea(image, size, { left: 0, top: 0, ...size }, { data, width: size.width, left: 0, top: 0 });
+  return { data, ...size };
 }
 
 /**

@@ -103,6 +103,10 @@ export const recipeSchema = z.strictObject({
       deadAfterFailures: count.default(5),
       /** Time to the first probe; it doubles with each. */
       deadProbeMs: milliseconds.default(60_000),
+      /** Refuse servers whose certificate is not valid. False is warned of at every start. */
+      verifyTls: z.boolean().default(true),
+      /** Speak HTTP/2 where a server offers it; docs/decisions.md says why not by default. */
+      http2: z.boolean().default(false),
       respectRobots: z.boolean().default(true),
       /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
       respectHeaders: z.boolean().default(true),

@@ -31,7 +31,7 @@ export interface Connector {
 }
 
 interface ConnectSettings
-  extends Pick<WebSettings, 'allowHosts' | 'connectTimeoutMs' | 'rejectUnauthorized'> {
+  extends Pick<WebSettings, 'allowHosts' | 'connectTimeoutMs' | 'verifyTls' | 'http2'> {
   readonly resolve: Resolve;
 }
 
@@ -60,8 +60,8 @@ export function createConnector(settings: ConnectSettings): Connector {
     const socket = secure
       ? tlsConnect({
           ...options,
-          rejectUnauthorized: settings.rejectUnauthorized,
-          ALPNProtocols: ['http/1.1'],
+          rejectUnauthorized: settings.verifyTls,
+          ALPNProtocols: settings.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
           // Server name indication knows no addresses (RFC 6066); the certificate is checked against `host`.
           ...(isIP(host) === 0 ? { servername: host } : {}),
         })

@@ -29,7 +29,7 @@ export interface FetchStats {
 /** Formats that can be decoded, before those that a server would otherwise be free to choose. */
 const ACCEPT = 'image/jpeg,image/png,image/webp,image/*;q=0.5,*/*;q=0.1';
 
-type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes'>;
+type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes' | 'http2'>;
 
 /** The end of the chain: one request over one connection, within its limits. */
 export function createDispatch(
@@ -78,6 +78,11 @@ export function createDispatch(
     async function answer(head: ResponseHead, body: Body): ReturnType<Exchange> {
       // Destroying a body that is not read to its end makes it emit an error, which says nothing new.
       body.on('error', () => {});
+      // Over HTTP/1.1 the parser has counted.
+      if (settings.http2 && headerBytes(head.headers) > settings.maxHeaderBytes) {
+        body.destroy();
+        return headerOverflow(settings);
+      }
       const wanted = head.status === 200;
       const refused = wanted || isRedirect(head.status) ? request.refuse?.(head) : undefined;
       if (refused) {
@@ -135,14 +140,13 @@ function exchangeFailure(
   error: unknown,
   url: URL,
   head: ResponseHead | undefined,
-  settings: Pick<WebSettings, 'maxHeaderBytes'>,
+  settings: DispatchSettings,
 ): Failure {
   if (error instanceof ConnectFailure) {
     return failure(error.reason, error.detail, { passing: error.passing, deadHost: url.host });
   }
   if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte', { passing: true });
-  if (error instanceof errors.HeadersOverflowError)
-    return failure('connection', `headers above ${settings.maxHeaderBytes} bytes`);
+  if (error instanceof errors.HeadersOverflowError) return headerOverflow(settings);
   const code = codeOf(error);
   // undici's SocketError is the other side's orderly end: after the head, the body has not come as announced.
   const broken =
@@ -156,6 +160,19 @@ function exchangeFailure(
   if (error instanceof errors.SocketError) return failure('connection', 'closed', { passing: true });
   if (error instanceof errors.HTTPParserError) return failure('connection', 'not HTTP');
   return failure('connection', code, { passing: true });
+}
+
+function headerOverflow({ maxHeaderBytes }: DispatchSettings): Failure {
+  return failure('connection', `headers above ${maxHeaderBytes} bytes`);
+}
+
+/** As lines of HTTP/1.1 would have them: 'name: value' and an end. */
+function headerBytes(headers: ResponseHead['headers']): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers))
+    for (const line of Array.isArray(value) ? value : [value ?? ''])
+      bytes += name.length + String(line).length + 4;
+  return bytes;
 }
 
 function codeOf(error: unknown): string {

@@ -30,8 +30,12 @@ export interface WebSourceOptions {
    * @default []
    */
   readonly allowHosts?: readonly string[];
-  /** Refuse servers whose certificate is not valid. @default true */
-  readonly rejectUnauthorized?: boolean;
+  /** Refuse servers whose certificate is not valid. Where false, `onWarning` is told. @default true */
+  readonly verifyTls?: boolean;
+  /** Speak HTTP/2 where a server offers it (ALPN). @default false */
+  readonly http2?: boolean;
+  /** Hears what the operator has to know. @default process.emitWarning */
+  readonly onWarning?: (line: string) => void;
 
   /** Requests in flight, in all. @default 256 */
   readonly concurrency?: number;
@@ -157,7 +161,9 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     respectHeaders: true,
     optOut: [],
     allowHosts: [],
-    rejectUnauthorized: true,
+    verifyTls: true,
+    http2: false,
+    onWarning: (line) => process.emitWarning(line, 'GleanerWarning'),
     concurrency: 256,
     perDomainConcurrency: 4,
     perDomainIntervalMs: 0,

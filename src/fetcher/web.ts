@@ -36,11 +36,15 @@ const KEEP_ALIVE_MS = 4_000;
  */
 export function createWebSource(options: WebSourceOptions = {}): WebSource {
   const settings = webSettings(options);
+  if (!settings.verifyTls)
+    settings.onWarning(
+      'fetch.verifyTls is false: certificates are not checked, and anybody on the way can put other images in the place of those fetched.',
+    );
   const resolver = createResolver(settings.dns, settings.clock);
   const connector = createConnector({ ...settings, resolve: settings.resolve ?? resolver.resolve });
   const agent = new Agent({
     connect: connector.connect,
-    allowH2: false,
+    allowH2: settings.http2,
     connections: settings.perDomainConcurrency,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,

@@ -110,6 +110,10 @@ export const recipeSchema = z.strictObject({
       respectRobots: z.boolean().default(true),
       /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
       respectHeaders: z.boolean().default(true),
+      /** Never asked for: hosts with their subdomains, prefixes of URLs, SHA-256 of URLs. */
+      optOut: z.array(z.string().min(1)).default([]),
+      /** Files with such entries, plain or gzip, one a line, '#' comments. */
+      optOutLists: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),
   image: z

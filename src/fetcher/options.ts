@@ -2,6 +2,7 @@ import { Resolver } from 'node:dns';
 import { GleanerError } from '../schema/index.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DNS_DEFAULTS, type DnsSettings } from './dns.ts';
+import type { OptOut } from './opt-out.ts';
 import type { Resolve } from './resolve.ts';
 
 /** What bounds, and what guides, fetching from the web. */
@@ -21,10 +22,10 @@ export interface WebSourceOptions {
   /** Honour X-Robots-Tag and TDM-Reservation. @default true */
   readonly respectHeaders?: boolean;
   /**
-   * Hosts ('example.com', with its subdomains) and URL prefixes ('https://example.com/private/') never to be asked.
+   * What is never to be asked for: entries as `OptOut` takes them, or lists that were read by `readOptOut`.
    * @default []
    */
-  readonly optOut?: readonly string[];
+  readonly optOut?: readonly string[] | OptOut;
   /**
    * HOST:PORT pairs (exact; '127.0.0.1:8080', '[::1]:80') that may be fetched although their address is not public.
    * @default []

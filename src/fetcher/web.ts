@@ -8,7 +8,7 @@ import { createDispatch, type FetchStats } from './dispatch.ts';
 import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
 import { DomainLimiter, limitDomains } from './limit.ts';
-import { createOptOut, honourOptOut } from './opt-out.ts';
+import { honourOptOut, OptOut, optOutOf } from './opt-out.ts';
 import { type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
 import { followRedirects } from './redirect.ts';
 import { retryPassing } from './retry.ts';
@@ -127,7 +127,8 @@ function chain(
     watchHosts(dead),
   )(dispatch);
   const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
-  if (settings.optOut.length > 0) links.push(honourOptOut(createOptOut(settings.optOut)));
+  const { optOut } = settings;
+  links.push(honourOptOut(optOut instanceof OptOut ? optOut : optOutOf(optOut)));
   if (settings.respectRobots) {
     const fetchRobots = followRedirects(MAX_ROBOTS_REDIRECTS)(transport);
     links.push(honourRobots(new RobotsGate(fetchRobots, settings, closed)));

@@ -7,6 +7,7 @@ export {
   writeBloom,
 } from './bloom.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
+export { HashSet } from './hash-set.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
@@ -18,6 +19,7 @@ export {
   readKeys,
   writeKeyFile,
 } from './keys.ts';
+export { type ListEntry, listEntries } from './list.ts';
 export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,

@@ -555,34 +555,6 @@ describe('wishes in the head', () => {
   });
 });
 
-describe('opt-out', () => {
-  const optOut = ['example.com', 'https://example.org/private/'];
-  it.each([
-    ['http://example.com/a.png', true],
-    ['https://img.example.com:8443/a.png', true],
-    ['https://example.org/private/a.png', true],
-    ['https://notexample.com/a.png', false],
-    ['https://example.org/public/a.png', false],
-    ['http://example.org/private/a.png', false],
-  ])('%s: %s', async (url, out) => {
-    const source = webSource([], { optOut, resolve: async () => [] });
-    const result = await source.get(url);
-    // No name resolves here: whatever is not opted out comes as far as that.
-    expect(result).toMatchObject({ kept: false, reason: out ? 'opt_out' : 'dns' });
-  });
-
-  it('holds for redirects', async () => {
-    const server = await serve((_, response) => {
-      response.writeHead(302, { location: 'http://example.com/' }).end();
-    });
-    expect(await webSource([server], { optOut }).get(server.origin)).toMatchObject({ reason: 'opt_out' });
-  });
-
-  it.each(['', 'ftp://example.com/', 'example.com/path', 'a:80'])('%j is wrong usage', (entry) => {
-    expect(() => createWebSource({ optOut: [entry] })).toThrow(/optOut/);
-  });
-});
-
 describe('options', () => {
   it.each<WebSourceOptions>([
     { concurrency: 0 },

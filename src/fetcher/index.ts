@@ -1,5 +1,6 @@
 export { type ArchiveFile, type ArchiveOptions, type ArchiveSource, createArchiveSource } from './archive.ts';
 export type { Clock } from './clock.ts';
+export { userAgentOf } from './contact.ts';
 export { type DeadlineOptions, fetchDeadlineMs, shardDeadlineMs } from './deadline.ts';
 export type { FetchStats } from './dispatch.ts';
 export type { DnsSettings } from './dns.ts';

@@ -117,9 +117,9 @@ describe('HTTP/2', () => {
 describe('TLS that is not checked', () => {
   it('is warned of, once a source; TLS that is checked is not', async () => {
     const onWarning = vi.fn();
-    await createWebSource({ onWarning }).close();
+    await createWebSource({ contact: 'a@b.example', onWarning }).close();
     expect(onWarning).not.toHaveBeenCalled();
-    await createWebSource({ onWarning, verifyTls: false }).close();
+    await createWebSource({ contact: 'a@b.example', onWarning, verifyTls: false }).close();
     expect(onWarning.mock.calls).toEqual([[expect.stringContaining('verifyTls is false')]]);
   });
 });

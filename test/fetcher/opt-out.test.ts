@@ -102,6 +102,6 @@ describe('opt-out', () => {
   });
 
   it.each(['', 'ftp://example.com/', 'example.com/path', 'a:80'])('%j is wrong usage', (entry) => {
-    expect(() => createWebSource({ optOut: [entry] })).toThrow(/optOut/);
+    expect(() => createWebSource({ contact: 'a@b.example', optOut: [entry] })).toThrow(/optOut/);
   });
 });

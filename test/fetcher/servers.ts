@@ -99,6 +99,7 @@ export function factualSource(
 ): WebSource {
   const source = createWebSource({
     allowHosts: servers.map(({ host }) => host),
+    contact: 'test@example.com',
     retries: 0,
     respectRobots: false,
     ...options,

@@ -17,6 +17,7 @@ export interface RunFlags {
   readonly model?: string;
   readonly imagesFrom?: readonly string[];
   readonly allowHost?: readonly string[];
+  readonly contact?: string;
   readonly seen?: readonly string[];
   readonly workers?: number;
   readonly json?: true;
@@ -62,6 +63,7 @@ export async function runWithProgress(
       ...(flags.model !== undefined && { model: flags.model }),
       ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
       ...(flags.allowHost && { allowHosts: flags.allowHost }),
+      ...(flags.contact !== undefined && { overrides: { fetch: { contact: flags.contact } } }),
       ...(flags.seen && { seen: flags.seen }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),

@@ -50,8 +50,13 @@ export const recipeSchema = z.strictObject({
     .prefault({}),
   fetch: z
     .strictObject({
-      /** Says who is asking; the product token before the first '/' is what robots.txt addresses. */
-      userAgent: z.string().min(1).default('gleaner/0.1 (+https://www.npmjs.com/package/gleaner)'),
+      /**
+       * Whom the owners of sites can write to: a mail address or the URL of a page. The open web is not crawled without
+       * one, here or in userAgent.
+       */
+      contact: z.string().min(1).nullable().default(null),
+      /** In place of 'gleaner/0.1 (+CONTACT)'; the product token before the first '/' is what robots.txt addresses. */
+      userAgent: z.string().min(1).nullable().default(null),
       /** Requests under way at once, over all hosts. */
       concurrency: count.default(128),
       /**
@@ -103,9 +108,22 @@ export const recipeSchema = z.strictObject({
       deadAfterFailures: count.default(5),
       /** Time to the first probe; it doubles with each. */
       deadProbeMs: milliseconds.default(60_000),
+      /** Refuse servers whose certificate is not valid. False is warned of at every start. */
+      verifyTls: z.boolean().default(true),
+      /**
+       * Ask through this HTTP proxy: its URL, or 'environment' for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. What stands here
+       * stands in run.json too: leave passwords to the environment.
+       */
+      proxy: z.string().min(1).nullable().default(null),
+      /** Speak HTTP/2 where a server offers it; docs/decisions.md says why not by default. */
+      http2: z.boolean().default(false),
       respectRobots: z.boolean().default(true),
       /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
       respectHeaders: z.boolean().default(true),
+      /** Never asked for: hosts with their subdomains, prefixes of URLs, SHA-256 of URLs. */
+      optOut: z.array(z.string().min(1)).default([]),
+      /** Files with such entries, plain or gzip, one a line, '#' comments. */
+      optOutLists: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),
   image: z

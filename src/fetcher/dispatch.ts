@@ -1,10 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Agent, errors } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { kept } from '../schema/index.ts';
 import { orAbort } from './abort.ts';
+import type { AddressGate } from './address-gate.ts';
 import { type Body, drain, readBody } from './body.ts';
 import type { ByteBudget } from './byte-budget.ts';
-import { ConnectFailure } from './connect.ts';
+import { ConnectFailure } from './connect-failure.ts';
 import { ACCEPT_ENCODING } from './content-coding.ts';
 import { Countdown } from './countdown.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type WebRequest,
 } from './exchange.ts';
 import type { WebSettings } from './options.ts';
+import { type ProxyFor, proxyAuthorization } from './proxy.ts';
 import { currentTrace } from './trace.ts';
 
 /** What was asked, and what came. */
@@ -29,11 +31,21 @@ export interface FetchStats {
 /** Formats that can be decoded, before those that a server would otherwise be free to choose. */
 const ACCEPT = 'image/jpeg,image/png,image/webp,image/*;q=0.5,*/*;q=0.1';
 
-type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes'>;
+/** The ways out. */
+export interface Ways {
+  /** To origins, through tunnels where there are any. */
+  readonly direct: Dispatcher;
+  /** To proxies, which are asked for http URLs as a whole. */
+  readonly proxied: Dispatcher;
+  readonly proxyOf: ProxyFor;
+  readonly gate: AddressGate;
+}
+
+type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes' | 'http2'>;
 
 /** The end of the chain: one request over one connection, within its limits. */
 export function createDispatch(
-  agent: Agent,
+  ways: Ways,
   settings: DispatchSettings,
   stats: FetchStats,
   memory: ByteBudget,
@@ -78,6 +90,11 @@ export function createDispatch(
     async function answer(head: ResponseHead, body: Body): ReturnType<Exchange> {
       // Destroying a body that is not read to its end makes it emit an error, which says nothing new.
       body.on('error', () => {});
+      // Over HTTP/1.1 the parser has counted.
+      if (settings.http2 && headerBytes(head.headers) > settings.maxHeaderBytes) {
+        body.destroy();
+        return headerOverflow(settings);
+      }
       const wanted = head.status === 200;
       const refused = wanted || isRedirect(head.status) ? request.refuse?.(head) : undefined;
       if (refused) {
@@ -105,23 +122,37 @@ export function createDispatch(
     }
   };
 
-  async function ask({ url, trace }: WebRequest, signal: AbortSignal): ReturnType<Agent['request']> {
+  async function ask({ url, trace }: WebRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const began = performance.now();
     const connectedBefore = trace.dnsMs + trace.connectMs;
+    const headers = {
+      'user-agent': settings.userAgent,
+      accept: ACCEPT,
+      'accept-encoding': ACCEPT_ENCODING,
+    };
+    const common = {
+      method: 'GET',
+      headersTimeout: settings.firstByteTimeoutMs,
+      bodyTimeout: 0, // the time left ends a stalled body as well
+      signal,
+    } as const;
+    const proxy = url.protocol === 'http:' ? ways.proxyOf(url) : undefined;
+    if (proxy)
+      await orAbort(ways.gate.check(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 80)), signal);
+    const authorization = proxy && proxyAuthorization(proxy);
     const asked = currentTrace.run(trace, () =>
-      agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: 'GET',
-        headers: {
-          'user-agent': settings.userAgent,
-          accept: ACCEPT,
-          'accept-encoding': ACCEPT_ENCODING,
-        },
-        headersTimeout: settings.firstByteTimeoutMs,
-        bodyTimeout: 0, // the time left ends a stalled body as well
-        signal,
-      }),
+      proxy
+        ? ways.proxied.request({
+            ...common,
+            origin: proxy.origin,
+            path: url.href, // RFC 9112, 3.2.2: the absolute form, for proxies
+            headers: {
+              ...headers,
+              host: url.host,
+              ...(authorization && { 'proxy-authorization': authorization }),
+            },
+          })
+        : ways.direct.request({ ...common, origin: url.origin, path: url.pathname + url.search, headers }),
     );
     // undici hears the signal only once a connection stands.
     const response = await orAbort(asked, signal);
@@ -135,14 +166,13 @@ function exchangeFailure(
   error: unknown,
   url: URL,
   head: ResponseHead | undefined,
-  settings: Pick<WebSettings, 'maxHeaderBytes'>,
+  settings: DispatchSettings,
 ): Failure {
   if (error instanceof ConnectFailure) {
     return failure(error.reason, error.detail, { passing: error.passing, deadHost: url.host });
   }
   if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte', { passing: true });
-  if (error instanceof errors.HeadersOverflowError)
-    return failure('connection', `headers above ${settings.maxHeaderBytes} bytes`);
+  if (error instanceof errors.HeadersOverflowError) return headerOverflow(settings);
   const code = codeOf(error);
   // undici's SocketError is the other side's orderly end: after the head, the body has not come as announced.
   const broken =
@@ -156,6 +186,19 @@ function exchangeFailure(
   if (error instanceof errors.SocketError) return failure('connection', 'closed', { passing: true });
   if (error instanceof errors.HTTPParserError) return failure('connection', 'not HTTP');
   return failure('connection', code, { passing: true });
+}
+
+function headerOverflow({ maxHeaderBytes }: DispatchSettings): Failure {
+  return failure('connection', `headers above ${maxHeaderBytes} bytes`);
+}
+
+/** As lines of HTTP/1.1 would have them: 'name: value' and an end. */
+function headerBytes(headers: ResponseHead['headers']): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers))
+    for (const line of Array.isArray(value) ? value : [value ?? ''])
+      bytes += name.length + String(line).length + 4;
+  return bytes;
 }
 
 function codeOf(error: unknown): string {

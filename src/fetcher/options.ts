@@ -1,16 +1,23 @@
 import { Resolver } from 'node:dns';
 import { GleanerError } from '../schema/index.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { checkContact, isIdentified, userAgentOf } from './contact.ts';
 import { DNS_DEFAULTS, type DnsSettings } from './dns.ts';
+import type { OptOut } from './opt-out.ts';
 import type { Resolve } from './resolve.ts';
 
 /** What bounds, and what guides, fetching from the web. */
 export interface WebSourceOptions {
   /**
-   * How gleaner names itself: who asks, and where to complain.
-   * @default 'gleaner/0.1 (image-text dataset builder)'
+   * Whom the owners of sites can write to: a mail address or the URL of a page. Without one, here or in `userAgent`,
+   * only `allowHosts` are fetched from.
+   * @default null
    */
-  readonly userAgent?: string;
+  readonly contact?: string | null;
+  /** How gleaner names itself. @default the product with the contact, as 'gleaner/0.1 (+mailto:me@example.com)' */
+  readonly userAgent?: string | null;
+  /** For what a person has asked for just now: no crawl, and no contact needed. @default false */
+  readonly anonymous?: boolean;
   /**
    * The product token that robots.txt and X-Robots-Tag address; letters, '-' and '_'.
    * @default the one that the user agent begins with, as 'gleaner' in 'gleaner/0.1'
@@ -21,17 +28,27 @@ export interface WebSourceOptions {
   /** Honour X-Robots-Tag and TDM-Reservation. @default true */
   readonly respectHeaders?: boolean;
   /**
-   * Hosts ('example.com', with its subdomains) and URL prefixes ('https://example.com/private/') never to be asked.
+   * What is never to be asked for: entries as `OptOut` takes them, or lists that were read by `readOptOut`.
    * @default []
    */
-  readonly optOut?: readonly string[];
+  readonly optOut?: readonly string[] | OptOut;
   /**
    * HOST:PORT pairs (exact; '127.0.0.1:8080', '[::1]:80') that may be fetched although their address is not public.
    * @default []
    */
   readonly allowHosts?: readonly string[];
-  /** Refuse servers whose certificate is not valid. @default true */
-  readonly rejectUnauthorized?: boolean;
+  /** Refuse servers whose certificate is not valid. Where false, `onWarning` is told. @default true */
+  readonly verifyTls?: boolean;
+  /** Speak HTTP/2 where a server offers it (ALPN). @default false */
+  readonly http2?: boolean;
+  /**
+   * Ask through this HTTP proxy: its URL, or 'environment' for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Names are resolved
+   * here all the same, and private ones refused.
+   * @default null
+   */
+  readonly proxy?: string | null;
+  /** Hears what the operator has to know. @default process.emitWarning */
+  readonly onWarning?: (line: string) => void;
 
   /** Requests in flight, in all. @default 256 */
   readonly concurrency?: number;
@@ -107,7 +124,9 @@ export interface WebSourceOptions {
 }
 
 /** Options with nothing left open. */
-export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns'>> & {
+export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns' | 'userAgent'>> & {
+  readonly userAgent: string;
+  readonly identified: boolean;
   readonly dns: DnsSettings;
   readonly resolve: Resolve | undefined;
 };
@@ -149,15 +168,20 @@ const DNS_COUNTS = {
  * @throws GleanerError USAGE for a value that cannot be
  */
 export function webSettings(options: WebSourceOptions): WebSettings {
-  const userAgent = options.userAgent ?? 'gleaner/0.1 (image-text dataset builder)';
+  const userAgent = userAgentOf(options);
   const settings: WebSettings = {
-    userAgent,
+    contact: null,
+    anonymous: false,
+    identified: options.anonymous === true || isIdentified(options),
+    proxy: null,
     robotsToken: /^[a-z_-]+/i.exec(userAgent)?.[0] ?? '',
     respectRobots: true,
     respectHeaders: true,
     optOut: [],
     allowHosts: [],
-    rejectUnauthorized: true,
+    verifyTls: true,
+    http2: false,
+    onWarning: (line) => process.emitWarning(line, 'GleanerWarning'),
     concurrency: 256,
     perDomainConcurrency: 4,
     perDomainIntervalMs: 0,
@@ -179,11 +203,13 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     clock: systemClock,
     resolve: undefined,
     ...options,
+    userAgent,
     dns: { ...DNS_DEFAULTS, ...options.dns },
   };
   checkCounts(settings, COUNTS, '');
   checkCounts(settings.dns, DNS_COUNTS, 'dns.');
   checkServers(settings.dns.servers);
+  checkContact(settings.contact);
   if (!(settings.maxRetryShare >= 0 && settings.maxRetryShare <= 1))
     throw usage(`maxRetryShare: ${settings.maxRetryShare} is not from 0 to 1.`);
   if (!/^[\x20-\x7e]+$/.test(settings.userAgent))

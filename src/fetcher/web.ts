@@ -1,15 +1,18 @@
 import { Agent } from 'undici';
 import { dropped, type FetchOutcome, kept } from '../schema/index.ts';
+import { createAddressGate } from './address-gate.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { createConnector } from './connect.ts';
+import { NO_CONTACT } from './contact.ts';
 import { DeadHosts, refuseDead, watchHosts } from './dead-hosts.ts';
 import { fetchDeadlineMs } from './deadline.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
 import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
 import { DomainLimiter, limitDomains } from './limit.ts';
-import { createOptOut, honourOptOut } from './opt-out.ts';
-import { type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { honourOptOut, OptOut, optOutOf } from './opt-out.ts';
+import { usage, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { proxyFor } from './proxy.ts';
 import { followRedirects } from './redirect.ts';
 import { retryPassing } from './retry.ts';
 import { honourRobots, MAX_ROBOTS_REDIRECTS, RobotsGate } from './robots-gate.ts';
@@ -32,19 +35,36 @@ const KEEP_ALIVE_MS = 4_000;
 /**
  * Fetches images over HTTP and HTTPS, from public addresses, within limits, and only where their owners leave it
  * open.
- * @throws GleanerError USAGE for options that cannot be
+ * @throws GleanerError USAGE for options that cannot be; for a crawl of the open web without a contact
  */
 export function createWebSource(options: WebSourceOptions = {}): WebSource {
   const settings = webSettings(options);
+  if (!settings.identified && settings.allowHosts.length === 0) throw usage(NO_CONTACT);
+  if (!settings.verifyTls)
+    settings.onWarning(
+      'fetch.verifyTls is false: certificates are not checked, and anybody on the way can put other images in the place of those fetched.',
+    );
   const resolver = createResolver(settings.dns, settings.clock);
-  const connector = createConnector({ ...settings, resolve: settings.resolve ?? resolver.resolve });
-  const agent = new Agent({
-    connect: connector.connect,
-    allowH2: false,
-    connections: settings.perDomainConcurrency,
+  const gate = createAddressGate({ ...settings, resolve: settings.resolve ?? resolver.resolve });
+  const proxyOf = proxyFor(settings.proxy);
+  const connector = createConnector(settings, gate, proxyOf);
+  const common = {
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: settings.maxHeaderBytes,
+  };
+  const direct = new Agent({
+    ...common,
+    connect: connector.connect,
+    allowH2: settings.http2,
+    connections: settings.perDomainConcurrency,
+  });
+  // All http URLs go to one origin there: what bounds them is the limiter.
+  const proxied = new Agent({
+    ...common,
+    connect: connector.connectProxy,
+    allowH2: false,
+    connections: settings.concurrency,
   });
   const stats: FetchStats = { requests: 0, bytes: 0 };
   const limiter = new DomainLimiter(settings);
@@ -53,7 +73,8 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
   closing.signal.addEventListener('abort', () => {
     for (const controller of active) controller.abort(closing.signal.reason);
   });
-  const dispatch = createDispatch(agent, settings, stats, new ByteBudget(settings.maxBytesInFlight));
+  const ways = { direct, proxied, proxyOf, gate };
+  const dispatch = createDispatch(ways, settings, stats, new ByteBudget(settings.maxBytesInFlight));
   const exchange = chain(settings, limiter, stats, dispatch, closing.signal);
   const deadlineMs = fetchDeadlineMs(settings);
 
@@ -101,7 +122,7 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
       limiter.close();
       connector.destroy();
       resolver.close();
-      if (!agent.destroyed) await agent.destroy();
+      for (const agent of [direct, proxied]) if (!agent.destroyed) await agent.destroy();
     },
   };
 }
@@ -123,7 +144,8 @@ function chain(
     watchHosts(dead),
   )(dispatch);
   const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
-  if (settings.optOut.length > 0) links.push(honourOptOut(createOptOut(settings.optOut)));
+  const { optOut } = settings;
+  links.push(honourOptOut(optOut instanceof OptOut ? optOut : optOutOf(optOut)));
   if (settings.respectRobots) {
     const fetchRobots = followRedirects(MAX_ROBOTS_REDIRECTS)(transport);
     links.push(honourRobots(new RobotsGate(fetchRobots, settings, closed)));

@@ -15,6 +15,7 @@ export {
 } from './delimited.ts';
 export { readExif } from './exif.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
+export { HashSet } from './hash-set.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
@@ -26,6 +27,7 @@ export {
   readKeys,
   writeKeyFile,
 } from './keys.ts';
+export { type ListEntry, listEntries } from './list.ts';
 export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,

@@ -99,6 +99,7 @@ export function factualSource(
 ): WebSource {
   const source = createWebSource({
     allowHosts: servers.map(({ host }) => host),
+    contact: 'test@example.com',
     retries: 0,
     respectRobots: false,
     ...options,
@@ -108,7 +109,7 @@ export function factualSource(
 }
 
 /** A certificate for 127.0.0.1 that nobody vouches for (RFC 5280), for one test. */
-function selfSigned(): { key: string; cert: string } {
+export function selfSigned(): { key: string; cert: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
     const body = Buffer.concat(parts);

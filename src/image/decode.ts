@@ -8,6 +8,7 @@ import {
   type Outcome,
   type RgbImage,
 } from '../schema/index.ts';
+import { takeBuffer } from './buffers.ts';
 import { readProfile, toSrgb } from './icc.ts';
 import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import { sniff } from './sniff.ts';
@@ -108,7 +109,7 @@ function isCommon({ width, height, precision, components, frame }: JpegHeader): 
 
 /** @returns undefined on any error or warning: the binding does not say which, so sharp has the last word. */
 async function decodeByTurbo(body: Buffer, { width, height }: JpegHeader): Promise<RgbImage | undefined> {
-  const out = Buffer.allocUnsafeSlow(width * height * 3);
+  const out = takeBuffer(width * height * 3);
   try {
     const result = await jpegTurbo.decompress(body, out, { format: jpegTurbo.FORMAT_RGB });
     return result.width === width && result.height === height ? { data: out, width, height } : undefined;

@@ -1,3 +1,4 @@
+export { giveBack } from './buffers.ts';
 export { type DecodeLimits, decodeImage } from './decode.ts';
 export {
   ENCODE_FORMATS,

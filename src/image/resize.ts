@@ -4,6 +4,7 @@
  */
 import { dropped, kept, type Outcome, type RgbImage } from '../schema/index.ts';
 import { shrinkByArea } from './area.ts';
+import { takeBuffer } from './buffers.ts';
 import type { Canvas, Window } from './canvas.ts';
 import { enlargeByLanczos } from './lanczos.ts';
 import { MAX_JPEG_SIDE } from './store.ts';
@@ -92,7 +93,7 @@ export function resizeImage(image: RgbImage, options: ResizeOptions): Outcome<Rg
   }
   if (width === image.width && height === image.height && !filter)
     return kept({ data: image.data, width, height });
-  const data = new Uint8Array(width * height * 3);
+  const data = takeBuffer(width * height * 3);
   const window = visible(plan);
   if (window.width < width || window.height < height) data.fill(255);
   const canvas = { data, width, left: Math.max(0, plan.left), top: Math.max(0, plan.top) };

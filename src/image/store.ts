@@ -1,6 +1,7 @@
 import jpegTurbo from '@julusian/jpeg-turbo';
 import type { RgbImage } from '../schema/index.ts';
 import { shrinkByArea } from './area.ts';
+import { giveBack, takeBuffer } from './buffers.ts';
 
 /**
  * The longest side of a JPEG that can be written, in pixels: libjpeg's JPEG_MAX_DIMENSION, a little less than the
@@ -35,11 +36,13 @@ export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): Rg
 export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint8Array> {
   const { data, width, height } = image;
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return jpegTurbo.compress(pixels, {
-    format: jpegTurbo.FORMAT_RGB,
-    width,
-    height,
-    subsampling: jpegTurbo.SAMP_420,
-    quality,
-  });
+  const subsampling = jpegTurbo.SAMP_420;
+  const out = takeBuffer(jpegTurbo.bufferSize({ width, height, subsampling }));
+  try {
+    const options = { format: jpegTurbo.FORMAT_RGB, width, height, subsampling, quality };
+    // Copied: what is kept of an image is its bytes, not the room for the worst case.
+    return Uint8Array.from(await jpegTurbo.compress(pixels, out, options));
+  } finally {
+    giveBack(out);
+  }
 }

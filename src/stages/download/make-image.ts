@@ -2,6 +2,7 @@ import type { Recipe } from '../../config/index.ts';
 import {
   decodeImage,
   encodeImage,
+  giveBack,
   needsEncoding,
   planResize,
   type ResizeOptions,
@@ -34,6 +35,22 @@ export async function makeImage(
   const decoded = await decodeImage(bytes, recipe);
   if (!decoded.kept) return decoded;
   const image = decoded.value;
+  const pixels = [image.data];
+  try {
+    return await store(bytes, image, options, recipe, pixels);
+  } finally {
+    for (const data of new Set(pixels)) giveBack(data);
+  }
+}
+
+/** @param pixels takes the buffers that are done with when the image is stored */
+async function store(
+  bytes: Uint8Array,
+  image: DecodedImage,
+  options: DownloadOptions,
+  recipe: Recipe['image'],
+  pixels: Uint8Array[],
+): Promise<Outcome<MadeImage>> {
   const refused = refuse(image, options, recipe);
   if (refused) return refused;
   const resize: ResizeOptions = {
@@ -50,10 +67,11 @@ export async function makeImage(
   }
   const resized = resizeImage(image, resize);
   if (!resized.kept) return resized;
+  pixels.push(resized.value.data);
   const encoded = await encodeImage(resized.value, stored);
   if (!encoded.kept) return encoded;
   const { width, height } = resized.value;
-  return kept({ bytes: fitted(encoded.value), width, height, originalWidth, originalHeight });
+  return kept({ bytes: encoded.value, width, height, originalWidth, originalHeight });
 }
 
 /** Not decoded, but neither is a page that says "not found" stored as a picture. */
@@ -78,9 +96,4 @@ function refuse(
     return dropped('pixels', detail);
   if (longer > elongation * shorter) return dropped('aspect', detail);
   return undefined;
-}
-
-/** An encoder gives a part of a buffer that has room for the worst case: while an image waits, only it is to be held. */
-function fitted(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength > 2 * bytes.length ? Uint8Array.from(bytes) : bytes;
 }

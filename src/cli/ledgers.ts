@@ -6,6 +6,7 @@ const TITLES: Readonly<Record<string, readonly [string, string]>> = {
   link: ['image links', 'links with a text'],
   pair: ['links with a text', 'pairs'],
   unique: ['pairs', 'unique pairs'],
+  download: ['URLs', 'images'],
 };
 
 /** Counts of single steps, a line each and a line for every reason. */

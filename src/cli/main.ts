@@ -3,6 +3,7 @@ import { GLEANER_VERSION } from '../config/version.ts';
 import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { dedupCommand } from './commands/dedup.ts';
+import { downloadCommand, retryCommand } from './commands/download.ts';
 import { explainCommand } from './commands/explain.ts';
 import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
@@ -16,6 +17,8 @@ const COMMANDS = [
   runCommand,
   extractCommand,
   dedupCommand,
+  downloadCommand,
+  retryCommand,
   indexCommand,
   serveCommand,
   statsCommand,

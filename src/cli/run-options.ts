@@ -17,6 +17,7 @@ export interface RunFlags {
   readonly model?: string;
   readonly imagesFrom?: readonly string[];
   readonly allowHost?: readonly string[];
+  readonly contact?: string;
   readonly seen?: readonly string[];
   readonly workers?: number;
   readonly json?: true;
@@ -62,6 +63,7 @@ export async function runWithProgress(
       ...(flags.model !== undefined && { model: flags.model }),
       ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
       ...(flags.allowHost && { allowHosts: flags.allowHost }),
+      ...(flags.contact !== undefined && { overrides: { fetch: { contact: flags.contact } } }),
       ...(flags.seen && { seen: flags.seen }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
@@ -96,14 +98,14 @@ function fileRange(value: string): NonNullable<RunFlags['wats']> {
   return { from: Number(from), to: to === '' ? null : Number(to) };
 }
 
-function naturalNumber(value: string): number {
+export function naturalNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 0 || value.trim() === '')
     throw new InvalidArgumentError('Give a whole number of at least 0.');
   return n;
 }
 
-function wholeNumber(value: string): number {
+export function wholeNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('Give a whole number of at least 1.');
   return n;

@@ -50,23 +50,80 @@ export const recipeSchema = z.strictObject({
     .prefault({}),
   fetch: z
     .strictObject({
-      /** Says who is asking; the product token before the first '/' is what robots.txt addresses. */
-      userAgent: z.string().min(1).default('gleaner/0.1 (+https://www.npmjs.com/package/gleaner)'),
+      /**
+       * Whom the owners of sites can write to: a mail address or the URL of a page. The open web is not crawled without
+       * one, here or in userAgent.
+       */
+      contact: z.string().min(1).nullable().default(null),
+      /** In place of 'gleaner/0.1 (+CONTACT)'; the product token before the first '/' is what robots.txt addresses. */
+      userAgent: z.string().min(1).nullable().default(null),
       /** Requests under way at once, over all hosts. */
       concurrency: count.default(128),
-      /** Requests under way at once to one host. */
-      perHostConcurrency: count.default(4),
+      /**
+       * Requests under way at once to one registrable domain, at most: one that answers 429 or 503, or takes too long,
+       * gets fewer for a while.
+       */
+      perDomainConcurrency: count.default(4),
+      /** Least time from the start of one request to a domain to the next one's. */
+      perDomainIntervalMs: z.int().min(0).default(0),
+      dns: z
+        .strictObject({
+          /** Servers to ask, as 9.9.9.9 or 127.0.0.1:5353; none: those of the system. */
+          servers: z.array(z.string().min(1)).default([]),
+          /** Names asked for at once. */
+          concurrency: count.default(256),
+          /** For a server's first answer; it is asked twice, the second time for twice as long. */
+          timeoutMs: milliseconds.default(2_000),
+          /** How long an address is used: its time to live, but at least and at most this. */
+          minTtlMs: z.int().min(0).default(60_000),
+          maxTtlMs: milliseconds.default(3_600_000),
+          /** How long it is believed that there is no such name. */
+          negativeTtlMs: z.int().min(0).default(300_000),
+          /** Names remembered. */
+          cacheEntries: count.default(100_000),
+        })
+        .prefault({}),
+      /** Until a connection stands: its name, TCP and TLS together. */
       connectTimeoutMs: milliseconds.default(10_000),
       firstByteTimeoutMs: milliseconds.default(10_000),
       /** From the start of the request to its last byte: a trickle ends here. */
       totalTimeoutMs: milliseconds.default(30_000),
+      /** What one image may spend on waiting for others, within the deadline that follows from all of these. */
+      queueTimeoutMs: milliseconds.default(60_000),
       maxBodyBytes: count.default(32 << 20),
+      /** Bytes of bodies that are being read, all together; no request begins while they are used up. */
+      maxBytesInFlight: count.default(128 << 20),
+      /** Head of a response. */
+      maxHeaderBytes: count.default(16 << 10),
       maxRedirects: z.int().min(0).default(5),
-      /** Further tries, only for what can change: resets, connect timeouts, 429 and 503. */
+      /** Further tries, only for what can change: timeouts, resets, DNS servers that fail, 429 and 5xx. */
       retries: z.int().min(0).default(1),
+      /** Retries of a worker, as a share of its requests; the first hundred are free. */
+      maxRetryShare: z.number().min(0).max(1).default(0.2),
+      /** Mean wait before the first retry; it doubles with each. */
+      retryBackoffMs: milliseconds.default(500),
+      /** Longest Retry-After that is waited for; a domain that asks for more is refused until it is over. */
+      maxRetryAfterMs: z.int().min(0).default(5_000),
+      /** A host that gives no answer to so many requests in a row is refused, but for a probe now and then. */
+      deadAfterFailures: count.default(5),
+      /** Time to the first probe; it doubles with each. */
+      deadProbeMs: milliseconds.default(60_000),
+      /** Refuse servers whose certificate is not valid. False is warned of at every start. */
+      verifyTls: z.boolean().default(true),
+      /**
+       * Ask through this HTTP proxy: its URL, or 'environment' for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. What stands here
+       * stands in run.json too: leave passwords to the environment.
+       */
+      proxy: z.string().min(1).nullable().default(null),
+      /** Speak HTTP/2 where a server offers it; docs/decisions.md says why not by default. */
+      http2: z.boolean().default(false),
       respectRobots: z.boolean().default(true),
       /** X-Robots-Tag noai, noimageai, noindex; TDM-Reservation. */
       respectHeaders: z.boolean().default(true),
+      /** Never asked for: hosts with their subdomains, prefixes of URLs, SHA-256 of URLs. */
+      optOut: z.array(z.string().min(1)).default([]),
+      /** Files with such entries, plain or gzip, one a line, '#' comments. */
+      optOutLists: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),
   image: z

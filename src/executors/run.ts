@@ -94,9 +94,9 @@ async function checkScoring(
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */
-async function digestBlocklists({ extract }: Recipe): Promise<Record<string, string>> {
+async function digestBlocklists({ extract, fetch }: Recipe): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists]) {
+  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists]) {
     const digest = createHash('sha256');
     for await (const chunk of streamFile(path)) digest.update(chunk);
     digests[path] = digest.digest('hex');

@@ -1,133 +1,182 @@
-import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
+import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
 import type { buildConnector } from 'undici';
-import type { Reason } from '../schema/index.ts';
 import { isPublicAddress } from './address.ts';
-import { usage, type WebSettings } from './options.ts';
-import type { Resolve } from './resolve.ts';
-
-/** No connection came about, and why. */
-export class ConnectFailure extends Error {
-  override readonly name = 'ConnectFailure';
-  readonly reason: Reason;
-  readonly detail: string;
-
-  constructor(reason: Reason, detail: string, options?: ErrorOptions) {
-    super(`${reason}: ${detail}`, options);
-    this.reason = reason;
-    this.detail = detail;
-  }
-}
+import type { AddressGate } from './address-gate.ts';
+import { ConnectFailure } from './connect-failure.ts';
+import type { WebSettings } from './options.ts';
+import type { ProxyFor } from './proxy.ts';
+import { currentTrace } from './trace.ts';
+import { openTunnel } from './tunnel.ts';
 
 /** Opens the sockets of undici's pools. */
 export interface Connector {
+  /** To the origin itself, or through a tunnel of its proxy. */
   readonly connect: buildConnector.connector;
+  /** To a proxy that is asked for http URLs: it is the operator's, wherever it is. */
+  readonly connectProxy: buildConnector.connector;
   /** Gives up the connections that do not stand yet: undici knows only the others. */
   destroy(): void;
 }
 
-type ConnectSettings = Pick<
-  WebSettings,
-  'allowHosts' | 'connectTimeoutMs' | 'rejectUnauthorized' | 'resolve'
->;
+type ConnectSettings = Pick<WebSettings, 'connectTimeoutMs' | 'verifyTls' | 'http2'>;
+
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true } as const;
 
 /**
  * Connects to public addresses only. The check is made here and not on the URL because only here is it known which
  * address the name has at this moment: a name can change its address between a check and the connection.
- * @throws GleanerError USAGE for an allowed host that is not HOST:PORT
  */
-export function createConnector(settings: ConnectSettings): Connector {
-  const allowed = new Set(settings.allowHosts.map(parseHostPort));
+export function createConnector(settings: ConnectSettings, gate: AddressGate, proxyOf: ProxyFor): Connector {
   const pending = new Set<Socket>();
-  const lookupAny = lookupWith(settings.resolve, () => true);
-  const lookupPublic = lookupWith(settings.resolve, isPublicAddress);
 
-  const connect: buildConnector.connector = (target, callback) => {
-    const host = target.hostname;
-    const secure = target.protocol === 'https:';
-    const port = Number(target.port || (secure ? 443 : 80));
-    const open = allowed.has(`${host}:${port}`);
-    if (isIP(host) !== 0 && !open && !isPublicAddress(host)) {
+  const tlsOptions = (host: string): ConnectionOptions => ({
+    host,
+    rejectUnauthorized: settings.verifyTls,
+    ALPNProtocols: settings.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    // Server name indication knows no addresses (RFC 6066); the certificate is checked against `host`.
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+  });
+
+  const direct: buildConnector.connector = (target, callback) => {
+    const { host, port, secure } = hostPort(target);
+    const open = gate.isOpen(host, port);
+    const refused = gate.refusal(host, open);
+    if (refused) {
       // undici expects to be called back after this function has returned.
-      queueMicrotask(() => callback(new ConnectFailure('address', host), null));
+      queueMicrotask(() => callback(refused, null));
       return;
     }
-    const options = { host, port, lookup: open ? lookupAny : lookupPublic, noDelay: true, keepAlive: true };
-    const socket = secure
-      ? tlsConnect({
-          ...options,
-          rejectUnauthorized: settings.rejectUnauthorized,
-          ALPNProtocols: ['http/1.1'],
-          // Server name indication knows no addresses (RFC 6066); the certificate is checked against `host`.
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-        })
-      : netConnect(options);
-    pending.add(socket);
-
-    let reached = false;
-    let done = false;
-    const finish = (failure: ConnectFailure | undefined) => {
-      if (done) return;
-      done = true;
-      clearTimeout(timer);
-      pending.delete(socket);
-      if (failure) callback(failure, null);
-      else callback(null, socket);
-    };
-    const timer = setTimeout(() => {
-      socket.destroy(new ConnectFailure('timeout', reached ? 'TLS handshake' : 'connect'));
-    }, settings.connectTimeoutMs);
-    socket.once('connect', () => {
-      reached = true;
-    });
+    const options = { host, port, lookup: gate.lookup(open), ...SOCKET_OPTIONS };
+    const socket = secure ? tlsConnect({ ...options, ...tlsOptions(host) }) : netConnect(options);
+    const attempt = new Attempt(pending, settings.connectTimeoutMs, callback, isIP(host) === 0);
+    attempt.watch(socket);
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       const remote = socket.remoteAddress ?? '';
       // Each address was checked before; this holds even if a later node should connect to another one.
-      if (!open && !isPublicAddress(remote)) socket.destroy(new ConnectFailure('address', remote));
-      else finish(undefined);
+      if (!open && !isPublicAddress(remote)) socket.destroy(new ConnectFailure('address', remote, false));
+      else attempt.finish(socket);
     });
-    socket.on('error', (error) => finish(connectFailure(error, secure && reached)));
-    socket.once('close', () => finish(new ConnectFailure('connection', 'closed')));
+  };
+
+  const toProxy = (proxy: URL, callback: buildConnector.Callback): { socket: Socket; attempt: Attempt } => {
+    const { host, port } = hostPort(proxy);
+    const attempt = new Attempt(pending, settings.connectTimeoutMs, callback, isIP(host) === 0);
+    const socket = netConnect({ host, port, lookup: gate.lookup(true), ...SOCKET_OPTIONS });
+    attempt.watch(socket);
+    return { socket, attempt };
+  };
+
+  const tunnelled = (proxy: URL, target: buildConnector.Options, callback: buildConnector.Callback): void => {
+    const { host, port } = hostPort(target);
+    const { socket, attempt } = toProxy(proxy, callback);
+    const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+    const checked = gate.check(host, port);
+    checked.catch((error: Error) => socket.destroy(error));
+    socket.once('connect', async () => {
+      try {
+        // Whatever the proxy would find for the name: what is private for us is refused.
+        await checked;
+        await openTunnel(socket, authority, proxy);
+        const secure = tlsConnect({ socket, ...tlsOptions(host) });
+        attempt.watch(secure);
+        secure.once('secureConnect', () => attempt.finish(secure));
+      } catch (error) {
+        socket.destroy(error instanceof Error ? error : undefined);
+      }
+    });
   };
 
   return {
-    connect,
+    connect: (target, callback) => {
+      const proxy = proxyOf(target);
+      if (proxy) tunnelled(proxy, target, callback);
+      else direct(target, callback);
+    },
+    connectProxy: (target, callback) => {
+      const { socket, attempt } = toProxy(new URL(`${target.protocol}//${target.host}`), callback);
+      socket.once('connect', () => attempt.finish(socket));
+    },
     destroy: () => {
       for (const socket of pending) socket.destroy();
     },
   };
 }
 
+/** One connection that is to come about, with its time and its facts. */
+class Attempt {
+  readonly #pending: Set<Socket>;
+  readonly #callback: buildConnector.Callback;
+  readonly #sockets: Socket[] = [];
+  readonly #timer: NodeJS.Timeout;
+  readonly #trace = currentTrace.getStore();
+  readonly #began = performance.now();
+  #resolved = this.#began;
+  #waitingFor: 'DNS' | 'connect' | 'TLS handshake';
+  #done = false;
+
+  constructor(pending: Set<Socket>, timeoutMs: number, callback: buildConnector.Callback, named: boolean) {
+    this.#pending = pending;
+    this.#callback = callback;
+    this.#waitingFor = named ? 'DNS' : 'connect';
+    this.#timer = setTimeout(() => {
+      for (const socket of this.#sockets)
+        socket.destroy(new ConnectFailure('timeout', this.#waitingFor, true));
+    }, timeoutMs);
+  }
+
+  /** A socket of it: the attempt fails when one of its sockets does. */
+  watch(socket: Socket): void {
+    this.#sockets.push(socket);
+    this.#pending.add(socket);
+    socket.once('lookup', () => {
+      this.#waitingFor = 'connect';
+      this.#resolved = performance.now();
+    });
+    socket.once('connect', () => {
+      this.#waitingFor = 'TLS handshake';
+    });
+    socket.on('error', (error) => this.#end(connectFailure(error, this.#waitingFor === 'TLS handshake')));
+    socket.once('close', () => this.#end(new ConnectFailure('connection', 'closed', true)));
+  }
+
+  finish(socket: Socket): void {
+    this.#end(socket);
+  }
+
+  #end(outcome: ConnectFailure | Socket): void {
+    if (this.#done) return;
+    this.#done = true;
+    clearTimeout(this.#timer);
+    for (const each of this.#sockets) this.#pending.delete(each);
+    if (this.#trace) {
+      // A name that is still looked for has taken all the time there was.
+      const resolved = this.#waitingFor === 'DNS' ? performance.now() : this.#resolved;
+      this.#trace.dnsMs += resolved - this.#began;
+      this.#trace.connectMs += performance.now() - resolved;
+    }
+    if (outcome instanceof ConnectFailure) this.#callback(outcome, null);
+    else this.#callback(null, outcome);
+  }
+}
+
 function connectFailure(error: Error, handshake: boolean): ConnectFailure {
   if (error instanceof ConnectFailure) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-  if (code === 'ETIMEDOUT') return new ConnectFailure('timeout', 'connect', { cause: error });
+  if (code === 'ETIMEDOUT') return new ConnectFailure('timeout', 'connect', true, { cause: error });
   const tls = handshake && code !== 'ECONNRESET' && code !== 'EPIPE';
-  return new ConnectFailure(tls ? 'tls' : 'connection', code, { cause: error });
+  return new ConnectFailure(tls ? 'tls' : 'connection', code, !tls, { cause: error });
 }
 
-function lookupWith(resolve: Resolve, accept: (address: string) => boolean): LookupFunction {
-  return (host, options, callback) => {
-    resolve(host).then(
-      (found) => {
-        const accepted = found.filter(({ address }) => accept(address));
-        const [first] = accepted;
-        if (!first) {
-          const refused = found[0]?.address;
-          callback(new ConnectFailure(refused ? 'address' : 'dns', refused ?? host), '', 0);
-        } else if (options.all) callback(null, [...accepted]);
-        else callback(null, first.address, first.family);
-      },
-      (error: unknown) => callback(new ConnectFailure('dns', host, { cause: error }), '', 0),
-    );
+function hostPort(target: { readonly protocol: string; readonly hostname: string; readonly port: string }): {
+  host: string;
+  port: number;
+  secure: boolean;
+} {
+  const secure = target.protocol === 'https:';
+  return {
+    host: target.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(target.port || (secure ? 443 : 80)),
+    secure,
   };
-}
-
-/** 'HOST:PORT' as undici names it to the connector: host in its canonical form, without brackets. */
-function parseHostPort(pair: string): string {
-  const [, host, port] = /^(.+):(\d{1,5})$/.exec(pair) ?? [];
-  const url = host && Number(port) <= 0xffff ? URL.parse(`http://${host}:${port}/`) : null;
-  if (url?.pathname !== '/' || url.search || url.hash || url.username || url.password)
-    throw usage(`allowHosts: ${pair} is not HOST:PORT, as 127.0.0.1:8080 or [::1]:80.`);
-  return `${url.hostname.replace(/^\[|\]$/g, '')}:${Number(port)}`;
 }

@@ -1,20 +1,24 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Agent, type Dispatcher, errors } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { kept } from '../schema/index.ts';
 import { orAbort } from './abort.ts';
-import { ConnectFailure } from './connect.ts';
-import { ACCEPT_ENCODING, decodeContent } from './content-coding.ts';
+import type { AddressGate } from './address-gate.ts';
+import { type Body, drain, readBody } from './body.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import { ConnectFailure } from './connect-failure.ts';
+import { ACCEPT_ENCODING } from './content-coding.ts';
+import { Countdown } from './countdown.ts';
 import {
   type Exchange,
   type Failure,
   failure,
-  headerList,
-  headerText,
   isRedirect,
   type ResponseHead,
   type WebRequest,
 } from './exchange.ts';
 import type { WebSettings } from './options.ts';
+import { type ProxyFor, proxyAuthorization } from './proxy.ts';
+import { currentTrace } from './trace.ts';
 
 /** What was asked, and what came. */
 export interface FetchStats {
@@ -24,149 +28,137 @@ export interface FetchStats {
   bytes: number;
 }
 
-/** A body that nobody wants is read to its end, so that its connection can be used again, up to here. */
-const DRAIN_BYTES = 16 * 1024;
-const DRAIN_MS = 500;
-
 /** Formats that can be decoded, before those that a server would otherwise be free to choose. */
 const ACCEPT = 'image/jpeg,image/png,image/webp,image/*;q=0.5,*/*;q=0.1';
 
+/** The ways out. */
+export interface Ways {
+  /** To origins, through tunnels where there are any. */
+  readonly direct: Dispatcher;
+  /** To proxies, which are asked for http URLs as a whole. */
+  readonly proxied: Dispatcher;
+  readonly proxyOf: ProxyFor;
+  readonly gate: AddressGate;
+}
+
+type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes' | 'http2'>;
+
 /** The end of the chain: one request over one connection, within its limits. */
 export function createDispatch(
-  agent: Agent,
-  settings: Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes'>,
+  ways: Ways,
+  settings: DispatchSettings,
   stats: FetchStats,
+  memory: ByteBudget,
 ): Exchange {
   return async (request) => {
-    request.signal.throwIfAborted();
+    const { url, trace, signal } = request;
+    signal.throwIfAborted();
     if (request.budget.leftMs <= 0) return failure('timeout', 'total');
-    const { url } = request;
-    const started = performance.now();
+    trace.phase = 'memory';
+    await memory.room(signal);
+    trace.phase = 'request';
+    const held = memory.open();
     const stop = new AbortController();
-    const giveUp = () => stop.abort(request.signal.reason);
-    request.signal.addEventListener('abort', giveUp);
-    const timer = setTimeout(() => stop.abort(), request.budget.leftMs);
+    const giveUp = () => stop.abort(signal.reason);
+    signal.addEventListener('abort', giveUp);
+    const time = new Countdown(request.budget, () => stop.abort());
+    const began = performance.now();
     let head: ResponseHead | undefined;
+    trace.url = url.href;
+    trace.status = null;
+    trace.tries++;
+    stats.requests++;
     try {
-      stats.requests++;
-      const asked = agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: 'GET',
-        headers: {
-          'user-agent': settings.userAgent,
-          accept: ACCEPT,
-          'accept-encoding': ACCEPT_ENCODING,
-        },
-        headersTimeout: settings.firstByteTimeoutMs,
-        bodyTimeout: 0, // the time left ends a stalled body as well
-        signal: stop.signal,
-      });
-      // undici hears the signal only once a connection stands.
-      const response = await orAbort(asked, stop.signal);
-      // Destroying a body that is not read to its end makes it emit an error, which says nothing new.
-      response.body.on('error', () => {});
+      const response = await ask(request, stop.signal);
       head = { url, status: response.statusCode, headers: response.headers };
-      const wanted = head.status === 200;
-      const refused = wanted || isRedirect(head.status) ? request.refuse?.(head) : undefined;
-      if (refused) {
-        response.body.destroy();
-        return refused;
-      }
-      let result: Awaited<ReturnType<Exchange>>;
-      if (wanted) result = await readResponse(request, head, response.body, stats);
-      else {
-        await drain(response.body, stats);
-        result = kept({ ...head, body: new Uint8Array() });
-      }
+      trace.status = head.status;
+      const result = await answer(head, response.body);
       // undici frees a connection one turn after its response: the next request to the host is to find it.
       await turn();
       return result;
     } catch (error) {
-      request.signal.throwIfAborted();
+      signal.throwIfAborted();
       if (stop.signal.aborted) return failure('timeout', head ? 'total, in the body' : 'total');
       return exchangeFailure(error, url, head, settings);
     } finally {
-      clearTimeout(timer);
-      request.signal.removeEventListener('abort', giveUp);
-      request.budget.leftMs -= performance.now() - started;
+      time.pause();
+      held.release();
+      signal.removeEventListener('abort', giveUp);
+      trace.workMs += performance.now() - began;
+    }
+
+    async function answer(head: ResponseHead, body: Body): ReturnType<Exchange> {
+      // Destroying a body that is not read to its end makes it emit an error, which says nothing new.
+      body.on('error', () => {});
+      // Over HTTP/1.1 the parser has counted.
+      if (settings.http2 && headerBytes(head.headers) > settings.maxHeaderBytes) {
+        body.destroy();
+        return headerOverflow(settings);
+      }
+      const wanted = head.status === 200;
+      const refused = wanted || isRedirect(head.status) ? request.refuse?.(head) : undefined;
+      if (refused) {
+        body.destroy();
+        return refused;
+      }
+      const count = (bytes: number) => {
+        stats.bytes += bytes;
+        trace.wireBytes += bytes;
+      };
+      if (wanted) return readBody({ request, head, body, count, held, waiting });
+      await drain(body, count);
+      return kept({ ...head, body: new Uint8Array() });
+    }
+
+    /** Waiting for memory is our own doing: the time of the URL does not run. */
+    async function waiting(wait: Promise<void>): Promise<void> {
+      time.pause();
+      trace.phase = 'memory';
+      const since = performance.now();
+      await orAbort(wait, stop.signal);
+      trace.workMs -= performance.now() - since;
+      trace.phase = 'request';
+      time.resume();
     }
   };
-}
 
-type Body = Dispatcher.ResponseData['body'];
-
-async function readResponse(
-  request: WebRequest,
-  head: ResponseHead,
-  body: Body,
-  stats: FetchStats,
-): ReturnType<Exchange> {
-  const { maxBodyBytes, overflow } = request;
-  const codings = headerList(head.headers, 'content-encoding');
-  const declared = Number(headerText(head.headers, 'content-length') ?? 0);
-  if (declared > maxBodyBytes && overflow === 'fail') {
-    body.destroy();
-    return failure('body_large', `${declared} bytes`);
-  }
-  let sent = 0;
-  const counted = (async function* (): AsyncIterable<Uint8Array> {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      sent += chunk.length;
-      stats.bytes += chunk.length;
-      yield chunk;
-      if (sent > maxBodyBytes) return;
-    }
-  })();
-  const decoded = decodeContent(counted, codings);
-  if (!decoded) {
-    body.destroy();
-    return failure('body_broken', `content coding ${codings.join(', ').slice(0, 40)}`);
-  }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of decoded) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxBodyBytes) break;
-    }
-  } catch (error) {
-    // A body that was cut at the limit has no proper end; that it is too large is all there is to say.
-    if (sent <= maxBodyBytes) throw error;
-  } finally {
-    // A decoder that is left early cannot end a read that it waits for; this does.
-    body.destroy();
-  }
-  if (sent <= maxBodyBytes && length <= maxBodyBytes) return kept({ ...head, body: concat(chunks) });
-  if (overflow === 'truncate') return kept({ ...head, body: concat(chunks).subarray(0, maxBodyBytes) });
-  return failure('body_large', `above ${maxBodyBytes} bytes`);
-}
-
-/** One array of their own: `Buffer.concat` would hand out a view of a pool that others share. */
-function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
-}
-
-async function drain(body: Body, stats: FetchStats): Promise<void> {
-  const timer = setTimeout(() => body.destroy(), DRAIN_MS);
-  let length = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      stats.bytes += chunk.length;
-      if (length > DRAIN_BYTES) break;
-    }
-  } catch {
-    // Nobody wanted it.
-  } finally {
-    clearTimeout(timer);
+  async function ask({ url, trace }: WebRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const began = performance.now();
+    const connectedBefore = trace.dnsMs + trace.connectMs;
+    const headers = {
+      'user-agent': settings.userAgent,
+      accept: ACCEPT,
+      'accept-encoding': ACCEPT_ENCODING,
+    };
+    const common = {
+      method: 'GET',
+      headersTimeout: settings.firstByteTimeoutMs,
+      bodyTimeout: 0, // the time left ends a stalled body as well
+      signal,
+    } as const;
+    const proxy = url.protocol === 'http:' ? ways.proxyOf(url) : undefined;
+    if (proxy)
+      await orAbort(ways.gate.check(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 80)), signal);
+    const authorization = proxy && proxyAuthorization(proxy);
+    const asked = currentTrace.run(trace, () =>
+      proxy
+        ? ways.proxied.request({
+            ...common,
+            origin: proxy.origin,
+            path: url.href, // RFC 9112, 3.2.2: the absolute form, for proxies
+            headers: {
+              ...headers,
+              host: url.host,
+              ...(authorization && { 'proxy-authorization': authorization }),
+            },
+          })
+        : ways.direct.request({ ...common, origin: url.origin, path: url.pathname + url.search, headers }),
+    );
+    // undici hears the signal only once a connection stands.
+    const response = await orAbort(asked, signal);
+    const connectingMs = trace.dnsMs + trace.connectMs - connectedBefore;
+    trace.firstByteMs += Math.max(0, performance.now() - began - connectingMs);
+    return response;
   }
 }
 
@@ -174,15 +166,13 @@ function exchangeFailure(
   error: unknown,
   url: URL,
   head: ResponseHead | undefined,
-  settings: Pick<WebSettings, 'maxHeaderBytes'>,
+  settings: DispatchSettings,
 ): Failure {
   if (error instanceof ConnectFailure) {
-    const passing = error.reason === 'connection' || error.reason === 'timeout';
-    return failure(error.reason, error.detail, { passing, deadHost: url.host });
+    return failure(error.reason, error.detail, { passing: error.passing, deadHost: url.host });
   }
-  if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte');
-  if (error instanceof errors.HeadersOverflowError)
-    return failure('connection', `headers above ${settings.maxHeaderBytes} bytes`);
+  if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'first byte', { passing: true });
+  if (error instanceof errors.HeadersOverflowError) return headerOverflow(settings);
   const code = codeOf(error);
   // undici's SocketError is the other side's orderly end: after the head, the body has not come as announced.
   const broken =
@@ -196,6 +186,19 @@ function exchangeFailure(
   if (error instanceof errors.SocketError) return failure('connection', 'closed', { passing: true });
   if (error instanceof errors.HTTPParserError) return failure('connection', 'not HTTP');
   return failure('connection', code, { passing: true });
+}
+
+function headerOverflow({ maxHeaderBytes }: DispatchSettings): Failure {
+  return failure('connection', `headers above ${maxHeaderBytes} bytes`);
+}
+
+/** As lines of HTTP/1.1 would have them: 'name: value' and an end. */
+function headerBytes(headers: ResponseHead['headers']): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers))
+    for (const line of Array.isArray(value) ? value : [value ?? ''])
+      bytes += name.length + String(line).length + 4;
+  return bytes;
 }
 
 function codeOf(error: unknown): string {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dropped, Kept, Reason } from '../schema/index.ts';
+import type { Trace } from './trace.ts';
 
 /** A request to the web, on its way down the chain. */
 export interface WebRequest {
@@ -13,6 +14,8 @@ export interface WebRequest {
   readonly refuse?: (head: ResponseHead) => Failure | undefined;
   /** Shared by everything that is done for one URL. */
   readonly budget: TimeBudget;
+  /** Notes what is done for it. */
+  readonly trace: Trace;
   readonly signal: AbortSignal;
 }
 

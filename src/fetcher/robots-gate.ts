@@ -1,7 +1,9 @@
 import { orAbort } from './abort.ts';
+import { causeOf, deadFailure } from './dead-hosts.ts';
 import { type Exchange, type Failure, failure, type Interceptor } from './exchange.ts';
 import type { WebSettings } from './options.ts';
 import { MAX_ROBOTS_BYTES, NO_RULES, parseRobots, RobotsRules } from './robots.ts';
+import { Trace } from './trace.ts';
 
 /** A robots.txt is used for at most a day (RFC 9309, 2.4). */
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
@@ -22,7 +24,10 @@ interface Entry {
   size: number;
 }
 
-type GateSettings = Pick<WebSettings, 'robotsToken' | 'robotsCacheEntries' | 'totalTimeoutMs' | 'clock'>;
+type GateSettings = Pick<
+  WebSettings,
+  'robotsToken' | 'robotsCacheEntries' | 'totalTimeoutMs' | 'deadProbeMs' | 'clock'
+>;
 
 /** What the robots.txt of each origin says, asked for once and shared. */
 export class RobotsGate {
@@ -45,19 +50,22 @@ export class RobotsGate {
 
   /** undefined where `url` may be fetched. Rejects with the signal's reason. */
   async refusal(url: URL): Promise<Failure | undefined> {
-    const verdict = await this.#verdict(url);
-    if (!(verdict instanceof RobotsRules)) return verdict;
-    return verdict.allows(url) ? undefined : failure('robots', url.host);
+    const entry = this.#entry(url);
+    const old = entry.expires !== Number.POSITIVE_INFINITY;
+    const verdict = await entry.verdict;
+    if (verdict instanceof RobotsRules) return verdict.allows(url) ? undefined : failure('robots', url.host);
+    // Who did not wait for the host to fail is refused because it had failed.
+    return old && verdict.passing ? deadFailure(url.host, causeOf(verdict)) : verdict;
   }
 
-  #verdict(url: URL): Promise<RobotsRules | Failure> {
+  #entry(url: URL): Entry {
     const known = this.#entries.get(url.origin);
     if (known) this.#forget(url.origin, known);
     const fresh = known && known.expires > this.#settings.clock.now() ? known : this.#ask(url);
     this.#entries.set(url.origin, fresh);
     this.#chars += fresh.size;
     this.#trim();
-    return fresh.verdict;
+    return fresh;
   }
 
   #ask({ origin }: URL): Entry {
@@ -66,7 +74,9 @@ export class RobotsGate {
     verdict.then(
       (result) => {
         const good = result instanceof RobotsRules;
-        entry.expires = this.#settings.clock.now() + (good ? MAX_AGE_MS : UNREACHABLE_AGE_MS);
+        const { clock, deadProbeMs } = this.#settings;
+        const soon = !good && (result.passing || result.reason === 'host_down');
+        entry.expires = clock.now() + (good ? MAX_AGE_MS : soon ? deadProbeMs : UNREACHABLE_AGE_MS);
         if (!good || this.#entries.get(origin) !== entry) return;
         entry.size = result.size;
         this.#chars += entry.size;
@@ -83,6 +93,7 @@ export class RobotsGate {
       maxBodyBytes: MAX_ROBOTS_BYTES + 1,
       overflow: 'truncate',
       budget: { leftMs: this.#settings.totalTimeoutMs },
+      trace: new Trace(url.href),
       signal: this.#signal,
     });
     if (result.kept) {
@@ -113,6 +124,8 @@ export class RobotsGate {
 
 /** Lets only that pass which robots.txt leaves open. */
 export function honourRobots(gate: RobotsGate): Interceptor {
-  return (next) => async (request) =>
-    (await orAbort(gate.refusal(request.url), request.signal)) ?? next(request);
+  return (next) => async (request) => {
+    request.trace.phase = 'robots.txt';
+    return (await orAbort(gate.refusal(request.url), request.signal)) ?? next(request);
+  };
 }

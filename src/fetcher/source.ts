@@ -1,15 +1,16 @@
-import type { FetchedImage, Outcome } from '../schema/index.ts';
+import type { FetchOutcome } from '../schema/index.ts';
 
 /** Where images come from: the web or an archive. */
 export interface ImageSource {
   /**
    * Fetches the image at `url`. Whatever a server or an archive does ends as an outcome, never as an exception.
+   * Outcomes of the web carry `facts`, kept and dropped ones; those of an archive have none.
    * @param url absolute; its fragment is ignored
    * @param signal gives this one up
    * @throws the reason of `signal` where it is aborted; an Error where the source was closed: neither says
    *   anything about the image
    */
-  get(url: string, signal?: AbortSignal): Promise<Outcome<FetchedImage>>;
+  get(url: string, signal?: AbortSignal): Promise<FetchOutcome>;
   /** Gives up what is under way and frees all connections and files. May be called twice. */
   close(): Promise<void>;
 }

@@ -1,18 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
-import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
+import { dropped, type FetchOutcome, kept } from '../schema/index.ts';
+import { createAddressGate } from './address-gate.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { createConnector } from './connect.ts';
+import { NO_CONTACT } from './contact.ts';
+import { DeadHosts, refuseDead, watchHosts } from './dead-hosts.ts';
+import { fetchDeadlineMs } from './deadline.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
+import { createResolver } from './dns.ts';
 import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
-import { HostLimiter, limitHosts } from './limit.ts';
-import { createOptOut, honourOptOut } from './opt-out.ts';
-import { type Clock, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { DomainLimiter, limitDomains } from './limit.ts';
+import { honourOptOut, OptOut, optOutOf } from './opt-out.ts';
+import { usage, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { proxyFor } from './proxy.ts';
 import { followRedirects } from './redirect.ts';
-import { systemResolve } from './resolve.ts';
 import { retryPassing } from './retry.ts';
 import { honourRobots, MAX_ROBOTS_REDIRECTS, RobotsGate } from './robots-gate.ts';
 import type { ImageSource } from './source.ts';
 import { parseTarget } from './target.ts';
+import { Trace } from './trace.ts';
 import { honourHeaders } from './wishes.ts';
 
 export interface WebSource extends ImageSource {
@@ -20,59 +26,67 @@ export interface WebSource extends ImageSource {
   readonly stats: Readonly<FetchStats>;
 }
 
+/** Why a call is given up that has taken all the time there is. */
+const DEADLINE = new Error('The deadline of the call has passed.');
+
 /** Idle connections are kept for the next request to their host so long, in milliseconds. */
 const KEEP_ALIVE_MS = 4_000;
-
-const systemClock: Clock = {
-  now: Date.now,
-  random: Math.random,
-  sleep: async (ms, signal) => {
-    signal.throwIfAborted();
-    const given = new AbortController();
-    const giveUp = () => given.abort();
-    signal.addEventListener('abort', giveUp, { once: true });
-    try {
-      await sleep(ms, undefined, { signal: given.signal });
-    } catch {
-      signal.throwIfAborted();
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
-  },
-};
 
 /**
  * Fetches images over HTTP and HTTPS, from public addresses, within limits, and only where their owners leave it
  * open.
- * @throws GleanerError USAGE for options that cannot be
+ * @throws GleanerError USAGE for options that cannot be; for a crawl of the open web without a contact
  */
 export function createWebSource(options: WebSourceOptions = {}): WebSource {
-  const settings = webSettings(options, { resolve: systemResolve, clock: systemClock });
-  const connector = createConnector(settings);
-  const agent = new Agent({
-    connect: connector.connect,
-    allowH2: false,
-    connections: settings.perHostConcurrency,
+  const settings = webSettings(options);
+  if (!settings.identified && settings.allowHosts.length === 0) throw usage(NO_CONTACT);
+  if (!settings.verifyTls)
+    settings.onWarning(
+      'fetch.verifyTls is false: certificates are not checked, and anybody on the way can put other images in the place of those fetched.',
+    );
+  const resolver = createResolver(settings.dns, settings.clock);
+  const gate = createAddressGate({ ...settings, resolve: settings.resolve ?? resolver.resolve });
+  const proxyOf = proxyFor(settings.proxy);
+  const connector = createConnector(settings, gate, proxyOf);
+  const common = {
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: settings.maxHeaderBytes,
+  };
+  const direct = new Agent({
+    ...common,
+    connect: connector.connect,
+    allowH2: settings.http2,
+    connections: settings.perDomainConcurrency,
+  });
+  // All http URLs go to one origin there: what bounds them is the limiter.
+  const proxied = new Agent({
+    ...common,
+    connect: connector.connectProxy,
+    allowH2: false,
+    connections: settings.concurrency,
   });
   const stats: FetchStats = { requests: 0, bytes: 0 };
-  const limiter = new HostLimiter(settings);
+  const limiter = new DomainLimiter(settings);
   const closing = new AbortController();
   const active = new Set<AbortController>();
   closing.signal.addEventListener('abort', () => {
     for (const controller of active) controller.abort(closing.signal.reason);
   });
-  const exchange = chain(settings, limiter, createDispatch(agent, settings, stats), closing.signal);
+  const ways = { direct, proxied, proxyOf, gate };
+  const dispatch = createDispatch(ways, settings, stats, new ByteBudget(settings.maxBytesInFlight));
+  const exchange = chain(settings, limiter, stats, dispatch, closing.signal);
+  const deadlineMs = fetchDeadlineMs(settings);
 
-  const get = async (text: string, signal?: AbortSignal): Promise<Outcome<FetchedImage>> => {
+  const get = async (text: string, signal?: AbortSignal): Promise<FetchOutcome> => {
     closing.signal.throwIfAborted();
     signal?.throwIfAborted();
     const target = parseTarget(text);
     if (!target.kept) return target;
+    const trace = new Trace(target.value.href);
     const controller = new AbortController();
     const giveUp = () => controller.abort(signal?.reason);
+    const deadline = setTimeout(() => controller.abort(DEADLINE), deadlineMs);
     active.add(controller);
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
@@ -81,17 +95,20 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
         maxBodyBytes: settings.maxBodyBytes,
         overflow: 'fail',
         budget: { leftMs: settings.totalTimeoutMs },
+        trace,
         signal: controller.signal,
       });
-      if (!result.kept) return dropped(result.reason, result.detail);
+      const facts = trace.facts();
+      if (!result.kept) return { ...dropped(result.reason, result.detail), facts };
       const { url, status, headers, body } = result.value;
-      if (status !== 200) return dropped('http_status', `${status}`);
-      return kept({
-        bytes: body,
-        finalUrl: url.href,
-        contentType: headerText(headers, 'content-type') ?? '',
-      });
+      if (status !== 200) return { ...dropped('http_status', `${status}`), facts };
+      const contentType = headerText(headers, 'content-type') ?? '';
+      return { ...kept({ bytes: body, finalUrl: url.href, contentType }), facts };
+    } catch (error) {
+      if (error !== DEADLINE) throw error;
+      return { ...dropped('timeout', `deadline, ${trace.phase}`), facts: trace.facts() };
     } finally {
+      clearTimeout(deadline);
       active.delete(controller);
       signal?.removeEventListener('abort', giveUp);
     }
@@ -104,7 +121,8 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
       closing.abort(new Error('The image source is closed.'));
       limiter.close();
       connector.destroy();
-      if (!agent.destroyed) await agent.destroy();
+      resolver.close();
+      for (const agent of [direct, proxied]) if (!agent.destroyed) await agent.destroy();
     },
   };
 }
@@ -112,14 +130,22 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
 /** The order of the chain, for images and for robots.txt: what comes first sees a request first. */
 function chain(
   settings: WebSettings,
-  limiter: HostLimiter,
+  limiter: DomainLimiter,
+  stats: FetchStats,
   dispatch: Exchange,
   closed: AbortSignal,
 ): Exchange {
-  // Waiting before a retry holds no slot, so the limit is below it.
-  const transport = compose(retryPassing(settings), limitHosts(limiter))(dispatch);
+  const dead = new DeadHosts(settings);
+  const transport = compose(
+    // Waiting before a retry holds no slot, so the limit is below it.
+    retryPassing(settings, stats),
+    refuseDead(dead),
+    limitDomains(limiter, settings.clock),
+    watchHosts(dead),
+  )(dispatch);
   const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
-  if (settings.optOut.length > 0) links.push(honourOptOut(createOptOut(settings.optOut)));
+  const { optOut } = settings;
+  links.push(honourOptOut(optOut instanceof OptOut ? optOut : optOutOf(optOut)));
   if (settings.respectRobots) {
     const fetchRobots = followRedirects(MAX_ROBOTS_REDIRECTS)(transport);
     links.push(honourRobots(new RobotsGate(fetchRobots, settings, closed)));

@@ -7,8 +7,17 @@ export {
   writeBloom,
 } from './bloom.ts';
 export { ColumnBuffer } from './column-buffer.ts';
+export {
+  type DelimitedOptions,
+  type DelimitedRecord,
+  type LineOptions,
+  readDelimited,
+  readLines,
+} from './delimited.ts';
+export { readExif } from './exif.ts';
 export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
+export { HashSet } from './hash-set.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
@@ -20,6 +29,7 @@ export {
   readKeys,
   writeKeyFile,
 } from './keys.ts';
+export { type ListEntry, listEntries } from './list.ts';
 export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,

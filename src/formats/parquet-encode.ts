@@ -1,6 +1,6 @@
 import type { SchemaElement, Statistics } from 'hyparquet';
 import type { Column, ColumnType } from './parquet.ts';
-import { type ColumnValues, plainStrings } from './parquet-values.ts';
+import { type ColumnValues, plainBytes, plainStrings } from './parquet-values.ts';
 
 /** How Parquet stores each type. */
 export const PHYSICAL = {
@@ -10,6 +10,7 @@ export const PHYSICAL = {
   float: 'FLOAT',
   double: 'DOUBLE',
   hash128: 'FIXED_LEN_BYTE_ARRAY',
+  binary: 'BYTE_ARRAY',
 } as const satisfies Record<ColumnType, SchemaElement['type']>;
 
 /** Length of a `hash128`. */
@@ -48,6 +49,8 @@ function encodeValues(values: readonly unknown[], type: ColumnType): EncodedColu
   // What a row holds is what its column's type says: RowOf sees to that.
   if (type === 'string') return { values: encodeStrings(values as readonly string[]) };
   if (type === 'hash128') return { values: encodeHashes(values as readonly string[]) };
+  // Without bounds, which nobody asks of bytes.
+  if (type === 'binary') return { values: plainBytes(values as readonly Uint8Array[]), statistics: {} };
   return encodeNumbers(values as readonly number[] | readonly bigint[], type);
 }
 
@@ -81,7 +84,7 @@ function encodeHashes(hashes: readonly string[]): ColumnValues {
 
 function encodeNumbers(
   values: readonly number[] | readonly bigint[],
-  type: Exclude<ColumnType, 'string' | 'hash128'>,
+  type: Exclude<ColumnType, 'string' | 'binary' | 'hash128'>,
 ): EncodedColumn {
   const width = type === 'int32' || type === 'float' ? 4 : 8;
   const bytes = new Uint8Array(values.length * width);

@@ -132,6 +132,21 @@ export function plainStrings(strings: readonly string[]): PlainStrings {
   return { kind: 'plain', bytes, offsets };
 }
 
+/** The same for values that are bytes already. */
+export function plainBytes(values: readonly Uint8Array[]): PlainStrings {
+  const size = values.reduce((sum, value) => sum + 4 + value.length, 0);
+  const bytes = Buffer.allocUnsafe(size);
+  const offsets = new Uint32Array(values.length + 1);
+  let at = 0;
+  for (const [i, value] of values.entries()) {
+    bytes.writeUInt32LE(value.length, at);
+    bytes.set(value, at + 4);
+    at += 4 + value.length;
+    offsets[i + 1] = at;
+  }
+  return { kind: 'plain', bytes, offsets };
+}
+
 /**
  * Copies a string with its length. Byte for byte would cost eight times as much, and a call of `set` as much as copying
  * a hundred bytes this way. What comes after it in `to` stays as it is.

@@ -15,10 +15,10 @@ import { readChunk } from './parquet-pages.ts';
 import { type ColumnValues, countValues } from './parquet-values.ts';
 
 /**
- * int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. `hash128` is 16 bytes in
- * the file, which no codec could pack, and 32 lower-case hexadecimal digits in a row.
+ * int64 is a bigint in a row, the other numbers are numbers. `float` has 32 bits, `double` 64. `binary` is bytes.
+ * `hash128` is 16 bytes in the file, which no codec could pack, and 32 lower-case hexadecimal digits in a row.
  */
-export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double' | 'hash128';
+export type ColumnType = 'string' | 'int32' | 'int64' | 'float' | 'double' | 'binary' | 'hash128';
 
 /** A column of a table. Columns that are not nullable are written as required, as pyarrow's `nullable=False`. */
 export interface Column {
@@ -35,13 +35,16 @@ interface Values {
   readonly float: number;
   readonly double: number;
   readonly hash128: string;
+  readonly binary: Uint8Array;
 }
 
 /** A row of a table whose columns are written `[...] as const satisfies readonly Column[]`. */
 export type RowOf<C extends readonly Column[]> = {
   readonly [K in C[number] as K['name']]:
     | Values[K['type']]
-    | (K extends { readonly nullable: true } ? null : never);
+    | (K extends { readonly nullable: true } ? null : never)
+    // Of columns that are known at run time only, any may be nullable.
+    | (Column extends K ? null : never);
 };
 
 export interface ParquetInfo {
@@ -195,6 +198,8 @@ export async function readParquetRowGroup<const C extends readonly Column[]>(
       columns: columns.map((c) => c.name),
       rowStart: group.rowStart,
       rowEnd: group.rowStart + group.rows,
+      // Only then: strings that their writer left unmarked are to be strings.
+      utf8: !columns.some((c) => c.type === 'binary'),
       compressors: pageCompressors,
     });
   } catch (cause) {
@@ -279,9 +284,14 @@ function plainChunk(info: ParquetInfo, rowGroup: number, { name, type }: Column)
   return { meta, start, end: start + Number(meta.total_compressed_size) };
 }
 
-function parseValue(value: unknown, { type, nullable }: Column): string | number | bigint | null | undefined {
+function parseValue(
+  value: unknown,
+  { type, nullable }: Column,
+): string | number | bigint | Uint8Array | null | undefined {
   if (value === null || value === undefined) return nullable ? null : undefined;
   switch (type) {
+    case 'binary':
+      return value instanceof Uint8Array ? value : undefined;
     case 'string':
       return typeof value === 'string' ? value : undefined;
     case 'hash128': {

@@ -6,6 +6,9 @@ const BLOCK = 512;
 /** Archives end with two zero blocks and are padded to this size, as tar(1) and Python's tarfile do. */
 const RECORD = 20 * BLOCK;
 
+/** Members are put together into pieces of this size before they go to the sink: a call for each part of each costs more. */
+const PIECE = 1 << 20;
+
 /** Where a member's bytes lie in the tar. */
 export interface TarMember {
   readonly name: string;
@@ -28,15 +31,24 @@ export interface TarWriter {
  */
 export function createTarWriter(sink: ByteSink): TarWriter {
   let position = 0;
+  const piece = Buffer.allocUnsafeSlow(PIECE);
+  let filled = 0;
+  async function flush(): Promise<void> {
+    if (filled > 0) await sink.write(piece.subarray(0, filled));
+    filled = 0;
+  }
   async function write(bytes: Uint8Array): Promise<void> {
     position += bytes.length;
-    await sink.write(bytes);
+    if (filled + bytes.length > PIECE) await flush();
+    if (bytes.length >= PIECE) return sink.write(bytes);
+    piece.set(bytes, filled);
+    filled += bytes.length;
   }
   async function writeMember(header: Uint8Array, bytes: Uint8Array): Promise<void> {
     await write(header);
     await write(bytes);
     const rest = bytes.length % BLOCK;
-    if (rest > 0) await write(new Uint8Array(BLOCK - rest));
+    if (rest > 0) await write(ZEROS.subarray(rest));
   }
   return {
     async add(name, bytes) {
@@ -55,11 +67,13 @@ export function createTarWriter(sink: ByteSink): TarWriter {
     async finish() {
       const end = 2 * BLOCK;
       await write(new Uint8Array(end + ((RECORD - ((position + end) % RECORD)) % RECORD)));
+      await flush();
     },
   };
 }
 
 const encoder = new TextEncoder();
+const ZEROS = new Uint8Array(BLOCK);
 
 interface UstarName {
   /** At most 100 bytes. */
@@ -79,25 +93,33 @@ function splitName(path: Uint8Array): UstarName | undefined {
 function header({ name, prefix }: UstarName, size: number, type: '0' | 'x'): Uint8Array {
   // 11 octal digits; no file of ours comes near 8 GiB.
   if (size >= 8 ** 11) throw new RangeError(`a member of ${size} bytes does not fit into a tar`);
-  const block = new Uint8Array(BLOCK);
-  const text = (at: number, value: string) => block.set(encoder.encode(value), at);
+  const block = Buffer.from(BLANK);
   block.set(name, 0);
-  text(100, '0000644\0');
-  text(108, '0000000\0'); // uid
-  text(116, '0000000\0'); // gid
-  text(124, `${size.toString(8).padStart(11, '0')}\0`);
-  text(136, '00000000000\0'); // mtime: 1970
-  text(148, '        '); // the checksum counts itself as blanks
-  text(156, type);
-  text(257, 'ustar\x0000');
+  block.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
+  block.write(type, 156, 'latin1');
   if (prefix) block.set(prefix, 345);
-  text(148, `${checksum(block).toString(8).padStart(6, '0')}\0 `);
+  block.write(checksum(block).toString(8).padStart(6, '0'), 148, 'latin1');
+  block[154] = 0;
   return block;
 }
 
+/** What all headers have: mode, owner, time (1970), magic; the checksum counts itself as blanks. */
+const BLANK = Buffer.alloc(BLOCK);
+for (const [at, value] of [
+  [100, '0000644'],
+  [108, '0000000'], // uid
+  [116, '0000000'], // gid
+  [136, '00000000000'], // mtime
+  [148, '        '],
+  [257, 'ustar\x0000'],
+] as const)
+  BLANK.write(value, at, 'latin1');
+
 /** The sum of the header's bytes, those of the checksum field taken as they are. */
 function checksum(block: Uint8Array): number {
-  return block.reduce((sum, byte) => sum + byte, 0);
+  let sum = 0;
+  for (let i = 0; i < BLOCK; i++) sum += block[i] ?? 0;
+  return sum;
 }
 
 /** `LENGTH KEY=VALUE\n`, where LENGTH counts its own digits too. */

@@ -106,7 +106,12 @@ async function peek(
   while (head.length < 16 && !done) {
     const next = await iterator.next();
     done = next.done === true;
-    if (!next.done) head = Buffer.concat([head, next.value]);
+    if (next.done) break;
+    // A copy: what is read next may lie where this does.
+    const longer = new Uint8Array(head.length + next.value.length);
+    longer.set(head);
+    longer.set(next.value, head.length);
+    head = longer;
   }
   async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
     try {

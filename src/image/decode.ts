@@ -8,6 +8,8 @@ import {
   type Outcome,
   type RgbImage,
 } from '../schema/index.ts';
+import { takeBuffer } from './buffers.ts';
+import { readProfile, toSrgb } from './icc.ts';
 import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import { sniff } from './sniff.ts';
 import { applyOrientation } from './turn.ts';
@@ -44,8 +46,9 @@ const MAX_SCANS = 500;
  * libjpeg would only warn about: half a picture with a whole caption is a wrong pair. Stray bytes between markers,
  * which do no harm, are let pass.
  *
- * Common JPEGs (8-bit Huffman, grey, YCbCr or RGB, no profile but sRGB) go to libjpeg-turbo; its fast DCT is off
- * Pillow's slow one by one level in the mean and about five at most. All others go to sharp, which applies an embedded ICC profile. CMYK without a
+ * Common JPEGs (8-bit Huffman, grey, YCbCr or RGB) go to libjpeg-turbo; its fast DCT is off Pillow's slow one by one
+ * level in the mean and about five at most. Their profiles are applied here where they are three curves and a matrix,
+ * as cameras' and Adobe's are. All others go to sharp, which applies profiles by lcms. CMYK without a
  * profile is converted as Pillow and browsers do it, R = (255 - C)(255 - K)/255, not by a press profile.
  *
  * Never throws: whatever a decoder raises is an outcome.
@@ -71,14 +74,17 @@ async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<Deco
   const { width, height } = header;
   if (width * height > maxPixels) return dropped('pixels', `${width} x ${height}`);
   if (countScans(body) > MAX_SCANS) return dropped('undecodable', `more than ${MAX_SCANS} scans`);
-  if (isCommon(header)) {
+  const profile = header.profile ? readProfile(header.profile) : 'srgb';
+  if (isCommon(header) && profile !== 'unknown' && (profile === 'srgb' || header.components === 3)) {
     const image = await decodeByTurbo(body, header);
+    if (image && profile !== 'srgb') toSrgb(image, profile);
     if (image)
       return kept({
         ...applyOrientation(image, header.orientation),
         format: 'jpeg',
         originalWidth: width,
         originalHeight: height,
+        alpha: false,
       });
   }
   try {
@@ -90,21 +96,20 @@ async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<Deco
 }
 
 /** SOF0 to SOF2: baseline, extended and progressive with Huffman coding. */
-function isCommon({ width, height, precision, components, frame, icc }: JpegHeader): boolean {
+function isCommon({ width, height, precision, components, frame }: JpegHeader): boolean {
   return (
     precision === 8 &&
     (components === 1 || components === 3) &&
     frame >= 0xc0 &&
     frame <= 0xc2 &&
     width > 0 &&
-    height > 0 &&
-    icc !== 'other'
+    height > 0
   );
 }
 
 /** @returns undefined on any error or warning: the binding does not say which, so sharp has the last word. */
 async function decodeByTurbo(body: Buffer, { width, height }: JpegHeader): Promise<RgbImage | undefined> {
-  const out = Buffer.allocUnsafeSlow(width * height * 3);
+  const out = takeBuffer(width * height * 3);
   try {
     const result = await jpegTurbo.decompress(body, out, { format: jpegTurbo.FORMAT_RGB });
     return result.width === width && result.height === height ? { data: out, width, height } : undefined;
@@ -147,6 +152,7 @@ async function decodeBySharp(
     format,
     originalWidth,
     originalHeight,
+    alpha: meta.hasAlpha,
   });
 }
 

@@ -10,12 +10,13 @@ export interface JpegHeader {
   readonly frame: number;
   /** EXIF orientation, 1 to 8; 1 where there is none. */
   readonly orientation: number;
-  readonly icc: 'none' | 'srgb' | 'other';
+  /** The ICC profile, its segments joined (ICC.1:2010, B.4); of no bytes where one is missing, undefined without any. */
+  readonly profile: Uint8Array | undefined;
 }
 
 /**
  * Reads the markers up to the frame and on to the first scan (ITU-T T.81, annex B), and from them the EXIF
- * orientation (Exif 2.32, tag 0x0112) and whether an ICC profile is there.
+ * orientation (Exif 2.32, tag 0x0112) and the ICC profile.
  *
  * @returns undefined where the markers are no JPEG stream with a frame and a scan.
  */
@@ -23,7 +24,7 @@ export function readJpegHeader(bytes: Uint8Array): JpegHeader | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let frame: Pick<JpegHeader, 'width' | 'height' | 'precision' | 'components' | 'frame'> | undefined;
   let orientation = 1;
-  let icc: JpegHeader['icc'] = 'none';
+  const chunks: Uint8Array[] = [];
   let at = 2;
   while (at + 4 <= bytes.length) {
     if (bytes[at] !== 0xff) {
@@ -40,7 +41,7 @@ export function readJpegHeader(bytes: Uint8Array): JpegHeader | undefined {
       continue;
     }
     if (marker === 0xd9) return undefined;
-    if (marker === 0xda) return frame && { ...frame, orientation, icc };
+    if (marker === 0xda) return frame && { ...frame, orientation, profile: join(chunks) };
     const length = view.getUint16(at + 2);
     const body = bytes.subarray(at + 4, at + 2 + length);
     if (length < 2 || at + 2 + length > bytes.length) return undefined;
@@ -53,12 +54,21 @@ export function readJpegHeader(bytes: Uint8Array): JpegHeader | undefined {
         frame: marker,
       };
     else if (marker === 0xe1) orientation = exifOrientation(body) ?? orientation;
-    else if (marker === 0xe2 && startsWith(body, 'ICC_PROFILE\0'))
-      // A profile may go on in further segments; the name is in the first, whose number (from 1) stands at 12.
-      icc = icc === 'srgb' || (body[12] === 1 && isSrgbProfile(body.subarray(14))) ? 'srgb' : 'other';
+    else if (marker === 0xe2 && body.length > PROFILE_AT && startsWith(body, 'ICC_PROFILE\0'))
+      chunks.push(body.subarray(PROFILE_AT - 2));
     at += 2 + length;
   }
   return undefined;
+}
+
+/** Behind its name, a segment of a profile has its number, from 1, how many there are, and its part of it. */
+const PROFILE_AT = 14;
+
+function join(chunks: readonly Uint8Array[]): Uint8Array | undefined {
+  if (chunks.length === 0) return undefined;
+  const sorted = chunks.toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
+  const whole = sorted.every((chunk, i) => chunk[0] === i + 1 && chunk[1] === sorted.length);
+  return whole ? Buffer.concat(sorted.map((chunk) => chunk.subarray(2))) : new Uint8Array();
 }
 
 /** SOF0 to SOF15 without DHT (c4), JPG (c8) and DAC (cc). */
@@ -92,27 +102,4 @@ function exifOrientation(body: Uint8Array): number | undefined {
     return value >= 1 && value <= 8 ? value : undefined;
   }
   return undefined;
-}
-
-/** Descriptions of the profiles that are sRGB itself: HP's and ICC's, lcms', GIMP's, and the small one of social media. */
-const SRGB_NAMES = /^(?:sRGB|sRGB IEC61966-2[.-]1.*|sRGB built-in|GIMP built-in sRGB|c2)$/;
-
-/** By the description alone (ICC.1:2010: tag table at 128; `desc` is ASCII in version 2, `mluc` UTF-16 in version 4). */
-function isSrgbProfile(profile: Uint8Array): boolean {
-  const view = new DataView(profile.buffer, profile.byteOffset, profile.byteLength);
-  if (profile.length < 132 || latin1(profile, 16, 20) !== 'RGB ') return false;
-  const tags = Math.min(view.getUint32(128), 100);
-  for (let at = 132; at + 12 <= Math.min(profile.length, 132 + tags * 12); at += 12) {
-    if (latin1(profile, at, at + 4) !== 'desc') continue;
-    const offset = view.getUint32(at + 4);
-    if (offset + 28 > profile.length) return false;
-    const type = latin1(profile, offset, offset + 4);
-    // Of an mluc, the first record: length and offset of its text stand at 20 and 24.
-    const [from, length] =
-      type === 'mluc'
-        ? [offset + view.getUint32(offset + 24), view.getUint32(offset + 20)]
-        : [offset + 12, view.getUint32(offset + 8)];
-    return SRGB_NAMES.test(latin1(profile, from, from + Math.min(length, 128)).replaceAll('\0', ''));
-  }
-  return false;
 }

@@ -1,6 +1,7 @@
 import jpegTurbo from '@julusian/jpeg-turbo';
 import type { RgbImage } from '../schema/index.ts';
-import { resample } from './resample.ts';
+import { shrinkByArea } from './area.ts';
+import { giveBack, takeBuffer } from './buffers.ts';
 
 /**
  * The longest side of a JPEG that can be written, in pixels: libjpeg's JPEG_MAX_DIMENSION, a little less than the
@@ -20,7 +21,10 @@ export interface StoreSize {
 export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): RgbImage {
   const ratio = shortestSide / Math.min(image.width, image.height);
   if (ratio >= 1) return image;
-  return resample(image, Math.round(image.width * ratio), Math.round(image.height * ratio), 'box');
+  const size = { width: Math.round(image.width * ratio), height: Math.round(image.height * ratio) };
+  const data = new Uint8Array(size.width * size.height * 3);
+  shrinkByArea(image, size, { left: 0, top: 0, ...size }, { data, width: size.width, left: 0, top: 0 });
+  return { data, ...size };
 }
 
 /**
@@ -32,11 +36,13 @@ export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): Rg
 export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint8Array> {
   const { data, width, height } = image;
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return jpegTurbo.compress(pixels, {
-    format: jpegTurbo.FORMAT_RGB,
-    width,
-    height,
-    subsampling: jpegTurbo.SAMP_420,
-    quality,
-  });
+  const subsampling = jpegTurbo.SAMP_420;
+  const out = takeBuffer(jpegTurbo.bufferSize({ width, height, subsampling }));
+  try {
+    const options = { format: jpegTurbo.FORMAT_RGB, width, height, subsampling, quality };
+    // Copied: what is kept of an image is its bytes, not the room for the worst case.
+    return Uint8Array.from(await jpegTurbo.compress(pixels, out, options));
+  } finally {
+    giveBack(out);
+  }
 }

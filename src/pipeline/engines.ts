@@ -1,6 +1,6 @@
 import { type ClipModel, loadClip } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import { createArchiveSource, createWebSource, type ImageSource } from '../fetcher/index.ts';
+import { createArchiveSource, createWebSource, type ImageSource, readOptOut } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
   type SafetyCategories,
@@ -22,7 +22,7 @@ export async function loadEngines(spec: RunSpec, share: number): Promise<Harvest
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
   const model = await loadClip(spec.modelDir, { threads: 1 });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
-  const images = openImages(spec.images, spec.recipe, share);
+  const images = await openImages(spec.images, spec.recipe, share);
   return {
     model,
     safety,
@@ -43,7 +43,7 @@ async function loadSafety(
   return createSafetyTagger(categories, prompts, recipe.safety);
 }
 
-function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSource {
+async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Promise<ImageSource> {
   if (from.kind === 'archive')
     return createArchiveSource(
       from.files.map(({ name, path }) => ({
@@ -57,7 +57,9 @@ function openImages(from: ImagesFrom, recipe: Recipe, share: number): ImageSourc
   return createWebSource({
     ...recipe.fetch,
     allowHosts: from.allowHosts,
+    optOut: await readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut),
     concurrency: part(recipe.fetch.concurrency),
-    perHostConcurrency: part(recipe.fetch.perHostConcurrency),
+    maxBytesInFlight: part(recipe.fetch.maxBytesInFlight),
+    perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
   });
 }

@@ -41,7 +41,7 @@ export async function openInputs(
   options: LookOptions = {},
 ): Promise<InputFile[]> {
   const paths: string[] = [];
-  for (const name of named) paths.push(...(isRemote(name) ? [name] : await expand(name)));
+  for (const name of named) paths.push(...(isRemote(name) ? [name] : await expandPattern(name)));
   return collect(
     mapOrdered(paths, LOOKS_AT_ONCE, (path) =>
       isRemote(path) ? openRemote(path, kind, options) : openInput(path, kind),
@@ -50,7 +50,7 @@ export async function openInputs(
 }
 
 /** A path stands for itself where there is such a file, whatever characters it has. */
-async function expand(path: string): Promise<string[]> {
+export async function expandPattern(path: string): Promise<string[]> {
   if (!/[*?[{]/.test(path) || (await stat(path).catch(() => undefined))) return [path];
   const found: string[] = [];
   for await (const entry of glob(path, { withFileTypes: true }))

@@ -37,7 +37,7 @@ function manifestPath(stage: StageName, index: number): string {
 }
 
 /** @throws GleanerError DAMAGED where there is something, but no manifest */
-async function readManifest(storage: Storage, path: string): Promise<Manifest | undefined> {
+export async function readManifest(storage: Storage, path: string): Promise<Manifest | undefined> {
   if ((await storage.size(path)) === undefined) return undefined;
   const text = new TextDecoder().decode(await storage.read(path));
   try {
@@ -65,8 +65,17 @@ export async function finishedManifest(
   index: number,
   fingerprint: string,
 ): Promise<Manifest | undefined> {
-  const manifest = await readManifest(storage, manifestPath(stage, index));
-  if (manifest?.fingerprint !== fingerprint) return undefined;
+  return wholeManifest(storage, manifestPath(stage, index), fingerprint);
+}
+
+/** The same for a manifest anywhere; without a fingerprint, whatever its task was. */
+export async function wholeManifest(
+  storage: Storage,
+  path: string,
+  fingerprint?: string,
+): Promise<Manifest | undefined> {
+  const manifest = await readManifest(storage, path);
+  if (!manifest || (fingerprint !== undefined && manifest.fingerprint !== fingerprint)) return undefined;
   for (const file of manifest.files) if ((await storage.size(file.path)) !== file.bytes) return undefined;
   return manifest;
 }
@@ -83,19 +92,36 @@ export async function writeManifest(
   seconds: number,
 ): Promise<Manifest> {
   const name = taskName(task.stage, task.index);
+  return storeManifest(
+    storage,
+    manifestPath(task.stage, task.index),
+    { name, fingerprint: task.fingerprint },
+    result,
+    seconds,
+  );
+}
+
+/** The same for a task of any name, with its manifest anywhere. */
+export async function storeManifest(
+  storage: Storage,
+  path: string,
+  { name, fingerprint }: { readonly name: string; readonly fingerprint: string },
+  result: StageResult,
+  seconds: number,
+): Promise<Manifest> {
   for (const [step, ledger] of Object.entries(result.ledgers))
     if (!balances(ledger))
       throw new Error(`${name}: ledger '${step}' does not balance: ${JSON.stringify(ledger)}`);
   const manifest: Manifest = {
     version: 1,
     task: name,
-    fingerprint: task.fingerprint,
+    fingerprint,
     ledgers: result.ledgers as Manifest['ledgers'],
     facts: (result.facts ?? {}) as Manifest['facts'],
     files: [...result.files],
     seconds,
     finishedAt: new Date().toISOString(),
   };
-  await storage.put(manifestPath(task.stage, task.index), `${JSON.stringify(manifest, null, 1)}\n`);
+  await storage.put(path, `${JSON.stringify(manifest, null, 1)}\n`);
   return manifest;
 }

@@ -23,4 +23,6 @@ export interface DecodedImage extends RgbImage {
   /** Pixels of the file as stored, before orientation. */
   readonly originalWidth: number;
   readonly originalHeight: number;
+  /** Whether the file has transparency, used or not, that was laid on white. */
+  readonly alpha: boolean;
 }

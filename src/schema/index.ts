@@ -1,4 +1,5 @@
 export * from './errors.ts';
+export * from './fetch-facts.ts';
 export * from './image.ts';
 export * from './ledger.ts';
 export * from './outcome.ts';

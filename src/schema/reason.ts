@@ -44,6 +44,7 @@ export const REASONS = {
   connection: { step: 'fetched', title: 'connection refused, reset or broken' },
   tls: { step: 'fetched', title: 'TLS failed' },
   timeout: { step: 'fetched', title: 'took too long' },
+  host_down: { step: 'fetched', title: 'host kept failing, or asked to be left alone' },
   http_status: { step: 'fetched', title: 'HTTP status is not 200' },
   redirects: { step: 'fetched', title: 'too many redirects, or to nowhere' },
   body_large: { step: 'fetched', title: 'body above the size limit' },

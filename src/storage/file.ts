@@ -75,6 +75,12 @@ export function fileStorage(root: string): Storage {
         )
         .sort();
     },
+    async move(from, to) {
+      await mkdir(dirname(at(to)), { recursive: true });
+      // A file takes the place of another by itself; a folder takes none that holds something.
+      if ((await stat(at(from))).isDirectory()) await rm(at(to), { recursive: true, force: true });
+      await rename(at(from), at(to));
+    },
     async remove(path) {
       await rm(at(path), { recursive: true, force: true });
     },
@@ -175,7 +181,7 @@ async function createFile(full: string, path: string): Promise<PendingFile> {
       bytes += chunk.length;
     },
     async commit(options) {
-      await file.datasync();
+      if (options?.lasting !== false) await file.datasync();
       await file.close();
       open_ = false;
       const info: FileInfo = { path, bytes, sha256: digest.digest('hex') };

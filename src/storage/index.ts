@@ -4,4 +4,4 @@ export { isRemote, locationFacts, locationName, streamLocation } from './locate.
 export type { ObjectFacts, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
 export { streamSource, withSource } from './source.ts';
-export type { PendingFile, Storage } from './storage.ts';
+export type { CommitOptions, PendingFile, Storage } from './storage.ts';

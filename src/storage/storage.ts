@@ -1,12 +1,22 @@
 import type { ByteSink, FileInfo, OpenSource } from './bytes.ts';
 
+export interface CommitOptions {
+  /** Only where there is none of that name yet. @default false */
+  readonly ifAbsent?: boolean;
+  /**
+   * Waits until the disk has the bytes, so that they outlive a power failure; without, they outlive the process alone.
+   * @default true
+   */
+  readonly lasting?: boolean;
+}
+
 /** A file being written: nothing of it is seen under its name before `commit`. */
 export interface PendingFile extends ByteSink {
   /**
-   * Gives the file its name, at once and whole. With `ifAbsent`, only where there is none of that name yet.
+   * Gives the file its name, at once and whole.
    * @returns what was written, or undefined where `ifAbsent` found another
    */
-  commit(options?: { readonly ifAbsent?: boolean }): Promise<FileInfo | undefined>;
+  commit(options?: CommitOptions): Promise<FileInfo | undefined>;
   /** Throws away what was written. */
   abort(): Promise<void>;
 }
@@ -23,15 +33,13 @@ export interface Storage {
   read(path: string): Promise<Uint8Array>;
   create(path: string): Promise<PendingFile>;
   /** Writes a whole small file atomically. @returns undefined where `ifAbsent` found another */
-  put(
-    path: string,
-    bytes: Uint8Array | string,
-    options?: { readonly ifAbsent?: boolean },
-  ): Promise<FileInfo | undefined>;
+  put(path: string, bytes: Uint8Array | string, options?: CommitOptions): Promise<FileInfo | undefined>;
   /** Size in bytes, undefined where there is no such file. */
   size(path: string): Promise<number | undefined>;
   /** Names of all files below `prefix` (a folder), sorted. Files being written are not among them. */
   list(prefix: string): Promise<readonly string[]>;
+  /** Gives a file or a folder another name, in place of what has it: a file at once, a folder after that is removed. */
+  move(from: string, to: string): Promise<void>;
   /** Removes a file or a folder with all it holds; nothing happens where there is none. */
   remove(path: string): Promise<void>;
   /** Removes what killed writers left unfinished. Only to be called while nobody else writes below this root. */

@@ -1,27 +1,11 @@
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Clock } from '../../src/fetcher/index.ts';
-import { HostLimiter } from '../../src/fetcher/limit.ts';
+import { systemClock } from '../../src/fetcher/clock.ts';
+import { type Clock, DnsFailure } from '../../src/fetcher/index.ts';
+import { DomainLimiter, type Slot } from '../../src/fetcher/limit.ts';
 import { parseRetryAfter } from '../../src/fetcher/retry.ts';
-import { deadHost, PIXELS, serve, serveRaw, serveTcp, webSource } from './servers.ts';
-
-const NOW = Date.UTC(2026, 0, 1);
-
-/** Time that stands still, and sleeps that are written down and over at once. */
-function testClock(): Clock & { readonly sleeps: number[]; time: number } {
-  const sleeps: number[] = [];
-  return {
-    sleeps,
-    time: NOW,
-    now() {
-      return this.time;
-    },
-    random: () => 0.25,
-    sleep: async (ms) => {
-      sleeps.push(ms);
-    },
-  };
-}
+import { deadHost, PIXELS, serve, serveRaw, serveTcp, serveTls, webSource } from './servers.ts';
+import { NOW, testClock } from './test-clock.ts';
 
 describe('robots.txt', () => {
   /** Counts what was asked; answers images. */
@@ -210,6 +194,8 @@ describe('retries', () => {
     ['429', busy(429), 375],
     ['503 with seconds', busy(503, '2'), 2000],
     ['503 with a date', busy(503, new Date(NOW + 3000).toUTCString()), 3000],
+    ['500', busy(500), 375],
+    ['502', busy(502), 375],
   ])('%s is tried again', async (_, first, waitMs) => {
     const server = await inTurn(first, ok);
     const clock = testClock();
@@ -222,7 +208,10 @@ describe('retries', () => {
   it.each([
     ['503 that asks for long', busy(503, '6')],
     ['404', busy(404)],
-    ['500', busy(500)],
+    ['400', busy(400)],
+    ['408', busy(408)],
+    ['501', busy(501)],
+    ['505', busy(505)],
   ])('%s is not', async (_, first) => {
     const server = await inTurn(first, ok);
     const clock = testClock();
@@ -241,7 +230,7 @@ describe('retries', () => {
   });
 
   it('wait without a slot', async () => {
-    const server = await inTurn(busy(503), ok, ok);
+    const server = await inTurn(reset, ok, ok);
     const sleeping = Promise.withResolvers<void>();
     const woken = Promise.withResolvers<void>();
     const clock: Clock = {
@@ -251,7 +240,7 @@ describe('retries', () => {
         return woken.promise;
       },
     };
-    const source = webSource([server], { retries: 1, clock, concurrency: 1, perHostConcurrency: 1 });
+    const source = webSource([server], { retries: 1, clock, concurrency: 1, perDomainConcurrency: 1 });
     const first = source.get(`${server.origin}/1`);
     await sleeping.promise;
     expect(await source.get(`${server.origin}/2`)).toMatchObject({ kept: true });
@@ -269,6 +258,42 @@ describe('retries', () => {
     expect(clock.sleeps).toEqual([375, 375]);
   });
 
+  it('a name whose server fails, not one that does not exist', async () => {
+    const clock = testClock();
+    const resolve = (host: string) =>
+      Promise.reject(
+        host === 'bad.example' ? new DnsFailure('SERVFAIL', true) : new DnsFailure('NXDOMAIN', false),
+      );
+    const source = webSource([], { retries: 1, clock, resolve });
+    expect(await source.get('http://gone.example/')).toMatchObject({ reason: 'dns' });
+    expect([source.stats.requests, clock.sleeps]).toEqual([1, []]);
+    expect(await source.get('http://bad.example/')).toMatchObject({ reason: 'dns' });
+    expect([source.stats.requests, clock.sleeps]).toEqual([3, [375]]);
+  });
+
+  it('not TLS that fails, nor an address that is refused', async () => {
+    const server = await serveTls((_, response) => response.end(PIXELS));
+    const source = webSource([server], { retries: 3, clock: testClock() });
+    expect(await source.get(server.origin)).toMatchObject({ reason: 'tls' });
+    expect(await source.get('http://10.0.0.1/')).toMatchObject({ reason: 'address' });
+    expect(source.stats.requests).toBe(2);
+  });
+
+  it('a first byte that does not come, while there is time', async () => {
+    const server = await serveRaw('', () => {});
+    const source = webSource([server], { retries: 1, clock: testClock(), firstByteTimeoutMs: 20 });
+    expect(await source.get(server.origin)).toMatchObject({ reason: 'timeout', detail: 'first byte' });
+    expect(source.stats.requests).toBe(2);
+  });
+
+  it('are a share of the requests of a run, after the first hundred', async () => {
+    const server = await serve((_, response) => response.writeHead(500).end());
+    const source = webSource([server], { retries: 1, maxRetryShare: 0.1, clock: testClock() });
+    for (let i = 0; i < 300; i++) await source.get(`${server.origin}/${i}`);
+    // x retries where x = 100 + 0.1 (300 + x), and the one that goes over it
+    expect(source.stats.requests - 300).toBe(145);
+  });
+
   it.each([
     ['120', 120_000],
     ['0', 0],
@@ -282,6 +307,29 @@ describe('retries', () => {
     [undefined, undefined],
   ])('Retry-After %j is %s ms', (value, ms) => expect(parseRetryAfter(value, NOW)).toBe(ms));
 });
+
+/** Limits of the tests' own, by the machine's clock. */
+function limiterOf(limits: Partial<ConstructorParameters<typeof DomainLimiter>[0]>): DomainLimiter {
+  return new DomainLimiter({
+    concurrency: 100,
+    perDomainConcurrency: 4,
+    perDomainIntervalMs: 0,
+    retryBackoffMs: 500,
+    maxRetryAfterMs: 5000,
+    clock: systemClock,
+    ...limits,
+  });
+}
+
+async function admitted(
+  limiter: DomainLimiter,
+  name: string,
+  signal = new AbortController().signal,
+): Promise<Slot> {
+  const slot = await limiter.acquire(name, signal);
+  if ('reason' in slot) throw new Error(slot.detail);
+  return slot;
+}
 
 describe('limits', () => {
   /** Holds its answers until `expected` requests are there at once, and notes the most that ever were. */
@@ -303,8 +351,8 @@ describe('limits', () => {
   };
 
   it.each([
-    { concurrency: 3, perHostConcurrency: 9 },
-    { concurrency: 9, perHostConcurrency: 3 },
+    { concurrency: 3, perDomainConcurrency: 9 },
+    { concurrency: 9, perDomainConcurrency: 3 },
   ])('%j: three at once, and no more', async (limits) => {
     const { server, state } = await counting(3);
     const source = webSource([server], limits);
@@ -313,13 +361,13 @@ describe('limits', () => {
     );
     expect(results.every(({ kept }) => kept)).toBe(true);
     expect(state.most).toBe(3);
-    expect(server.connections()).toBeLessThanOrEqual(limits.perHostConcurrency);
+    expect(server.connections()).toBeLessThanOrEqual(limits.perDomainConcurrency);
   });
 
   it('a host that does not answer holds up nobody else', async () => {
     const slow = await serveRaw('', () => {});
     const quick = await serve((_, response) => response.end(PIXELS));
-    const source = webSource([slow, quick], { concurrency: 2, perHostConcurrency: 1 });
+    const source = webSource([slow, quick], { concurrency: 2, perDomainConcurrency: 1 });
     const giveUp = new AbortController();
     const held = Promise.allSettled(
       [1, 2, 3, 4].map((i) => source.get(`${slow.origin}/${i}`, giveUp.signal)),
@@ -333,7 +381,7 @@ describe('limits', () => {
   it('connections that are still being made end with the time of their URL, and count', async () => {
     const server = await serveTcp((socket) => socket.resume(), 'https');
     const source = webSource([server], {
-      perHostConcurrency: 1,
+      perDomainConcurrency: 1,
       totalTimeoutMs: 40,
       connectTimeoutMs: 60_000,
     });
@@ -349,7 +397,7 @@ describe('limits', () => {
       });
     const a = await crossed(() => b.origin);
     const b = await crossed(() => a.origin);
-    const source = webSource([a, b], { concurrency: 2, perHostConcurrency: 1 });
+    const source = webSource([a, b], { concurrency: 2, perDomainConcurrency: 1 });
     const results = await Promise.all([a, b, a, b].map(({ origin }) => source.get(origin)));
     expect(results.every(({ kept }) => kept)).toBe(true);
   });
@@ -369,34 +417,34 @@ describe('limits', () => {
     onTestFinished(() => {
       vi.useRealTimers();
     });
-    const limiter = new HostLimiter({ concurrency: 9, perHostConcurrency: 9, perHostIntervalMs: 1000 });
+    const limiter = limiterOf({ concurrency: 9, perDomainConcurrency: 9, perDomainIntervalMs: 1000 });
     const signal = new AbortController().signal;
     const begun = performance.now();
     const starts: number[] = [];
     const all = [1, 2, 3].map(async () => {
-      const release = await limiter.acquire('a', signal);
+      const slot = await admitted(limiter, 'a', signal);
       starts.push(performance.now() - begun);
-      release();
+      slot.release({ kind: 'good' });
     });
-    (await limiter.acquire('b', signal))();
-    expect(limiter.hosts).toBe(2);
+    (await admitted(limiter, 'b', signal)).release({ kind: 'good' });
+    expect(limiter.domains).toBe(2);
     await vi.advanceTimersByTimeAsync(5000);
     await Promise.all(all);
     expect(starts).toEqual([0, 1000, 2000]);
-    expect([limiter.hosts, limiter.inFlight, vi.getTimerCount()]).toEqual([0, 0, 0]);
+    expect([limiter.domains, limiter.inFlight, vi.getTimerCount()]).toEqual([0, 0, 0]);
   });
 
   it('one that stops waiting leaves no trace', async () => {
-    const limiter = new HostLimiter({ concurrency: 1, perHostConcurrency: 1, perHostIntervalMs: 0 });
-    const release = await limiter.acquire('a', new AbortController().signal);
+    const limiter = limiterOf({ concurrency: 1, perDomainConcurrency: 1 });
+    const slot = await admitted(limiter, 'a');
     const controller = new AbortController();
     const waiting = [limiter.acquire('a', controller.signal), limiter.acquire('b', controller.signal)];
     controller.abort(new Error('enough'));
     for (const each of waiting) await expect(each).rejects.toThrow('enough');
-    release();
-    expect([limiter.hosts, limiter.inFlight]).toEqual([0, 0]);
+    slot.release({ kind: 'good' });
+    expect([limiter.domains, limiter.inFlight]).toEqual([0, 0]);
     await expect(limiter.acquire('a', controller.signal)).rejects.toThrow('enough');
-    (await limiter.acquire('a', new AbortController().signal))();
-    expect(limiter.hosts).toBe(0);
+    (await admitted(limiter, 'a')).release({ kind: 'good' });
+    expect(limiter.domains).toBe(0);
   });
 });

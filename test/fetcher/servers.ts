@@ -82,10 +82,24 @@ export async function deadHost(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-/** A source that may ask these servers, does not retry, and ends with the test. */
+/** A source that may ask these servers, does not retry, and ends with the test. Its outcomes have no facts. */
 export function webSource(servers: readonly { host: string }[], options: WebSourceOptions = {}): WebSource {
+  const source = factualSource(servers, options);
+  const get: WebSource['get'] = async (url, signal) => {
+    const { facts: _facts, ...outcome } = await source.get(url, signal);
+    return outcome;
+  };
+  return { stats: source.stats, close: source.close, get };
+}
+
+/** As `webSource`, with the facts. */
+export function factualSource(
+  servers: readonly { host: string }[],
+  options: WebSourceOptions = {},
+): WebSource {
   const source = createWebSource({
     allowHosts: servers.map(({ host }) => host),
+    contact: 'test@example.com',
     retries: 0,
     respectRobots: false,
     ...options,
@@ -95,7 +109,7 @@ export function webSource(servers: readonly { host: string }[], options: WebSour
 }
 
 /** A certificate for 127.0.0.1 that nobody vouches for (RFC 5280), for one test. */
-function selfSigned(): { key: string; cert: string } {
+export function selfSigned(): { key: string; cert: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
     const body = Buffer.concat(parts);

@@ -68,6 +68,19 @@ describe('resample', () => {
     expect([...red]).toEqual(expected);
   });
 
+  it('brings very tall pictures to their height first, as Pillow', () => {
+    const tall = image(2, 230, (x, y) => [x * 101 + y * 37, y * y * 3, x * 200 + y * 59].map((v) => v % 256));
+    // Pillow 12.2.0: Image.fromarray(a).resize((3, 4), BICUBIC).
+    expect([...resample(tall, 3, 4, 'bicubic').data]).toEqual([
+      123, 122, 134, 125, 122, 128, 127, 122, 122, 129, 123, 132, 129, 123, 133, 129, 123, 134, 129, 116, 127,
+      128, 116, 129, 127, 116, 130, 125, 126, 123, 124, 126, 125, 123, 126, 126,
+    ]);
+    const window = { left: 1, top: 1, width: 2, height: 2 };
+    expect([...resample(tall, 3, 4, 'bicubic', window).data]).toEqual([
+      129, 123, 133, 129, 123, 134, 128, 116, 129, 127, 116, 130,
+    ]);
+  });
+
   it('gives the pixels of a window as those of the whole', () => {
     const side = fc.integer({ min: 1, max: 24 });
     const filters = fc.constantFrom<ResampleFilter>('box', 'bilinear', 'bicubic');

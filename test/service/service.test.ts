@@ -314,7 +314,7 @@ test('a picture is fetched from public addresses only, by the fetcher itself', a
   host.listen(0, '127.0.0.1');
   await once(host, 'listening');
   const { port } = host.address() as AddressInfo;
-  const source = createWebSource({});
+  const source = createWebSource({ anonymous: true });
   const open = await startService({
     dir,
     port: 0,

@@ -4,11 +4,11 @@ import { type RunFlags, runWithProgress, withInputs, withSeen } from '../run-opt
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
-    'gleaner run --wat crawl/*.warc.wat.gz --out out',
-    'gleaner run --crawl CC-MAIN-2025-30 --sample 100 --seed 7 --out out',
+    'gleaner run --wat crawl/*.warc.wat.gz --contact you@example.com --out out',
+    'gleaner run --crawl CC-MAIN-2025-30 --sample 100 --seed 7 --contact you@example.com --out out',
     'gleaner run --recipe everything --wat page.warc.wat.gz --images-from page.warc.gz --out out',
-    'gleaner run --wat june/*.warc.wat.gz --out june --seen may --seen april.bloom',
-    'gleaner run --wat crawl.warc.wat.gz --model ./clip-vit-base-patch32 --out out',
+    'gleaner run --wat june/*.warc.wat.gz --contact you@example.com --out june --seen may --seen april.bloom',
+    'gleaner run --wat crawl.warc.wat.gz --contact you@example.com --model ./clip-vit-base-patch32 --out out',
   ]);
   return withSeen(withInputs(command))
     .option(
@@ -18,6 +18,10 @@ export function runCommand(context: CommandContext): Command {
     )
     .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
+    .option(
+      '--contact <mail|url>',
+      'whom the owners of sites can write to; the open web is not crawled without',
+    )
     .action(async (flags: RunFlags) => {
       await runWithProgress(flags, undefined, context);
       const { formatStats, readStats } = await import('../stats.ts');

@@ -1,0 +1,139 @@
+import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
+import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
+import { retryDownload, runDownload } from '../pipeline/download/run.ts';
+import type { IncrementalMode } from '../pipeline/download/run-file.ts';
+import { inputColumns } from '../pipeline/download/shards.ts';
+import { type ListColumns, type ListFormat, openLists } from '../pipeline/download/url-lists.ts';
+import { GleanerError, isReason } from '../schema/index.ts';
+import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
+import type { DownloadOptions } from '../stages/download/options.ts';
+import { processExecutor } from './processes.ts';
+
+interface Watching {
+  /** Processes. @default one for two cores */
+  readonly workers?: number;
+  /** What runs in a process. @default gleaner's own; tests name another */
+  readonly processFile?: URL;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+}
+
+/** A download on this machine, by what a user names. */
+export interface DownloadLocallyOptions extends Watching {
+  /** Lists of URLs: paths, patterns, folders, http://, https:// or s3:// URLs. */
+  readonly urls: readonly string[];
+  /** Folder to write to. */
+  readonly out: string;
+  /** Of all lists. @default by each one's extension */
+  readonly inputFormat?: ListFormat;
+  /** @default { url: 'url', caption: null, additional: [] } */
+  readonly columns?: Partial<ListColumns>;
+  /** A built-in recipe or the path of a YAML file: its sections `fetch` and `image` hold here. @default 'everything' */
+  readonly recipe?: string;
+  readonly overrides?: RecipeOverrides;
+  readonly options?: Partial<Omit<DownloadOptions, 'columns'>>;
+  /** HOST:PORT pairs that may be fetched although their address is not public. */
+  readonly allowHosts?: readonly string[];
+  readonly incrementalMode?: IncrementalMode;
+}
+
+/** img2dataset's defaults, but for the output: webdataset is what nearly everybody names there. */
+const DEFAULTS: Omit<DownloadOptions, 'columns'> = {
+  outputFormat: 'webdataset',
+  imageSize: 256,
+  resizeMode: 'border',
+  resizeOnlyIfBigger: false,
+  encodeFormat: 'jpg',
+  encodeQuality: 95,
+  skipReencode: false,
+  disableAllReencoding: false,
+  minImageSize: 0,
+  maxImageArea: null,
+  maxAspectRatio: null,
+  computeHash: 'sha256',
+  extractExif: true,
+  samplesPerShard: 10_000,
+  shardDigits: 5,
+};
+
+/**
+ * Downloads the images that lists name, or goes on where an earlier call with the same options stopped.
+ * @throws GleanerError
+ */
+export async function downloadLocally(options: DownloadLocallyOptions): Promise<DownloadSummary> {
+  const { signal = new AbortController().signal, onProgress } = options;
+  const recipe = loadRecipe(options.recipe ?? 'everything', options.overrides);
+  const columns: ListColumns = { url: 'url', caption: null, additional: [], ...options.columns };
+  checkColumns(columns);
+  const settings = { ...DEFAULTS, ...options.options };
+  checkSettings(settings);
+  const lists = await openLists(options.urls, options.inputFormat);
+  const types = await inputColumns(lists, columns, signal);
+  return runDownload({
+    root: options.out,
+    spec: { recipe, options: { ...settings, columns: types }, allowHosts: options.allowHosts ?? [] },
+    lists,
+    columns,
+    ...(options.incrementalMode && { mode: options.incrementalMode }),
+    executor: executorOf(options),
+    signal,
+    ...(onProgress && { onProgress }),
+  });
+}
+
+function checkColumns({ additional }: ListColumns): void {
+  const reserved = additional.find((name) => RESERVED_COLUMNS.has(name));
+  if (reserved !== undefined)
+    throw usage(
+      `'${reserved}' cannot be saved as an additional column: the download has a column of that name.`,
+    );
+  const twice = additional.find((name, i) => additional.indexOf(name) !== i);
+  if (twice !== undefined) throw usage(`the additional column '${twice}' is named twice.`);
+}
+
+function checkSettings({
+  encodeFormat,
+  encodeQuality,
+  samplesPerShard,
+}: Omit<DownloadOptions, 'columns'>): void {
+  const [least, most] = encodeFormat === 'png' ? [0, 9] : [1, 100];
+  if (encodeQuality < least || encodeQuality > most)
+    throw usage(`--encode-quality of ${encodeFormat} is from ${least} to ${most}, not ${encodeQuality}.`);
+  if (samplesPerShard < 1) throw usage('a shard has at least one sample.');
+}
+
+export interface RetryLocallyOptions extends Watching {
+  /** Folder of a download. */
+  readonly dir: string;
+  /** Reasons whose URLs are fetched again. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Fetches again what a download could not get for some reasons, and folds it in.
+ * @throws GleanerError
+ */
+export async function retryLocally(options: RetryLocallyOptions): Promise<DownloadSummary> {
+  const { signal = new AbortController().signal, onProgress } = options;
+  const reasons = options.reasons.filter(isReason);
+  const unknown = options.reasons.find((reason) => !isReason(reason));
+  if (unknown !== undefined) throw usage(`'${unknown}' is no reason for which an image is dropped.`);
+  return retryDownload({
+    root: options.dir,
+    reasons,
+    executor: executorOf(options),
+    signal,
+    ...(onProgress && { onProgress }),
+  });
+}
+
+function executorOf({ workers, processFile }: Watching): ShardExecutor {
+  return processExecutor({
+    ...(workers !== undefined && { workers }),
+    ...(processFile && { file: processFile }),
+  });
+}
+
+function usage(problem: string): GleanerError<'USAGE'> {
+  return new GleanerError('USAGE', { problem });
+}

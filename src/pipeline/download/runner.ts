@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { createWebSource, type ImageSource } from '../../fetcher/index.ts';
+import { ByteBudget, Turnstile } from '../../stages/download/budget.ts';
+import type { SampleRecord } from '../../stages/download/columns.ts';
+import {
+  type DownloadEngines,
+  downloadShard,
+  EXPECTED_BYTES,
+  type ShardRow,
+} from '../../stages/download/download.ts';
+import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
+import { readStoredSamples } from '../../stages/download/stored.ts';
+import type { StageResult } from '../../stages/stage.ts';
+import { fileStorage, type Storage } from '../../storage/index.ts';
+import type { DownloadSpec } from './run-file.ts';
+import { STAGED } from './settle.ts';
+
+/** What is to be done of one shard: plain data, for another process. */
+export interface ShardOrder {
+  readonly index: number;
+  readonly work:
+    | { readonly kind: 'fetch'; readonly values: readonly (readonly SampleRecord[string][])[] }
+    /** Fetches again what failed for these reasons; all else stays as it is. */
+    | { readonly kind: 'retry'; readonly reasons: readonly string[] };
+  /** Rows whose image was worked on when a worker died. */
+  readonly suspects: readonly number[];
+  /** Rows whose image ended a worker, by itself. */
+  readonly fatal: readonly number[];
+}
+
+/** Where and as a part of what shards are downloaded. */
+export interface ShardEnvironment {
+  readonly spec: DownloadSpec;
+  /** Folder of the download. */
+  readonly root: string;
+  /** Processes that download side by side: they share the limits of each host. */
+  readonly share: number;
+}
+
+/** How a shard tells of itself while it is worked on. */
+export interface ShardHooks {
+  readonly signal: AbortSignal;
+  /** URLs done since the last call. */
+  readonly progress: (done: number) => void;
+  /** All URLs of the shard are begun: there is room for another shard. */
+  readonly hungry: () => void;
+  readonly journal: DownloadEngines['journal'];
+}
+
+export interface ShardResult {
+  /** Where the files lie. */
+  readonly folder: string;
+  readonly result: StageResult;
+  readonly seconds: number;
+}
+
+/** Bytes that wait in a process: a second of bodies at what two cores can decode, and what slow ones hold up. */
+const HELD_BYTES = 48 << 20;
+/** URLs that are asked for and not there yet, at most. */
+const ASKED_AT_ONCE = HELD_BYTES / EXPECTED_BYTES;
+
+/** Downloads shards in this process, with one source for all of them. */
+export class ShardRunner implements AsyncDisposable {
+  readonly #environment: ShardEnvironment;
+  readonly #storage: Storage;
+  readonly #images: ImageSource;
+  readonly #budget = new ByteBudget(HELD_BYTES);
+  readonly #turnstile = new Turnstile(availableParallelism() + 1);
+
+  constructor(environment: ShardEnvironment) {
+    this.#environment = environment;
+    this.#storage = fileStorage(environment.root);
+    const { recipe, allowHosts } = environment.spec;
+    const part = (limit: number) => Math.max(1, Math.floor(limit / environment.share));
+    const { concurrency, maxBytesInFlight, perDomainConcurrency, queueTimeoutMs, totalTimeoutMs } =
+      recipe.fetch;
+    const perDomain = part(perDomainConcurrency);
+    this.#images = createWebSource({
+      ...recipe.fetch,
+      allowHosts,
+      concurrency: part(concurrency),
+      maxBytesInFlight: part(maxBytesInFlight),
+      perDomainConcurrency: perDomain,
+      // A list may have one host alone: the last of those that wait for it then waits for all the others.
+      queueTimeoutMs: Math.max(queueTimeoutMs, (ASKED_AT_ONCE / perDomain) * totalTimeoutMs),
+    });
+  }
+
+  /** Downloads one shard into a folder of its own. */
+  async run(order: ShardOrder, hooks: ShardHooks): Promise<ShardResult> {
+    const began = performance.now();
+    const { options, recipe } = this.#environment.spec;
+    const folder = `${STAGED}/${shardName(order.index, options)}-${randomBytes(6).toString('hex')}`;
+    const rows = this.#rows(order, options, hooks.hungry);
+    const result = await downloadShard(
+      {
+        index: order.index,
+        folder,
+        suspects: new Set(order.suspects),
+        fatal: new Set(order.fatal),
+      },
+      rows,
+      options,
+      recipe,
+      { images: this.#images, budget: this.#budget, turnstile: this.#turnstile, journal: hooks.journal },
+      { storage: this.#storage, signal: hooks.signal, progress: hooks.progress },
+    );
+    return { folder, result, seconds: (performance.now() - began) / 1000 };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#images.close();
+  }
+
+  async *#rows(
+    { index, work }: ShardOrder,
+    options: DownloadOptions,
+    hungry: () => void,
+  ): AsyncGenerator<ShardRow> {
+    const { columns } = options;
+    if (work.kind === 'fetch') {
+      const rows = work.values[0]?.length ?? 0;
+      for (let row = 0; row < rows; row++) {
+        const input: Record<string, SampleRecord[string]> = {};
+        for (let c = 0; c < columns.length; c++)
+          input[columns[c]?.name ?? ''] = work.values[c]?.[row] ?? null;
+        yield { input };
+      }
+    } else {
+      const reasons = new Set<unknown>(work.reasons);
+      for await (const stored of readStoredSamples(this.#storage, index, options)) {
+        const input = Object.fromEntries(columns.map(({ name }) => [name, stored.record[name] ?? null]));
+        yield reasons.has(stored.record.reason) ? { input } : { input, stored };
+      }
+    }
+    hungry();
+  }
+}

@@ -1,0 +1,99 @@
+import type { Recipe } from '../../config/index.ts';
+import {
+  decodeImage,
+  encodeImage,
+  giveBack,
+  needsEncoding,
+  planResize,
+  type ResizeOptions,
+  resizeImage,
+  sniffFormat,
+} from '../../image/index.ts';
+import { type DecodedImage, type Dropped, dropped, kept, type Outcome } from '../../schema/index.ts';
+import type { DownloadOptions } from './options.ts';
+
+/** An image as it will be stored. */
+export interface MadeImage {
+  readonly bytes: Uint8Array;
+  /** Of the stored image, in pixels; null where nothing was decoded. */
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly originalWidth: number | null;
+  readonly originalHeight: number | null;
+}
+
+/**
+ * Makes what is stored of a fetched body: decoded, checked, resized and encoded, or left as it came where the options
+ * say so. Never throws for what the bytes are.
+ */
+export async function makeImage(
+  bytes: Uint8Array,
+  options: DownloadOptions,
+  recipe: Recipe['image'],
+): Promise<Outcome<MadeImage>> {
+  if (options.disableAllReencoding) return asItCame(bytes, recipe);
+  const decoded = await decodeImage(bytes, recipe);
+  if (!decoded.kept) return decoded;
+  const image = decoded.value;
+  const pixels = [image.data];
+  try {
+    return await store(bytes, image, options, recipe, pixels);
+  } finally {
+    for (const data of new Set(pixels)) giveBack(data);
+  }
+}
+
+/** @param pixels takes the buffers that are done with when the image is stored */
+async function store(
+  bytes: Uint8Array,
+  image: DecodedImage,
+  options: DownloadOptions,
+  recipe: Recipe['image'],
+  pixels: Uint8Array[],
+): Promise<Outcome<MadeImage>> {
+  const refused = refuse(image, options, recipe);
+  if (refused) return refused;
+  const resize: ResizeOptions = {
+    mode: options.resizeMode,
+    size: options.imageSize,
+    onlyIfBigger: options.resizeOnlyIfBigger,
+    maxPixels: recipe.maxPixels,
+  };
+  const { originalWidth, originalHeight } = image;
+  const stored = { format: options.encodeFormat, quality: options.encodeQuality };
+  if (!needsEncoding(image, planResize(image, resize), { ...stored, ...options })) {
+    const { width, height } = image;
+    return kept({ bytes, width, height, originalWidth, originalHeight });
+  }
+  const resized = resizeImage(image, resize);
+  if (!resized.kept) return resized;
+  pixels.push(resized.value.data);
+  const encoded = await encodeImage(resized.value, stored);
+  if (!encoded.kept) return encoded;
+  const { width, height } = resized.value;
+  return kept({ bytes: encoded.value, width, height, originalWidth, originalHeight });
+}
+
+/** Not decoded, but neither is a page that says "not found" stored as a picture. */
+function asItCame(bytes: Uint8Array, recipe: Recipe['image']): Outcome<MadeImage> {
+  if (bytes.length < recipe.minBytes) return dropped('body_small', `${bytes.length} bytes`);
+  const format = sniffFormat(bytes);
+  if (format === undefined) return dropped('format', 'unknown');
+  return kept({ bytes, width: null, height: null, originalWidth: null, originalHeight: null });
+}
+
+function refuse(
+  { width, height }: DecodedImage,
+  options: DownloadOptions,
+  recipe: Recipe['image'],
+): Dropped | undefined {
+  const [shorter, longer] = width < height ? [width, height] : [height, width];
+  const least = Math.max(options.minImageSize, recipe.minShortestSide ?? 0);
+  const elongation = Math.min(options.maxAspectRatio ?? Infinity, recipe.maxAspectRatio ?? Infinity);
+  const detail = `${width}×${height}`;
+  if (shorter < least) return dropped('size_small', detail);
+  if (options.maxImageArea !== null && width * height > options.maxImageArea)
+    return dropped('pixels', detail);
+  if (longer > elongation * shorter) return dropped('aspect', detail);
+  return undefined;
+}

@@ -1,0 +1,90 @@
+import { type Column, readParquetRows, readWebdataset } from '../../formats/index.ts';
+import { GleanerError } from '../../schema/index.ts';
+import { type Storage, streamSource } from '../../storage/index.ts';
+import { type SampleRecord, shardColumns } from './columns.ts';
+import { type DownloadOptions, shardName } from './options.ts';
+
+/** Where the files of a shard lie, below the folder of the download. */
+export interface ShardFiles {
+  readonly parquet: string;
+  readonly stats: string;
+  readonly times: string;
+  /** The tar of `webdataset`, the folder of `files`; undefined where the images lie in the Parquet file. */
+  readonly images: string | undefined;
+}
+
+export function shardFiles(shard: number, options: DownloadOptions): ShardFiles {
+  const name = shardName(shard, options);
+  const images = { webdataset: `${name}.tar`, files: name, parquet: undefined } as const;
+  return {
+    parquet: `${name}.parquet`,
+    stats: `${name}_stats.json`,
+    times: `${TIMES}/${name}.parquet`,
+    images: images[options.outputFormat],
+  };
+}
+
+/** All that is gleaner's own lies here: readers of Parquet folders pass over names that begin with '_'. */
+export const OWN_FOLDER = '_gleaner';
+const TIMES = `${OWN_FOLDER}/times`;
+
+/** When each sample was waited for, in milliseconds: these are of one run and no part of what it gives. */
+export const TIMES_COLUMNS = [
+  { name: 'key', type: 'string' },
+  { name: 'queue_ms', type: 'int32' },
+  { name: 'dns_ms', type: 'int32' },
+  { name: 'connect_ms', type: 'int32' },
+  { name: 'first_byte_ms', type: 'int32' },
+  { name: 'total_ms', type: 'int32' },
+] as const satisfies readonly Column[];
+
+/** A sample of a finished shard; the image is null where it has none. */
+export interface StoredSample {
+  readonly record: SampleRecord;
+  readonly image: Uint8Array | null;
+}
+
+/** The samples of a finished shard in their order. @throws GleanerError FILE_NOT_FOUND, DAMAGED */
+export async function* readStoredSamples(
+  storage: Storage,
+  shard: number,
+  options: DownloadOptions,
+): AsyncGenerator<StoredSample, void, undefined> {
+  const files = shardFiles(shard, options);
+  const records = streamSource(storage, files.parquet, (source) =>
+    readParquetRows(source, shardColumns(options), { name: files.parquet }),
+  );
+  const images = imagesOf(storage, files, options);
+  try {
+    for await (const row of records) {
+      const { [options.encodeFormat]: stored, ...record } = row;
+      if (options.outputFormat === 'parquet')
+        yield { record, image: stored instanceof Uint8Array ? stored : null };
+      else yield { record: row, image: row.status === 'success' ? await images(String(row.key)) : null };
+    }
+  } finally {
+    await images.close();
+  }
+}
+
+type ImageReader = ((key: string) => Promise<Uint8Array>) & { close(): Promise<void> };
+
+function imagesOf(storage: Storage, { images = '' }: ShardFiles, options: DownloadOptions): ImageReader {
+  const { encodeFormat, outputFormat } = options;
+  if (outputFormat === 'files')
+    return Object.assign((key: string) => storage.read(`${images}/${key}.${encodeFormat}`), {
+      close: async () => undefined,
+    });
+  const samples =
+    outputFormat === 'webdataset' ? readWebdataset(storage.stream(images), { name: images }) : none();
+  const next = async (key: string) => {
+    const sample = await samples.next();
+    const image = sample.done || sample.value.key !== key ? undefined : sample.value.files.get(encodeFormat);
+    if (!image?.bytes)
+      throw new GleanerError('DAMAGED', { path: images, problem: `lacks the image ${key}.` });
+    return image.bytes;
+  };
+  return Object.assign(next, { close: async () => void (await samples.return()) });
+}
+
+async function* none(): AsyncGenerator<never, void, undefined> {}

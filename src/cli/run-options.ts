@@ -33,7 +33,11 @@ export function withInputs(command: Command): Command {
     .option('--base-url <url>', "mirror of Common Crawl's files: http://, https:// or s3://")
     .requiredOption('--out <dir>', 'folder of the run; started again, it goes on where it was stopped')
     .option('--recipe <name>', 'built-in recipe, or the path of a YAML file', 'laion400m')
-    .option('--workers <n>', 'threads (default: the number of cores)', wholeNumber)
+    .option(
+      '--workers <n>',
+      'threads, and processes for the harvest (default: the number of cores)',
+      wholeNumber,
+    )
     .option('--json', 'print the result as JSON');
 }
 

@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
 import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
 import { retryDownload, runDownload } from '../pipeline/download/run.ts';
 import type { IncrementalMode } from '../pipeline/download/run-file.ts';
+import type { ShardEnvironment, ShardOrder, ShardResult } from '../pipeline/download/runner.ts';
 import { inputColumns } from '../pipeline/download/shards.ts';
 import { type ListColumns, type ListFormat, openLists } from '../pipeline/download/url-lists.ts';
 import { GleanerError, isReason } from '../schema/index.ts';
@@ -9,8 +11,16 @@ import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
 import { processExecutor } from './processes.ts';
 
+/** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
+const PROCESS = new URL(
+  import.meta.url.endsWith('.ts') ? './shard-process.ts' : './shard-process.js',
+  import.meta.url,
+);
+/** Shards that a process has open: the slow answers at the end of one are waited for while the next is begun. */
+const OPEN_SHARDS = 3;
+
 interface Watching {
-  /** Processes. @default one for two cores */
+  /** Processes. @default one for two cores: each fetches in one thread and decodes in others */
   readonly workers?: number;
   /** What runs in a process. @default gleaner's own; tests name another */
   readonly processFile?: URL;
@@ -128,9 +138,11 @@ export async function retryLocally(options: RetryLocallyOptions): Promise<Downlo
 }
 
 function executorOf({ workers, processFile }: Watching): ShardExecutor {
-  return processExecutor({
-    ...(workers !== undefined && { workers }),
-    ...(processFile && { file: processFile }),
+  return processExecutor<ShardOrder, Omit<ShardEnvironment, 'share'>, ShardResult>({
+    workers: workers ?? Math.max(1, Math.ceil(availableParallelism() / 2)),
+    file: processFile ?? PROCESS,
+    openOrders: OPEN_SHARDS,
+    nameOf: (index) => `download/${index}`,
   });
 }
 

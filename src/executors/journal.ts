@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 export interface JournalEntry {
   readonly shard: number;
   readonly row: number;
-  /** When it was begun, by performance.now(). */
+  /** When it was begun, by the clock of whoever began it. */
   readonly began: number;
 }
 
@@ -27,9 +27,9 @@ export class Journal {
   }
 
   /** @returns ends the entry; to be called once */
-  begin(shard: number, row: number): () => void {
+  begin(shard: number, row: number, began: number): () => void {
     const place = this.#free.pop() ?? this.#entries.size;
-    this.#entries.set(place, { shard, row, began: performance.now() });
+    this.#entries.set(place, { shard, row, began });
     this.#write(place, shard + 1, row);
     return () => {
       this.#write(place, 0, 0);

@@ -2,23 +2,34 @@ import { availableParallelism } from 'node:os';
 import type { Executor, Task, TaskHooks } from '../pipeline/index.ts';
 import { type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
 import { GleanerError, refusedBySystem } from '../schema/index.ts';
+import { harvestInProcesses, isHarvest } from './harvest.ts';
 import type { WorkerAnswer, WorkerMessage } from './worker.ts';
 
 /** The worker's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
 
 export interface LocalExecutorOptions {
-  /** Threads that run tasks side by side. @default the number of cores */
+  /** Threads, or processes, that run tasks side by side. @default the number of cores */
   readonly workers?: number;
+  /** What runs in a process that harvests. @default gleaner's own; tests name another */
+  readonly processFile?: URL;
 }
 
 type Environment = Omit<TaskEnvironment, 'share'>;
 type OnDone = (manifest: Manifest) => void;
 
-/** Runs tasks in threads of this process; one after another in its own thread where no second could help. */
-export function localExecutor({ workers = availableParallelism() }: LocalExecutorOptions = {}): Executor {
+/**
+ * Runs tasks in threads of this process; one after another in its own thread where no second could help. Harvest alone,
+ * which meets the bytes of strangers with decoders in C, runs in processes that it may end.
+ */
+export function localExecutor(options: LocalExecutorOptions = {}): Executor {
+  const { workers = availableParallelism(), processFile } = options;
   return {
     async execute(tasks, environment, hooks, onDone) {
+      if (tasks.every(isHarvest)) {
+        const processes = { workers, ...(processFile && { file: processFile }) };
+        return harvestInProcesses(tasks, processes, environment, hooks, onDone);
+      }
       const threads = Math.min(workers, tasks.length);
       if (threads > 1) await runInThreads(tasks, threads, environment, hooks, onDone);
       else await runHere(tasks, environment, hooks, onDone);

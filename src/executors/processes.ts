@@ -2,50 +2,71 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ShardExecutor } from '../pipeline/download/run.ts';
-import type { ShardEnvironment, ShardOrder, ShardResult } from '../pipeline/download/runner.ts';
 import { GleanerError } from '../schema/index.ts';
 import { readJournal } from './journal.ts';
-import type { FromShardProcess, ToShardProcess } from './shard-process.ts';
+import type { FromProcess, Order, ToProcess } from './orders.ts';
 
-/** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
-const FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './shard-process.ts' : './shard-process.js',
-  import.meta.url,
-);
-
-/** Shards that a process has open: the slow answers at the end of one are waited for while the next is begun. */
-const OPEN_SHARDS = 3;
 /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. */
 const SILENCE_MS = 180_000;
-/** Deaths in which no image was in work, after which a shard is given up. */
+/** Deaths in which no image was in work, after which an order is given up. */
 const BLAMELESS_DEATHS = 3;
 /** Deaths after which it is given up whatever was in work. */
 const MAX_DEATHS = 40;
 
 export interface ProcessExecutorOptions {
-  /** Processes that work side by side. @default one for two cores: each fetches in one thread and decodes in others */
-  readonly workers?: number;
-  /** What runs in a process. @default gleaner's own */
-  readonly file?: URL;
+  /** Processes that work side by side, at most. */
+  readonly workers: number;
+  /** What runs in a process: a file that calls `serveOrders`. */
+  readonly file: URL;
+  /** Orders that a process has open: another is begun when all rows of those before are. */
+  readonly openOrders: number;
+  /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. @default 180_000 */
+  readonly silenceMs?: number;
+  /** What an order is called in errors. */
+  readonly nameOf: (index: number) => string;
 }
 
-type Hooks = Parameters<ShardExecutor['execute']>[2];
-type OnDone = Parameters<ShardExecutor['execute']>[3];
+interface Hooks {
+  readonly signal: AbortSignal;
+  readonly progress: (done: number) => void;
+}
+type OnDone<O, R> = (order: O, result: R) => void | Promise<void>;
+/** An order that could not be done. */
+interface Failure {
+  readonly index: number;
+  readonly problem: string;
+}
+
+/** Works on orders in processes of their own; `share` of each environment is the number of processes. */
+export interface ProcessExecutor<O extends Order, E, R> {
+  /**
+   * @param orders asked for one by one, as there is room for them
+   * @param onDone called with each order as it ends, and awaited
+   * @returns what could not be done; all else is done then
+   */
+  execute(
+    orders: AsyncIterable<O>,
+    environment: E,
+    hooks: Hooks,
+    onDone: OnDone<O, R>,
+  ): Promise<readonly Failure[]>;
+}
 
 /**
- * Downloads shards in processes of their own, so that a decoder that crashes or takes all memory ends a process and not
- * the download. The shards that it had are begun anew: the images that were in work are then worked on alone, and one
- * that ends a process again is marked and left out.
+ * Works on orders in processes of their own, so that a decoder that crashes or takes all memory ends a process and not
+ * the whole. The orders that it had are begun anew: the images that were in work are then worked on alone, and one
+ * that ends a process again is marked and left out. No more processes are begun than there are orders.
  */
-export function processExecutor(options: ProcessExecutorOptions = {}): ShardExecutor {
-  const { workers = Math.max(1, Math.ceil(availableParallelism() / 2)), file = FILE } = options;
+export function processExecutor<O extends Order, E, R>(
+  options: ProcessExecutorOptions,
+): ProcessExecutor<O, E, R> {
+  const { workers } = options;
   return {
     async execute(orders, environment, hooks, onDone) {
       const folder = await mkdtemp(join(tmpdir(), 'gleaner-journals-'));
       const source = orders[Symbol.asyncIterator]();
-      const first: ShardOrder[] = [];
-      // Looked at before processes are told their share of the limits: it may be one shard alone.
+      const first: O[] = [];
+      // Looked at before processes are told their share of the limits: it may be one order alone.
       while (first.length < workers) {
         const next = await source.next();
         if (next.done) break;
@@ -53,10 +74,10 @@ export function processExecutor(options: ProcessExecutorOptions = {}): ShardExec
       }
       const stop = new AbortController();
       const signal = AbortSignal.any([hooks.signal, stop.signal]);
-      const failures: { index: number; problem: string }[] = [];
+      const failures: Failure[] = [];
       let reading: Promise<unknown> = Promise.resolve();
       /** One after the other: a source is asked for one thing at a time. */
-      const take = (): Promise<ShardOrder | undefined> => {
+      const take = (): Promise<O | undefined> => {
         const taken = reading.then(async () => first.shift() ?? ordersLeft(await source.next()));
         reading = taken.catch(() => undefined);
         return taken;
@@ -65,7 +86,7 @@ export function processExecutor(options: ProcessExecutorOptions = {}): ShardExec
       const slots = Array.from({ length: share }, (_, i) => {
         const journal = join(folder, String(i));
         const supervised = new Supervised(
-          file,
+          options,
           { ...environment, share },
           journal,
           { ...hooks, signal },
@@ -90,34 +111,44 @@ export function processExecutor(options: ProcessExecutorOptions = {}): ShardExec
   };
 }
 
-function ordersLeft(next: IteratorResult<ShardOrder, unknown>): ShardOrder | undefined {
+function ordersLeft<O>(next: IteratorResult<O, unknown>): O | undefined {
   return next.done ? undefined : next.value;
 }
 
-interface OpenShard {
-  readonly order: ShardOrder;
+interface OpenOrder<O> {
+  readonly order: O;
   readonly deaths: number;
   readonly blameless: number;
+  /** How the process died the last time. */
+  readonly last: string;
   hungry: boolean;
 }
 
-/** One process after the other, and the shards that it is at. */
-class Supervised {
-  readonly #file: URL;
-  readonly #environment: ShardEnvironment;
+/** One process after the other, and the orders that it is at. */
+class Supervised<O extends Order, E, R> {
+  readonly #options: ProcessExecutorOptions;
+  readonly #environment: E;
   readonly #journal: string;
   readonly #hooks: Hooks;
-  readonly #onDone: OnDone;
-  readonly #open = new Map<number, OpenShard>();
-  readonly #again: OpenShard[] = [];
+  readonly #onDone: OnDone<O, R>;
+  readonly #open = new Map<number, OpenOrder<O>>();
+  readonly #again: OpenOrder<O>[] = [];
   #child: ChildProcess | undefined;
   #heard = 0;
+  /** Why the process is being ended, where that is known. */
+  #stuck: string | undefined;
   #broken: { readonly error: unknown } | undefined;
   /** Called when something has changed. */
   #wake: () => void = () => undefined;
 
-  constructor(file: URL, environment: ShardEnvironment, journal: string, hooks: Hooks, onDone: OnDone) {
-    this.#file = file;
+  constructor(
+    options: ProcessExecutorOptions,
+    environment: E,
+    journal: string,
+    hooks: Hooks,
+    onDone: OnDone<O, R>,
+  ) {
+    this.#options = options;
     this.#environment = environment;
     this.#journal = journal;
     this.#hooks = hooks;
@@ -125,16 +156,16 @@ class Supervised {
   }
 
   /** Works on what `take` gives until it gives nothing more. */
-  async serve(
-    take: () => Promise<ShardOrder | undefined>,
-    failures: { index: number; problem: string }[],
-  ): Promise<void> {
+  async serve(take: () => Promise<O | undefined>, failures: Failure[]): Promise<void> {
     const { signal } = this.#hooks;
     const wake = () => this.#wake();
     signal.addEventListener('abort', wake);
+    const { silenceMs = SILENCE_MS } = this.#options;
     const watch = setInterval(() => {
-      if (this.#child && performance.now() - this.#heard > SILENCE_MS) this.#child.kill('SIGKILL');
-    }, SILENCE_MS / 10);
+      if (!this.#child || performance.now() - this.#heard <= silenceMs) return;
+      this.#stuck = `no sign of life for ${Math.ceil(silenceMs / 1000)} s`;
+      this.#child.kill('SIGKILL');
+    }, silenceMs / 10);
     try {
       for (let more = true; ; ) {
         signal.throwIfAborted();
@@ -143,7 +174,7 @@ class Supervised {
         if (again) this.#begin(again, failures);
         else if (more && this.#hasRoom()) {
           const order = await take();
-          if (order) this.#begin({ order, deaths: 0, blameless: 0, hungry: false }, failures);
+          if (order) this.#begin({ order, deaths: 0, blameless: 0, last: '', hungry: false }, failures);
           else more = false;
         } else if (this.#open.size === 0 && !more) return;
         else await this.#change();
@@ -157,35 +188,36 @@ class Supervised {
 
   #hasRoom(): boolean {
     const open = [...this.#open.values()];
-    return open.length < OPEN_SHARDS && open.every(({ hungry }) => hungry);
+    return open.length < this.#options.openOrders && open.every(({ hungry }) => hungry);
   }
 
-  #begin(shard: OpenShard, failures: { index: number; problem: string }[]): void {
-    const { index } = shard.order;
-    if (shard.blameless >= BLAMELESS_DEATHS || shard.deaths >= MAX_DEATHS) {
-      const times = Math.max(shard.deaths, shard.blameless);
-      failures.push({ index, problem: `its process died ${times} times. Is there enough memory?` });
+  #begin(open: OpenOrder<O>, failures: Failure[]): void {
+    const { index } = open.order;
+    if (open.blameless >= BLAMELESS_DEATHS || open.deaths >= MAX_DEATHS) {
+      const problem = `its process died ${open.deaths} times (the last time: ${open.last}). Is there enough memory?`;
+      failures.push({ index, problem });
       return;
     }
-    this.#open.set(index, shard);
+    this.#open.set(index, open);
     this.#child ??= this.#start();
-    this.#send({ kind: 'order', order: shard.order });
+    this.#send({ kind: 'order', order: open.order });
   }
 
-  #send(message: ToShardProcess): void {
+  #send(message: ToProcess<O, E>): void {
     // A process that is gone is noticed by its exit; what it was told then is told to the next.
     this.#child?.send(message, () => undefined);
   }
 
   #start(): ChildProcess {
-    const child = fork(this.#file, {
+    const child = fork(this.#options.file, {
       serialization: 'advanced',
       execArgv: [],
       env: { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism() + 4) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#heard = performance.now();
-    child.on('message', (message: FromShardProcess) => {
+    this.#stuck = undefined;
+    child.on('message', (message: FromProcess<R>) => {
       this.#heard = performance.now();
       this.#hear(message).catch((error: unknown) => this.#break(error));
     });
@@ -193,14 +225,14 @@ class Supervised {
     child.once('exit', (code, signal) => {
       if (this.#child !== child) return;
       this.#child = undefined;
-      this.#bury(`${signal ?? `status ${code}`}`);
+      this.#bury(this.#stuck ?? signal ?? `status ${code}`);
     });
     this.#child = child;
     this.#send({ kind: 'begin', environment: this.#environment, journal: this.#journal });
     return child;
   }
 
-  async #hear(message: FromShardProcess): Promise<void> {
+  async #hear(message: FromProcess<R>): Promise<void> {
     switch (message.kind) {
       case 'alive':
         return;
@@ -208,37 +240,40 @@ class Supervised {
         this.#hooks.progress(message.rows);
         return;
       case 'hungry': {
-        const shard = this.#open.get(message.index);
-        if (shard) shard.hungry = true;
+        const open = this.#open.get(message.index);
+        if (open) open.hungry = true;
         this.#wake();
         return;
       }
       case 'ended':
         await this.#ended(message.index, message.result);
         return;
-      case 'failed':
-        if (!message.told) throw new Error(`shard ${message.index}: ${message.problem}`);
-        throw new GleanerError('TASK_FAILED', {
-          task: `download/${message.index}`,
-          problem: message.problem,
-        });
+      case 'stuck':
+        this.#stuck = message.problem;
+        return;
+      case 'failed': {
+        const task = this.#options.nameOf(message.index);
+        if (!message.told) throw new Error(`${task}: ${message.problem}`);
+        throw new GleanerError('TASK_FAILED', { task, problem: message.problem });
+      }
     }
   }
 
-  async #ended(index: number, result: ShardResult): Promise<void> {
-    const shard = this.#open.get(index);
-    if (!shard) return;
-    await this.#onDone(shard.order, result);
+  async #ended(index: number, result: R): Promise<void> {
+    const open = this.#open.get(index);
+    if (!open) return;
+    await this.#onDone(open.order, result);
     this.#open.delete(index);
     this.#wake();
   }
 
   /** The process is gone: what it had open is to be begun anew, with more care. */
-  #bury(_how: string): void {
+  #bury(how: string): void {
     const inWork = readJournal(this.#journal);
-    for (const [index, shard] of this.#open) {
-      const rows = inWork.filter(({ shard: its }) => its === index).map(({ row }) => row);
-      this.#again.push(afterDeath(shard, rows, inWork.length));
+    const last = inWork.length === 0 ? `${how}, with no image in work` : how;
+    for (const [index, open] of this.#open) {
+      const rows = inWork.filter(({ shard }) => shard === index).map(({ row }) => row);
+      this.#again.push({ ...afterDeath(open, rows, inWork.length), last, hungry: false });
     }
     this.#open.clear();
     this.#wake();
@@ -266,16 +301,16 @@ class Supervised {
 }
 
 /**
- * How a shard is begun anew after its process died.
+ * How an order is begun anew after its process died.
  *
- * @param rows of this shard that were in work
- * @param inWork images of all shards that were
+ * @param rows of this order that were in work
+ * @param inWork images of all orders that were
  */
-export function afterDeath(
-  { order, deaths, blameless }: Pick<OpenShard, 'order' | 'deaths' | 'blameless'>,
+export function afterDeath<O extends Order>(
+  { order, deaths, blameless }: Pick<OpenOrder<O>, 'order' | 'deaths' | 'blameless'>,
   rows: readonly number[],
   inWork: number,
-): OpenShard {
+): Pick<OpenOrder<O>, 'order' | 'deaths' | 'blameless'> {
   const [only] = rows;
   // The first time it may have been chance, or another: it is to die alone before it is blamed.
   const guilty = inWork === 1 && only !== undefined && order.suspects.includes(only) ? only : undefined;
@@ -285,6 +320,5 @@ export function afterDeath(
     order: { ...order, suspects, fatal },
     deaths: deaths + 1,
     blameless: inWork === 0 ? blameless + 1 : blameless,
-    hungry: false,
   };
 }

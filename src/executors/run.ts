@@ -34,8 +34,10 @@ export interface RunLocallyOptions {
   readonly allowHosts?: readonly string[];
   /** The last stage to run. @default all of them */
   readonly until?: StageName;
-  /** Threads. @default the number of cores */
+  /** Threads, and processes for the harvest. @default the number of cores */
   readonly workers?: number;
+  /** What runs in a process that harvests. @default gleaner's own; tests name another */
+  readonly processFile?: URL;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StageProgress) => void;
 }
@@ -60,10 +62,14 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const scoring = scores ? await checkScoring(options, recipe, images) : NO_SCORING;
   const blocklists = await digestBlocklists(recipe);
   const seen = await identifySeen(options.seen ?? [], options.out);
+  const { workers, processFile } = options;
   await runStages({
     root: options.out,
     spec: { recipe, wats, images, ...scoring, blocklists, seen },
-    executor: localExecutor(options.workers === undefined ? {} : { workers: options.workers }),
+    executor: localExecutor({
+      ...(workers !== undefined && { workers }),
+      ...(processFile && { processFile }),
+    }),
     ...(options.until && { until: options.until }),
     ...(options.signal && { signal: options.signal }),
     ...(options.onProgress && { onProgress: options.onProgress }),

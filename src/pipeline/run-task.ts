@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles } from '../stages/harvested.ts';
+import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
@@ -20,6 +21,8 @@ export interface TaskHooks {
   readonly progress: (done: number) => void;
   /** Bytes of input read since the last call, where the number of things is not known before. */
   readonly read: (bytes: number) => void;
+  /** Of a harvest in a process that an image may end. */
+  readonly watch?: ImageWatch;
 }
 
 /** Where and as a part of what tasks run. */
@@ -105,7 +108,7 @@ export class TaskRunner implements AsyncDisposable {
         // manifest says whose are the ones that count.
         const folder = `harvest/${String(task.index).padStart(5, '0')}-${randomBytes(6).toString('hex')}`;
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
-        return harvest(folder, pairs, recipe, engines, ctx);
+        return harvest(folder, pairs, recipe, engines, ctx, hooks.watch);
       }
       case 'release': {
         const { release } = await import('../stages/release.ts');

@@ -94,7 +94,7 @@ async function runStage(
   const open = tasks.filter((task) => !manifests[task.index]);
 
   const meter = new Meter(stage, tasks.length, open, options.onProgress);
-  if (open.length > 0)
+  if (open.length > 0) {
     await executor.execute(
       open,
       { spec, root },
@@ -104,6 +104,12 @@ async function runStage(
         meter.taskDone();
       },
     );
+    // What attempts left whose process an image ended.
+    if (stage === 'harvest') {
+      await storage.sweep();
+      await removeStrayHarvests(storage, manifests);
+    }
+  }
   meter.finish();
   return manifests.map((manifest, i) => {
     if (!manifest) throw new Error(`${stage}/${i} was not run`);

@@ -21,6 +21,7 @@ import {
 } from '../schema/index.ts';
 import type { FileInfo } from '../storage/index.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
+import { type ImageWatch, workOnImage } from './image-watch.ts';
 import { batched, mapOrdered } from './ordered.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
@@ -63,6 +64,8 @@ const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonl
  * `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
  * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows; not what is dropped.
+ *
+ * @param watch where an image may end the process; without it nothing is noted, and images are worked on as they come
  */
 export async function harvest(
   folder: string,
@@ -70,6 +73,7 @@ export async function harvest(
   recipe: Recipe,
   engines: HarvestEngines,
   ctx: StageContext,
+  watch?: ImageWatch,
 ): Promise<StageResult> {
   const files = harvestFiles(folder);
   const rows: HarvestRow[] = [];
@@ -81,11 +85,20 @@ export async function harvest(
     if (!sink || !trailSink) throw new Error('a sink for each file');
     const writer = createTarWriter(sink);
     const trail = createTrailWriter(trailSink);
+    let at = 0;
     const prepared = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair) => {
       ctx.signal.throwIfAborted();
-      return { pair, outcome: await prepare(pair, recipe, engines, ctx.signal) };
+      const row = at++;
+      const ended = watch?.underWay();
+      try {
+        return { pair, outcome: await prepare(pair, row, recipe, engines, watch, ctx.signal) };
+      } finally {
+        ended?.();
+      }
     });
     for await (const batch of batched(prepared, recipe.score.batchSize)) {
+      // Nothing else is at work beside a suspect: what ends the process then is the suspect.
+      const leave = watch && watch.suspects.size > 0 ? await watch.turnstile.enter() : undefined;
       const samples: Sample[] = [];
       for (const { pair, outcome } of batch) {
         if (outcome.kept) samples.push({ pair, ...outcome.value });
@@ -109,6 +122,7 @@ export async function harvest(
         embeddings.push({ image, text });
         rows.push(toRow(sample, verdict.value, similarity));
       }
+      leave?.();
       ctx.progress(batch.length);
     }
     await writer.finish();
@@ -168,20 +182,27 @@ export async function harvest(
 /** Fetches and decodes one image, and makes what is needed of it, so that its full pixels can go. */
 async function prepare(
   pair: Pair,
+  row: number,
   recipe: Recipe,
   engines: HarvestEngines,
+  watch: ImageWatch | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<Prepared>> {
   const fetched = await engines.images.get(pair.url, signal);
   if (!fetched.kept) return fetched;
   const { bytes } = fetched.value;
+  const work = () => look(bytes, recipe, engines.model);
+  return watch ? workOnImage(watch, row, work) : work();
+}
+
+async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promise<Outcome<Prepared>> {
   const decoded = await decodeImage(bytes, recipe.image);
   if (!decoded.kept) return decoded;
   const image = decoded.value;
   const refused = refuseSize(image, recipe);
   if (refused) return refused;
   return kept({
-    crop: engines.model.crop(image),
+    crop: model.crop(image),
     stored: resizeForStore(image, { shortestSide: recipe.image.storeShortestSide }),
     width: image.width,
     height: image.height,

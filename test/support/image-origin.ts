@@ -16,6 +16,8 @@ export interface ImageOrigin {
   readonly marked: (n: number, words: string) => string;
   /** Whether flaky URLs answer 503, or with their pictures. */
   failing: boolean;
+  /** Whether marked URLs answer with their pictures cut off, or whole. */
+  cut: boolean;
   /** Requests for pictures so far. */
   readonly requests: () => number;
   close(): Promise<void>;
@@ -30,7 +32,7 @@ export async function startImageOrigin(): Promise<ImageOrigin> {
     .png()
     .toBuffer();
   let requests = 0;
-  const state = { failing: false };
+  const state = { failing: false, cut: false };
   const answer = (path: string, response: ServerResponse) => {
     const [, kind = '', n = ''] = path.split(/[/.]/);
     if (kind === 'image' || (kind === 'flaky' && !state.failing)) {
@@ -41,7 +43,8 @@ export async function startImageOrigin(): Promise<ImageOrigin> {
       // A comment (COM) right after the start of the file: decoders pass over it.
       const comment = Buffer.from(`\xff\xfe\0${String.fromCharCode(words.length + 2)}${words}`, 'latin1');
       const picture = pictures[Number(n) % DRAWN] ?? Buffer.alloc(0);
-      response.writeHead(200).end(Buffer.concat([picture.subarray(0, 2), comment, picture.subarray(2)]));
+      const marked = Buffer.concat([picture.subarray(0, 2), comment, picture.subarray(2)]);
+      response.writeHead(200).end(state.cut ? marked.subarray(0, marked.length / 2) : marked);
     } else if (kind === 'flaky') response.writeHead(503).end();
     else if (kind === 'html')
       response.writeHead(200, { 'content-type': 'image/jpeg' }).end('<html>no</html>');
@@ -62,6 +65,12 @@ export async function startImageOrigin(): Promise<ImageOrigin> {
     },
     set failing(value) {
       state.failing = value;
+    },
+    get cut() {
+      return state.cut;
+    },
+    set cut(value) {
+      state.cut = value;
     },
     requests: () => requests,
     close: () =>

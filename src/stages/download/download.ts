@@ -11,12 +11,13 @@ import {
   LedgerCounter,
   type Reason,
 } from '../../schema/index.ts';
+import { type ImageWatch, workOnImage } from '../image-watch.ts';
 import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
 import type { ByteBudget, Turnstile } from './budget.ts';
 import { pythonJson, type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
-import { type MadeImage, makeImage } from './make-image.ts';
+import { makeImage } from './make-image.ts';
 import { errorMessage, failedStatus } from './messages.ts';
 import { type DownloadOptions, sampleKey } from './options.ts';
 import { ShardCounter } from './statistics.ts';
@@ -86,6 +87,11 @@ export async function downloadShard(
   const ledger = new LedgerCounter();
   const times: RowOf<typeof TIMES_COLUMNS>[] = [];
   const writer = await createShardWriter(ctx.storage, task.folder, task.index, options);
+  const watch: Omit<ImageWatch, 'underWay'> = {
+    ...task,
+    turnstile: engines.turnstile,
+    journal: (row) => engines.journal(task.index, row),
+  };
   let at = 0;
   try {
     const samples = mapOrdered(rows, WINDOW, async (row) => {
@@ -140,28 +146,13 @@ export async function downloadShard(
     const { bytes } = fetched.value;
     engines.budget.adjust(bytes.length - EXPECTED_BYTES);
     const hash = options.computeHash && createHash(options.computeHash).update(bytes).digest('hex');
-    const made = await make(bytes, place);
+    const made = await workOnImage(watch, place, () => makeImage(bytes, options, recipe.image));
     engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - bytes.length);
     if (!made.kept) return done(failed(made, null, facts), null);
     const exif = options.extractExif ? exifJson(bytes) : null;
     const { bytes: image, ...sizes } = made.value;
     const rest = { errorMessage: null, reason: null, detail: null, facts: facts ?? null };
     return done({ status: 'success', ...sizes, exif, hash, ...rest }, image);
-  }
-
-  async function make(
-    bytes: Uint8Array,
-    place: number,
-  ): Promise<Dropped | { readonly kept: true; readonly value: MadeImage }> {
-    if (task.fatal.has(place)) return dropped('undecodable', 'ended its worker');
-    const leave = await engines.turnstile.enter(task.suspects.has(place));
-    const ended = engines.journal(task.index, place);
-    try {
-      return await makeImage(bytes, options, recipe.image);
-    } finally {
-      ended();
-      leave();
-    }
   }
 }
 

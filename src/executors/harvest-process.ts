@@ -1,0 +1,3 @@
+import { serveHarvest } from './serve-harvest.ts';
+
+serveHarvest();

@@ -1,0 +1,70 @@
+import type { Manifest, Task, TaskEnvironment, TaskHooks } from '../pipeline/index.ts';
+import { taskName } from '../pipeline/index.ts';
+import type { TaskOf } from '../pipeline/task.ts';
+import { GleanerError } from '../schema/index.ts';
+import { processExecutor } from './processes.ts';
+import type { HarvestOrder } from './serve-harvest.ts';
+
+/** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
+const PROCESS = new URL(
+  import.meta.url.endsWith('.ts') ? './harvest-process.ts' : './harvest-process.js',
+  import.meta.url,
+);
+
+/** While a model computes, nothing else runs in its process, no sign of life either: it gets so long, in milliseconds, */
+const SILENCE_MS = 180_000;
+/**
+ * and so much more for each image of a batch. ViT-L/14 at 336 pixels does some 400 GFLOP an image (open_clip's
+ * docs/model_profile.csv), which one core of a slow machine beside other work does in this time.
+ */
+const SILENCE_AN_IMAGE_MS = 20_000;
+
+export interface HarvestOptions {
+  /** Processes that work side by side, at most: each has one model, with one thread, and one task at a time. */
+  readonly workers: number;
+  /** What runs in a process. @default gleaner's own; tests name another */
+  readonly file?: URL;
+}
+
+/**
+ * Runs tasks of harvest in processes of their own, be it one task alone: an image that crashes a decoder, takes all
+ * memory or never ends is dropped as undecodable, and nothing else is lost.
+ *
+ * @throws GleanerError TASK_FAILED where a process dies again and again without such an image; all other tasks are done
+ */
+export async function harvestInProcesses(
+  tasks: readonly TaskOf<'harvest'>[],
+  { workers, file = PROCESS }: HarvestOptions,
+  environment: Omit<TaskEnvironment, 'share'>,
+  hooks: TaskHooks,
+  onDone: (manifest: Manifest) => void,
+): Promise<void> {
+  const { batchSize } = environment.spec.recipe.score;
+  const executor = processExecutor<HarvestOrder, Omit<TaskEnvironment, 'share'>, Manifest>({
+    workers,
+    file,
+    openOrders: 1,
+    silenceMs: SILENCE_MS + batchSize * SILENCE_AN_IMAGE_MS,
+    nameOf: (index) => taskName('harvest', index),
+  });
+  const { signal, progress } = hooks;
+  const failures = await executor.execute(ordersOf(tasks), environment, { signal, progress }, (_, manifest) =>
+    onDone(manifest),
+  );
+  const [first, ...more] = failures;
+  if (!first) return;
+  const others = more.length > 0 ? ` And ${more.length} more; all others are done.` : '';
+  throw new GleanerError('TASK_FAILED', {
+    task: taskName('harvest', first.index),
+    problem: `${first.problem}${others}`,
+  });
+}
+
+async function* ordersOf(tasks: readonly TaskOf<'harvest'>[]): AsyncGenerator<HarvestOrder> {
+  for (const task of tasks) yield { index: task.index, task, suspects: [], fatal: [] };
+}
+
+/** Whether a task may meet an image that ends its process. */
+export function isHarvest(task: Task): task is TaskOf<'harvest'> {
+  return task.stage === 'harvest';
+}

@@ -1,0 +1,24 @@
+/** What a supervised process is asked to do: plain data. */
+export interface Order {
+  readonly index: number;
+  /** Rows whose image was worked on when a process died: each is to be worked on alone. */
+  readonly suspects: readonly number[];
+  /** Rows whose image ended a process, by itself: they are not to be worked on again. */
+  readonly fatal: readonly number[];
+}
+
+/** What the process is told. */
+export type ToProcess<O, E> =
+  | { readonly kind: 'begin'; readonly environment: E; readonly journal: string }
+  | { readonly kind: 'order'; readonly order: O };
+
+/** What it tells. */
+export type FromProcess<R> =
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'done'; readonly rows: number }
+  | { readonly kind: 'hungry'; readonly index: number }
+  | { readonly kind: 'ended'; readonly index: number; readonly result: R }
+  /** It ends itself, for a reason that its exit does not tell. */
+  | { readonly kind: 'stuck'; readonly problem: string }
+  /** `told` is meant for the user, else it is a defect's stack. */
+  | { readonly kind: 'failed'; readonly index: number; readonly told: boolean; readonly problem: string };

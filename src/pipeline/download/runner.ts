@@ -56,7 +56,7 @@ export interface ShardResult {
 }
 
 /** Bytes that wait in a process: a second of bodies at what two cores can decode, and what slow ones hold up. */
-const HELD_BYTES = 48 << 20;
+const HELD_BYTES = 24 << 20;
 /** URLs that are asked for and not there yet, at most. */
 const ASKED_AT_ONCE = HELD_BYTES / EXPECTED_BYTES;
 

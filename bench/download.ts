@@ -75,7 +75,9 @@ export async function bench(args: readonly string[]): Promise<void> {
       await rm(out, { recursive: true, force: true });
       results.set(name, [...(results.get(name) ?? []), measured]);
       const { cpu, wall, peakMB } = measured;
-      process.stderr.write(`${name}: ${cpu.toFixed(2)} CPU-s, ${wall.toFixed(2)} s, ${peakMB.toFixed(0)} MB\n`);
+      process.stderr.write(
+        `${name}: ${cpu.toFixed(2)} CPU-s, ${wall.toFixed(2)} s, ${peakMB.toFixed(0)} MB\n`,
+      );
     };
     const modes = values.modes.split(',').filter((mode): mode is keyof typeof MODES => mode in MODES);
     for (let round = 0; round < Number(values.rounds); round++) {
@@ -94,8 +96,12 @@ export async function bench(args: readonly string[]): Promise<void> {
 }
 
 function print(results: ReadonlyMap<string, readonly TreeMeasure[]>, n: number): void {
-  process.stdout.write(`${n} URLs, 256 pixels, quality 95; Node ${process.versions.node}; medians (ranges)\n\n`);
-  process.stdout.write('| row | CPU-s / 1,000 | wall s | images/s | peak MB |\n| --- | --- | --- | --- | --- |\n');
+  process.stdout.write(
+    `${n} URLs, 256 pixels, quality 95; Node ${process.versions.node}; medians (ranges)\n\n`,
+  );
+  process.stdout.write(
+    '| row | CPU-s / 1,000 | wall s | images/s | peak MB |\n| --- | --- | --- | --- | --- |\n',
+  );
   for (const [name, runs] of results) {
     const few = name.endsWith('two URLs');
     const cpu = runs.map((run) => (few ? run.cpu : (run.cpu / n) * 1000));

@@ -5,6 +5,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     dedup: () => import('./dedup.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    download: () => import('./download.ts'),
+    'download-readers': () => import('./download-readers.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

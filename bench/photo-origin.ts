@@ -51,9 +51,12 @@ async function serve(data: string): Promise<void> {
     const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
       const photo = photos.get((request.url ?? '').split('?', 1)[0] ?? '');
       if (!photo) response.writeHead(404).end();
-      else response.writeHead(200, { 'content-type': 'image/jpeg', 'content-length': photo.length }).end(photo);
+      else
+        response.writeHead(200, { 'content-type': 'image/jpeg', 'content-length': photo.length }).end(photo);
     });
-    await new Promise<void>((resolve) => server.listen({ port, host: `127.0.0.${i}`, backlog: 1024 }, resolve));
+    await new Promise<void>((resolve) =>
+      server.listen({ port, host: `127.0.0.${i}`, backlog: 1024 }, resolve),
+    );
     const address = server.address();
     if (typeof address === 'object' && address) port = address.port;
   }

@@ -62,8 +62,7 @@ export type DownloadPart = Readonly<z.infer<typeof partSchema>>;
 const RUN_FILE = `${OWN_FOLDER}/run.json`;
 
 /** How a folder is gone on with that holds a download already: img2dataset's words. */
-export const INCREMENTAL_MODES = ['incremental', 'extend', 'overwrite'] as const;
-export type IncrementalMode = (typeof INCREMENTAL_MODES)[number];
+export type IncrementalMode = 'incremental' | 'extend' | 'overwrite';
 
 function identities(
   { recipe, options, allowHosts }: DownloadSpec,

@@ -175,14 +175,11 @@ function exchangeFailure(
   if (error instanceof errors.HeadersOverflowError) return headerOverflow(settings);
   const code = codeOf(error);
   // undici's SocketError is the other side's orderly end: after the head, the body has not come as announced.
-  const broken =
-    head !== undefined &&
-    (error instanceof errors.SocketError ||
-      error instanceof errors.HTTPParserError ||
-      error instanceof errors.ResponseContentLengthMismatchError ||
-      code.startsWith('Z_') ||
-      code.startsWith('ERR_'));
-  if (broken) return failure('body_broken', error instanceof errors.SocketError ? 'ended early' : code);
+  const early =
+    error instanceof errors.SocketError || error instanceof errors.ResponseContentLengthMismatchError;
+  if (head && early) return failure('body_broken', 'ended early');
+  if (head && (error instanceof errors.HTTPParserError || /^(?:Z|ERR)_/.test(code)))
+    return failure('body_broken', code);
   if (error instanceof errors.SocketError) return failure('connection', 'closed', { passing: true });
   if (error instanceof errors.HTTPParserError) return failure('connection', 'not HTTP');
   return failure('connection', code, { passing: true });

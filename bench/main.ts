@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     dedup: () => import('./dedup.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    fetch: () => import('./fetch.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

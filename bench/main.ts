@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     sources: () => import('./sources.ts'),
     download: () => import('./download.ts'),
     'download-readers': () => import('./download-readers.ts'),
+    fetch: () => import('./fetch.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -219,6 +219,10 @@ class Supervised {
         this.#wake();
         return;
       }
+      case 'refused':
+        throw message.usage
+          ? new GleanerError('USAGE', { problem: message.problem })
+          : new GleanerError('TASK_FAILED', { task: 'download', problem: message.problem });
       case 'ended':
         await this.#ended(message.index, message.result);
         return;

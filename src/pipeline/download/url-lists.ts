@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { parquetInfo, readDelimited, readLines, readParquetRows } from '../../formats/index.ts';
 import { GleanerError } from '../../schema/index.ts';
@@ -267,7 +267,10 @@ async function* unzip(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGen
     return;
   }
   try {
-    yield* Readable.from(all).compose(createGunzip()) as AsyncIterable<Uint8Array>;
+    const gunzip = createGunzip();
+    // Errors of the source reach the reader through it: pipeline destroys it with them.
+    pipeline(Readable.from(all), gunzip, () => undefined);
+    yield* gunzip as AsyncIterable<Uint8Array>;
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause && String(cause.code).startsWith('Z_'))) throw cause;
     throw new GleanerError('DAMAGED', { path, problem: 'is no whole gzip file.' }, { cause });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
 import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
@@ -9,6 +10,7 @@ import { type ListColumns, type ListFormat, openLists } from '../pipeline/downlo
 import { GleanerError, isReason } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
+import { streamFile } from '../storage/index.ts';
 import { processExecutor } from './processes.ts';
 
 /** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
@@ -81,7 +83,12 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
   const types = await inputColumns(lists, columns, signal);
   return runDownload({
     root: options.out,
-    spec: { recipe, options: { ...settings, columns: types }, allowHosts: options.allowHosts ?? [] },
+    spec: {
+      recipe,
+      options: { ...settings, columns: types },
+      allowHosts: options.allowHosts ?? [],
+      optOut: await digestFiles(recipe.fetch.optOutLists),
+    },
     lists,
     columns,
     ...(options.incrementalMode && { mode: options.incrementalMode }),
@@ -89,6 +96,17 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
     signal,
     ...(onProgress && { onProgress }),
   });
+}
+
+/** A list that was edited is another list: what was downloaded under the old one is not gone on with. */
+async function digestFiles(paths: readonly string[]): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const path of paths) {
+    const digest = createHash('sha256');
+    for await (const chunk of streamFile(path)) digest.update(chunk);
+    digests[path] = digest.digest('hex');
+  }
+  return digests;
 }
 
 function checkColumns({ additional }: ListColumns): void {
@@ -142,7 +160,7 @@ function executorOf({ workers, processFile }: Watching): ShardExecutor {
     workers: workers ?? Math.max(1, Math.ceil(availableParallelism() / 2)),
     file: processFile ?? PROCESS,
     openOrders: OPEN_SHARDS,
-    nameOf: (index) => `download/${index}`,
+    name: 'download',
   });
 }
 

@@ -45,7 +45,7 @@ export async function harvestInProcesses(
     file,
     openOrders: 1,
     silenceMs: SILENCE_MS + batchSize * SILENCE_AN_IMAGE_MS,
-    nameOf: (index) => taskName('harvest', index),
+    name: 'harvest',
   });
   const { signal, progress } = hooks;
   const failures = await executor.execute(ordersOf(tasks), environment, { signal, progress }, (_, manifest) =>

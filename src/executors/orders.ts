@@ -17,6 +17,8 @@ export type FromProcess<R> =
   | { readonly kind: 'alive' }
   | { readonly kind: 'done'; readonly rows: number }
   | { readonly kind: 'hungry'; readonly index: number }
+  /** The environment cannot be: what a user has to mend. */
+  | { readonly kind: 'refused'; readonly usage: boolean; readonly problem: string }
   | { readonly kind: 'ended'; readonly index: number; readonly result: R }
   /** It ends itself, for a reason that its exit does not tell. */
   | { readonly kind: 'stuck'; readonly problem: string }

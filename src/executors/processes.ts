@@ -6,6 +6,12 @@ import { GleanerError } from '../schema/index.ts';
 import { readJournal } from './journal.ts';
 import type { FromProcess, Order, ToProcess } from './orders.ts';
 
+/**
+ * Bodies and pictures lie outside of V8's heap and are freed with their small handles on it: with a young generation of a
+ * few megabytes, and few arenas of glibc's, a process stays 100 MB smaller (docs/decisions.md).
+ */
+const EXEC_ARGV = ['--max-semi-space-size=4'];
+
 /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. */
 const SILENCE_MS = 180_000;
 /** Deaths in which no image was in work, after which an order is given up. */
@@ -22,8 +28,8 @@ export interface ProcessExecutorOptions {
   readonly openOrders: number;
   /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. @default 180_000 */
   readonly silenceMs?: number;
-  /** What an order is called in errors. */
-  readonly nameOf: (index: number) => string;
+  /** What the work is called in errors, as 'download'. */
+  readonly name: string;
 }
 
 interface Hooks {
@@ -211,8 +217,8 @@ class Supervised<O extends Order, E, R> {
   #start(): ChildProcess {
     const child = fork(this.#options.file, {
       serialization: 'advanced',
-      execArgv: [],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism() + 4) },
+      execArgv: [...EXEC_ARGV],
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism() + 4), MALLOC_ARENA_MAX: '2' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#heard = performance.now();
@@ -245,6 +251,10 @@ class Supervised<O extends Order, E, R> {
         this.#wake();
         return;
       }
+      case 'refused':
+        throw message.usage
+          ? new GleanerError('USAGE', { problem: message.problem })
+          : new GleanerError('TASK_FAILED', { task: this.#options.name, problem: message.problem });
       case 'ended':
         await this.#ended(message.index, message.result);
         return;
@@ -252,7 +262,7 @@ class Supervised<O extends Order, E, R> {
         this.#stuck = message.problem;
         return;
       case 'failed': {
-        const task = this.#options.nameOf(message.index);
+        const task = `${this.#options.name}/${String(message.index).padStart(5, '0')}`;
         if (!message.told) throw new Error(`${task}: ${message.problem}`);
         throw new GleanerError('TASK_FAILED', { task, problem: message.problem });
       }

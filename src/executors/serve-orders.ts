@@ -1,4 +1,4 @@
-import { refusedBySystem } from '../schema/index.ts';
+import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { Journal } from './journal.ts';
 import type { FromProcess, Order, ToProcess } from './orders.ts';
 
@@ -42,10 +42,11 @@ const PROGRESS_EVERY_MS = 100;
  * @param begin called once, with the environment of all orders
  */
 export function serveOrders<O extends Order, E, R>(
-  begin: (environment: E) => OrderRunner<O, R>,
+  begin: (environment: E) => OrderRunner<O, R> | Promise<OrderRunner<O, R>>,
   limits: ServeLimits = LIMITS,
 ): void {
-  let runner: OrderRunner<O, R> | undefined;
+  let beginning: Promise<OrderRunner<O, R>> | undefined;
+  let answerLimitMs = Number.POSITIVE_INFINITY;
   let journal: Journal | undefined;
   let rows = 0;
   /** Milliseconds of signs of life, not of the clock: while a model computes, which may take minutes, there are none. */
@@ -54,10 +55,16 @@ export function serveOrders<O extends Order, E, R>(
   /** When an image ended last, or was asked for while there was no other. */
   let moved = 0;
 
+  async function open(environment: E): Promise<OrderRunner<O, R>> {
+    const runner = await begin(environment);
+    answerLimitMs = runner.answerLimitMs ?? answerLimitMs;
+    return runner;
+  }
+
   async function work(order: O): Promise<void> {
     const { index } = order;
     try {
-      const result = await runner?.run(order, {
+      const result = await (await beginning)?.run(order, {
         signal: new AbortController().signal, // What is stopped ends the process itself.
         progress: (done) => {
           rows += done;
@@ -74,9 +81,8 @@ export function serveOrders<O extends Order, E, R>(
       });
       if (result) tell({ kind: 'ended', index, result });
     } catch (error) {
-      const told = refusedBySystem(error);
-      const problem = told?.message ?? (error instanceof Error ? error.stack : undefined) ?? String(error);
-      tell({ kind: 'failed', index, told: told !== undefined, problem });
+      const told = refusedBySystem(error) !== undefined;
+      tell({ kind: 'failed', index, told, problem: problemOf(error) });
     }
   }
 
@@ -87,7 +93,7 @@ export function serveOrders<O extends Order, E, R>(
   function lookForStuck(): void {
     const late = [...(journal?.entries() ?? [])].some(({ began }) => lived - began > limits.imageMs);
     if (late) endStuck(`an image was worked on for ${seconds(limits.imageMs)}`);
-    const quietMs = (runner?.answerLimitMs ?? Infinity) + limits.imageMs;
+    const quietMs = answerLimitMs + limits.imageMs;
     if (underWay > 0 && lived - moved > quietMs) endStuck(`no image ended for ${seconds(quietMs)}`);
   }
 
@@ -98,8 +104,12 @@ export function serveOrders<O extends Order, E, R>(
   process.on('message', (message: ToProcess<O, E>) => {
     if (message.kind === 'order') void work(message.order);
     else {
-      runner = begin(message.environment);
       journal = new Journal(message.journal);
+      beginning = open(message.environment);
+      beginning.catch((error: unknown) => {
+        const usage = error instanceof GleanerError && error.code === 'USAGE';
+        tell({ kind: 'refused', usage, problem: problemOf(error) });
+      });
     }
   });
   // Without the process that began this one there is nobody to work for: what is half written is swept away later.
@@ -115,6 +125,13 @@ export function serveOrders<O extends Order, E, R>(
     tell({ kind: 'alive' });
     lookForStuck();
   }, limits.aliveEveryMs);
+}
+
+/** What a user reads, or where a defect lies. */
+function problemOf(error: unknown): string {
+  return (
+    refusedBySystem(error)?.message ?? (error instanceof Error ? error.stack : undefined) ?? String(error)
+  );
 }
 
 /** Not by exit(), which waits for the threads of decoders: one of them may never end. */

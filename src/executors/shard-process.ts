@@ -6,4 +6,4 @@ import {
 } from '../pipeline/download/runner.ts';
 import { serveOrders } from './serve-orders.ts';
 
-serveOrders<ShardOrder, ShardEnvironment, ShardResult>((environment) => new ShardRunner(environment));
+serveOrders<ShardOrder, ShardEnvironment, ShardResult>((environment) => ShardRunner.open(environment));

@@ -14,7 +14,7 @@ async function execute(ways: readonly SmallOrder['way'][], silenceMs = 60_000) {
     file: new URL('./small-process.ts', import.meta.url),
     openOrders: 1,
     silenceMs,
-    nameOf: (index) => `small/${index}`,
+    name: 'small',
   });
   const orders = async function* () {
     for (const [index, way] of ways.entries()) yield { index, way, suspects: [], fatal: [] };

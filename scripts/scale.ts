@@ -22,7 +22,7 @@ const UNIT = {
   /** `npm run bench -- run`: 154 MB of WAT, inflated, in 4.25 CPU-s. */
   extractCpuSecondsPerByte: 4.25 / 154e6,
   /** `npm run bench -- dedup`: pairs a CPU-second. */
-  dedupPairsPerCpuSecond: 480_000,
+  dedupPairsPerCpuSecond: 450_000,
   /**
    * What a file of pairs costs a task of dedup besides: opening it, two reads, and a call of zstd for each column.
    * 1,000,000 pairs in 40 files and 114 buckets take 2.5 CPU-s more than in 4 files and 5 buckets.

@@ -43,7 +43,7 @@ const UNIT = {
   /** A sequential read and a comparison of a key of an earlier run, in CPU-seconds: 16 bytes at 100 MB/s. */
   seenCpuSecondsPerKey: 16 / 100e6,
 };
-const COLUMNS = 7;
+const COLUMNS = 8;
 
 interface Plan {
   /** WAT files that are extracted and deduplicated together, before the next are, with --seen of those before. */

@@ -6,6 +6,9 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    download: () => import('./download.ts'),
+    'download-readers': () => import('./download-readers.ts'),
+    fetch: () => import('./fetch.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

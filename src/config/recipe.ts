@@ -59,6 +59,8 @@ export const recipeSchema = z.strictObject({
       userAgent: z.string().min(1).nullable().default(null),
       /** Requests under way at once, over all hosts. */
       concurrency: count.default(128),
+      /** Requests besides that have taken more than a second: each holds a socket and little else. */
+      maxStalled: z.int().min(0).default(1_024),
       /**
        * Requests under way at once to one registrable domain, at most: one that answers 429 or 503, or takes too long,
        * gets fewer for a while.

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
 import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
 import { retryDownload, runDownload } from '../pipeline/download/run.ts';
@@ -7,6 +8,7 @@ import { type ListColumns, type ListFormat, openLists } from '../pipeline/downlo
 import { GleanerError, isReason } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
+import { streamFile } from '../storage/index.ts';
 import { processExecutor } from './processes.ts';
 
 interface Watching {
@@ -71,7 +73,12 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
   const types = await inputColumns(lists, columns, signal);
   return runDownload({
     root: options.out,
-    spec: { recipe, options: { ...settings, columns: types }, allowHosts: options.allowHosts ?? [] },
+    spec: {
+      recipe,
+      options: { ...settings, columns: types },
+      allowHosts: options.allowHosts ?? [],
+      optOut: await digestFiles(recipe.fetch.optOutLists),
+    },
     lists,
     columns,
     ...(options.incrementalMode && { mode: options.incrementalMode }),
@@ -79,6 +86,17 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
     signal,
     ...(onProgress && { onProgress }),
   });
+}
+
+/** A list that was edited is another list: what was downloaded under the old one is not gone on with. */
+async function digestFiles(paths: readonly string[]): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const path of paths) {
+    const digest = createHash('sha256');
+    for await (const chunk of streamFile(path)) digest.update(chunk);
+    digests[path] = digest.digest('hex');
+  }
+  return digests;
 }
 
 function checkColumns({ additional }: ListColumns): void {

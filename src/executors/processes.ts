@@ -14,6 +14,12 @@ const FILE = new URL(
   import.meta.url,
 );
 
+/**
+ * Bodies and pictures lie outside of V8's heap and are freed with their small handles on it: with a young generation of a
+ * few megabytes, and few arenas of glibc's, a process stays 100 MB smaller (docs/decisions.md).
+ */
+const EXEC_ARGV = ['--max-semi-space-size=4'];
+
 /** Shards that a process has open: the slow answers at the end of one are waited for while the next is begun. */
 const OPEN_SHARDS = 3;
 /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. */
@@ -180,8 +186,8 @@ class Supervised {
   #start(): ChildProcess {
     const child = fork(this.#file, {
       serialization: 'advanced',
-      execArgv: [],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism() + 4) },
+      execArgv: [...EXEC_ARGV],
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism() + 4), MALLOC_ARENA_MAX: '2' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#heard = performance.now();
@@ -213,6 +219,10 @@ class Supervised {
         this.#wake();
         return;
       }
+      case 'refused':
+        throw message.usage
+          ? new GleanerError('USAGE', { problem: message.problem })
+          : new GleanerError('TASK_FAILED', { task: 'download', problem: message.problem });
       case 'ended':
         await this.#ended(message.index, message.result);
         return;

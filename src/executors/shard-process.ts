@@ -1,6 +1,6 @@
 import type { ShardEnvironment, ShardOrder, ShardResult } from '../pipeline/download/runner.ts';
 import { ShardRunner } from '../pipeline/download/runner.ts';
-import { refusedBySystem } from '../schema/index.ts';
+import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { Journal } from './journal.ts';
 
 /** What the process behind this file is told. */
@@ -13,6 +13,8 @@ export type FromShardProcess =
   | { readonly kind: 'alive' }
   | { readonly kind: 'done'; readonly rows: number }
   | { readonly kind: 'hungry'; readonly index: number }
+  /** The environment cannot be: what a user has to mend. */
+  | { readonly kind: 'refused'; readonly usage: boolean; readonly problem: string }
   | { readonly kind: 'ended'; readonly index: number; readonly result: ShardResult }
   /** `told` is meant for the user, else it is a defect's stack. */
   | { readonly kind: 'failed'; readonly index: number; readonly told: boolean; readonly problem: string };
@@ -27,7 +29,7 @@ const PROGRESS_EVERY_MS = 100;
  */
 const IMAGE_LIMIT_MS = 120_000;
 
-let runner: ShardRunner | undefined;
+let runner: Promise<ShardRunner> | undefined;
 let journal: Journal | undefined;
 let rows = 0;
 
@@ -38,7 +40,7 @@ function tell(message: FromShardProcess): void {
 async function work(order: ShardOrder): Promise<void> {
   const { index } = order;
   try {
-    const result = await runner?.run(order, {
+    const result = await (await runner)?.run(order, {
       signal: new AbortController().signal, // A stopped download ends the process itself.
       progress: (done) => {
         rows += done;
@@ -49,16 +51,26 @@ async function work(order: ShardOrder): Promise<void> {
     if (result) tell({ kind: 'ended', index, result });
   } catch (error) {
     const told = refusedBySystem(error);
-    const problem = told?.message ?? (error instanceof Error ? error.stack : undefined) ?? String(error);
-    tell({ kind: 'failed', index, told: told !== undefined, problem });
+    tell({ kind: 'failed', index, told: told !== undefined, problem: problemOf(error) });
   }
+}
+
+/** What a user reads, or where a defect lies. */
+function problemOf(error: unknown): string {
+  return (
+    refusedBySystem(error)?.message ?? (error instanceof Error ? error.stack : undefined) ?? String(error)
+  );
 }
 
 process.on('message', (message: ToShardProcess) => {
   if (message.kind === 'order') void work(message.order);
   else {
-    runner = new ShardRunner(message.environment);
     journal = new Journal(message.journal);
+    runner = ShardRunner.open(message.environment);
+    runner.catch((error: unknown) => {
+      const usage = error instanceof GleanerError && error.code === 'USAGE';
+      tell({ kind: 'refused', usage, problem: problemOf(error) });
+    });
   }
 });
 // Without the process that began this one there is nobody to work for: what is half written is swept away later.

@@ -41,7 +41,7 @@ export async function readBody(reading: BodyReading): ReturnType<Exchange> {
     return failure('body_large', `${declared} bytes`);
   }
   let sent = 0;
-  const counted = (async function* (): AsyncIterable<Uint8Array> {
+  const sending = (async function* (): AsyncIterable<Uint8Array> {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       sent += chunk.length;
       reading.count(chunk.length);
@@ -50,20 +50,19 @@ export async function readBody(reading: BodyReading): ReturnType<Exchange> {
       if (sent > maxBodyBytes) return;
     }
   })();
-  const decoded = decodeContent(counted, codings);
+  const decoded = decodeContent(sending, codings);
   if (!decoded) {
     body.destroy();
     return failure('body_broken', `content coding ${codings.join(', ').slice(0, 40)}`);
   }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const coded = decoded !== sending;
+  const collected = new Collector(coded ? 0 : declared);
   try {
     for await (const chunk of decoded) {
       // What was sent under a coding is held beside what came out of it.
-      if (decoded !== counted) await take(reading, chunk.length);
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxBodyBytes) break;
+      if (coded) await take(reading, chunk.length);
+      collected.add(chunk);
+      if (collected.length > maxBodyBytes) break;
     }
   } catch (error) {
     // A body that was cut at the limit has no proper end; that it is too large is all there is to say.
@@ -72,9 +71,9 @@ export async function readBody(reading: BodyReading): ReturnType<Exchange> {
     // A decoder that is left early cannot end a read that it waits for; this does.
     body.destroy();
   }
-  if (sent <= maxBodyBytes && length <= maxBodyBytes) return kept({ ...head, body: concat(chunks, length) });
-  if (overflow === 'truncate')
-    return kept({ ...head, body: concat(chunks, length).subarray(0, maxBodyBytes) });
+  if (sent <= maxBodyBytes && collected.length <= maxBodyBytes)
+    return kept({ ...head, body: collected.bytes() });
+  if (overflow === 'truncate') return kept({ ...head, body: collected.bytes().subarray(0, maxBodyBytes) });
   return failure('body_large', `above ${maxBodyBytes} bytes`);
 }
 
@@ -83,15 +82,39 @@ async function take({ held, waiting }: BodyReading, bytes: number): Promise<void
   if (wait) await waiting(wait);
 }
 
-/** One array of their own: `Buffer.concat` would hand out a view of a pool that others share. */
-function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
+/** A declared length is believed up to here: whoever lies about it costs no more than this. In bytes. */
+const MAX_BELIEVED_BYTES = 1024 * 1024;
+
+/** Puts pieces together in an array of their own: undici's are views of buffers that others share. */
+class Collector {
+  #all: Uint8Array<ArrayBuffer>;
+  length = 0;
+
+  /** @param expected in bytes; where it is right, nothing is copied twice */
+  constructor(expected: number) {
+    const room = expected > 0 && expected <= MAX_BELIEVED_BYTES ? expected : 64 * 1024;
+    this.#all = unzeroed(room);
   }
-  return all;
+
+  add(piece: Uint8Array): void {
+    const length = this.length + piece.length;
+    if (length > this.#all.length) {
+      const grown = unzeroed(Math.max(length, 2 * this.#all.length));
+      grown.set(this.#all.subarray(0, this.length));
+      this.#all = grown;
+    }
+    this.#all.set(piece, this.length);
+    this.length = length;
+  }
+
+  bytes(): Uint8Array {
+    return this.length === this.#all.length ? this.#all : this.#all.slice(0, this.length);
+  }
+}
+
+/** What is never handed out before it was written need not be cleared. */
+function unzeroed(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 /** Reads and forgets a body that nobody wants. */

@@ -137,7 +137,9 @@ class Attempt {
       this.#waitingFor = 'TLS handshake';
     });
     socket.on('error', (error) => this.#end(connectFailure(error, this.#waitingFor === 'TLS handshake')));
-    socket.once('close', () => this.#end(new ConnectFailure('connection', 'closed', true)));
+    socket.once('close', () => {
+      if (!this.#done) this.#end(new ConnectFailure('connection', 'closed', true));
+    });
   }
 
   finish(socket: Socket): void {

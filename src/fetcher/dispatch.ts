@@ -17,6 +17,7 @@ import {
   type WebRequest,
 } from './exchange.ts';
 import type { WebSettings } from './options.ts';
+import type { Pools } from './pools.ts';
 import { type ProxyFor, proxyAuthorization } from './proxy.ts';
 import { currentTrace } from './trace.ts';
 
@@ -34,9 +35,9 @@ const ACCEPT = 'image/jpeg,image/png,image/webp,image/*;q=0.5,*/*;q=0.1';
 /** The ways out. */
 export interface Ways {
   /** To origins, through tunnels where there are any. */
-  readonly direct: Dispatcher;
+  readonly direct: Pools;
   /** To proxies, which are asked for http URLs as a whole. */
-  readonly proxied: Dispatcher;
+  readonly proxied: Pools;
   readonly proxyOf: ProxyFor;
   readonly gate: AddressGate;
 }
@@ -142,9 +143,8 @@ export function createDispatch(
     const authorization = proxy && proxyAuthorization(proxy);
     const asked = currentTrace.run(trace, () =>
       proxy
-        ? ways.proxied.request({
+        ? ways.proxied.request(proxy.origin, {
             ...common,
-            origin: proxy.origin,
             path: url.href, // RFC 9112, 3.2.2: the absolute form, for proxies
             headers: {
               ...headers,
@@ -152,7 +152,7 @@ export function createDispatch(
               ...(authorization && { 'proxy-authorization': authorization }),
             },
           })
-        : ways.direct.request({ ...common, origin: url.origin, path: url.pathname + url.search, headers }),
+        : ways.direct.request(url.origin, { ...common, path: url.pathname + url.search, headers }),
     );
     // undici hears the signal only once a connection stands.
     const response = await orAbort(asked, signal);
@@ -175,14 +175,11 @@ function exchangeFailure(
   if (error instanceof errors.HeadersOverflowError) return headerOverflow(settings);
   const code = codeOf(error);
   // undici's SocketError is the other side's orderly end: after the head, the body has not come as announced.
-  const broken =
-    head !== undefined &&
-    (error instanceof errors.SocketError ||
-      error instanceof errors.HTTPParserError ||
-      error instanceof errors.ResponseContentLengthMismatchError ||
-      code.startsWith('Z_') ||
-      code.startsWith('ERR_'));
-  if (broken) return failure('body_broken', error instanceof errors.SocketError ? 'ended early' : code);
+  const early =
+    error instanceof errors.SocketError || error instanceof errors.ResponseContentLengthMismatchError;
+  if (head && early) return failure('body_broken', 'ended early');
+  if (head && (error instanceof errors.HTTPParserError || /^(?:Z|ERR)_/.test(code)))
+    return failure('body_broken', code);
   if (error instanceof errors.SocketError) return failure('connection', 'closed', { passing: true });
   if (error instanceof errors.HTTPParserError) return failure('connection', 'not HTTP');
   return failure('connection', code, { passing: true });

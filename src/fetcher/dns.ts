@@ -133,7 +133,6 @@ function createQuery({ servers, timeoutMs }: DnsSettings): Query {
   const families = preferredFamilies();
 
   const byServer = async (host: string): Promise<Answer> => {
-    let none = new DnsFailure('no address', false);
     for (const family of families) {
       try {
         const found = await resolver[family === 4 ? 'resolve4' : 'resolve6'](host, { ttl: true });
@@ -142,10 +141,9 @@ function createQuery({ servers, timeoutMs }: DnsSettings): Query {
         const failure = dnsFailure(error);
         // A name without an address of this kind may have one of the other; any other failure holds for both.
         if (failure.message !== 'no address') throw failure;
-        none = failure;
       }
     }
-    throw none;
+    throw new DnsFailure('no address', false);
   };
 
   return {

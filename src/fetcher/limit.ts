@@ -7,7 +7,12 @@ import { parseRetryAfter } from './retry.ts';
 
 type Limits = Pick<
   WebSettings,
-  'concurrency' | 'perDomainConcurrency' | 'perDomainIntervalMs' | 'retryBackoffMs' | 'maxRetryAfterMs'
+  | 'concurrency'
+  | 'maxStalled'
+  | 'perDomainConcurrency'
+  | 'perDomainIntervalMs'
+  | 'retryBackoffMs'
+  | 'maxRetryAfterMs'
 > & { readonly clock: Clock };
 
 /** What an answer says about how fast its domain can be asked. */
@@ -40,6 +45,16 @@ interface Domain {
   readonly queue: ((admitted: Slot | Failure) => void)[];
 }
 
+/** A request under way. */
+interface Held {
+  /** By performance.now(). */
+  readonly since: number;
+  stalled: boolean;
+}
+
+/** What takes longer than this waits more than it works, in milliseconds. */
+const STALL_MS = 1000;
+
 /** Domains whose pace is remembered though nothing is under way there. A hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
 
@@ -48,7 +63,8 @@ const MAX_CLOSED_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Gives out slots: so many in all, so many a domain. A request takes both at once or waits for both, so a slow domain
- * holds up nobody else. Domains that can go on take turns. A domain that says that it is asked too much, or that takes
+ * holds up nobody else. Domains that can go on take turns. A request that stalls costs a socket and nothing else, so
+ * after a second its place among all is given to another: bad origins would otherwise fill all places in a moment. A domain that says that it is asked too much, or that takes
  * too long, is asked half as much, and little by little more again: as TCP does (RFC 5681), and for its reasons.
  */
 export class DomainLimiter {
@@ -58,7 +74,10 @@ export class DomainLimiter {
   /** Domains with something waiting and leave to start it, in turn. */
   readonly #ready = new Set<Domain>();
   readonly #closing = new AbortController();
-  #inFlight = 0;
+  /** Requests that have a place among `concurrency`, the oldest first. */
+  readonly #moving = new Set<Held>();
+  #stalled = 0;
+  #sweeper: NodeJS.Timeout | undefined;
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -66,7 +85,7 @@ export class DomainLimiter {
 
   /** Requests in flight. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#moving.size + this.#stalled;
   }
 
   /** Domains with requests, or with a time before which they get none. */
@@ -107,6 +126,7 @@ export class DomainLimiter {
   /** Stops its timers. Whoever waits is to be sent away by their signals. */
   close(): void {
     this.#closing.abort();
+    clearTimeout(this.#sweeper);
   }
 
   #domain(name: string): Domain {
@@ -127,9 +147,10 @@ export class DomainLimiter {
     return domain;
   }
 
-  #release(domain: Domain, began: number, pace: Pace): void {
+  #release(domain: Domain, held: Held, began: number, pace: Pace): void {
     domain.inFlight--;
-    this.#inFlight--;
+    if (held.stalled) this.#stalled--;
+    else this.#moving.delete(held);
     if (pace.kind === 'good') this.#speedUp(domain);
     else if (pace.kind === 'slow') this.#slowDown(domain, began, pace);
     this.#settle(domain);
@@ -194,16 +215,35 @@ export class DomainLimiter {
 
   #startReady(): void {
     for (const domain of this.#ready) {
-      if (this.#inFlight >= this.#limits.concurrency) return;
+      if (this.#moving.size >= this.#limits.concurrency) return;
       const start = domain.queue.shift();
       const began = this.#limits.clock.now();
+      const held = { since: performance.now(), stalled: false };
       domain.inFlight++;
-      this.#inFlight++;
+      this.#moving.add(held);
+      this.#sweeper ??= setTimeout(() => this.#sweep(), STALL_MS);
       if (this.#limits.perDomainIntervalMs > 0) domain.notBefore = began + this.#limits.perDomainIntervalMs;
       // Where it may start another, this puts it at the end of the line, which this loop then comes to.
       this.#settle(domain);
-      start?.({ release: (pace) => this.#release(domain, began, pace) });
+      start?.({ release: (pace) => this.#release(domain, held, began, pace) });
     }
+  }
+
+  /** Moves those that stall out of the way. */
+  #sweep(): void {
+    this.#sweeper = undefined;
+    const now = performance.now();
+    for (const held of this.#moving) {
+      const leftMs = held.since + STALL_MS - now;
+      if (leftMs > 0 || this.#stalled >= this.#limits.maxStalled) {
+        this.#sweeper = setTimeout(() => this.#sweep(), Math.max(leftMs, STALL_MS / 4));
+        break;
+      }
+      this.#moving.delete(held);
+      held.stalled = true;
+      this.#stalled++;
+    }
+    this.#startReady();
   }
 }
 

@@ -50,8 +50,10 @@ export interface WebSourceOptions {
   /** Hears what the operator has to know. @default process.emitWarning */
   readonly onWarning?: (line: string) => void;
 
-  /** Requests in flight, in all. @default 256 */
+  /** Requests in flight, in all; but see `maxStalled`. @default 256 */
   readonly concurrency?: number;
+  /** Requests besides that have taken more than a second: each holds a socket and little else. @default 1_024 */
+  readonly maxStalled?: number;
   /**
    * Requests in flight at one registrable domain (Public Suffix List), at most: one that answers 429 or 503, or takes
    * too long, gets fewer for a while.
@@ -133,6 +135,7 @@ export type WebSettings = Required<Omit<WebSourceOptions, 'resolve' | 'dns' | 'u
 
 const COUNTS = {
   concurrency: 1,
+  maxStalled: 0,
   perDomainConcurrency: 1,
   perDomainIntervalMs: 0,
   connectTimeoutMs: 1,
@@ -183,6 +186,7 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     http2: false,
     onWarning: (line) => process.emitWarning(line, 'GleanerWarning'),
     concurrency: 256,
+    maxStalled: 1_024,
     perDomainConcurrency: 4,
     perDomainIntervalMs: 0,
     connectTimeoutMs: 10_000,

@@ -7,9 +7,10 @@ export function parseTarget(text: string): Outcome<URL> {
   if (!url) return dropped('no_url', text.slice(0, 40));
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return dropped('url_scheme', url.protocol.slice(0, 40));
-  url.hash = '';
-  url.username = '';
-  url.password = '';
+  // Setting them, even to nothing, parses the whole URL again.
+  if (url.hash !== '' || url.href.endsWith('#')) url.hash = '';
+  if (url.username !== '') url.username = '';
+  if (url.password !== '') url.password = '';
   return kept(url);
 }
 

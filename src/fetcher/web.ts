@@ -1,4 +1,3 @@
-import { Agent } from 'undici';
 import { dropped, type FetchOutcome, kept } from '../schema/index.ts';
 import { createAddressGate } from './address-gate.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -12,6 +11,7 @@ import { compose, type Exchange, headerText, type Interceptor } from './exchange
 import { DomainLimiter, limitDomains } from './limit.ts';
 import { honourOptOut, OptOut, optOutOf } from './opt-out.ts';
 import { usage, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
+import { Pools } from './pools.ts';
 import { proxyFor } from './proxy.ts';
 import { followRedirects } from './redirect.ts';
 import { retryPassing } from './retry.ts';
@@ -53,14 +53,14 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: settings.maxHeaderBytes,
   };
-  const direct = new Agent({
+  const direct = new Pools({
     ...common,
     connect: connector.connect,
     allowH2: settings.http2,
     connections: settings.perDomainConcurrency,
   });
   // All http URLs go to one origin there: what bounds them is the limiter.
-  const proxied = new Agent({
+  const proxied = new Pools({
     ...common,
     connect: connector.connectProxy,
     allowH2: false,
@@ -122,7 +122,7 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
       limiter.close();
       connector.destroy();
       resolver.close();
-      for (const agent of [direct, proxied]) if (!agent.destroyed) await agent.destroy();
+      await Promise.all([direct.destroy(), proxied.destroy()]);
     },
   };
 }

@@ -52,7 +52,7 @@ export function createTarWriter(sink: ByteSink): TarWriter {
   }
   return {
     async add(name, bytes) {
-      const encoded = encoder.encode(name);
+      const encoded = Buffer.from(name);
       if (name === '' || encoded.includes(0))
         throw new RangeError(`${JSON.stringify(name)} is no name for a member`);
       const place = splitName(encoded);

@@ -59,6 +59,7 @@ async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Prom
     allowHosts: from.allowHosts,
     optOut: await readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut),
     concurrency: part(recipe.fetch.concurrency),
+    maxStalled: part(recipe.fetch.maxStalled),
     maxBytesInFlight: part(recipe.fetch.maxBytesInFlight),
     perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
   });

@@ -52,6 +52,7 @@ describe('the pace of a domain', () => {
     const clock = testClock();
     const limiter = new DomainLimiter({
       concurrency: 100,
+      maxStalled: 0,
       perDomainConcurrency: 4,
       perDomainIntervalMs: 0,
       retryBackoffMs: 500,

@@ -312,6 +312,7 @@ describe('retries', () => {
 function limiterOf(limits: Partial<ConstructorParameters<typeof DomainLimiter>[0]>): DomainLimiter {
   return new DomainLimiter({
     concurrency: 100,
+    maxStalled: 0,
     perDomainConcurrency: 4,
     perDomainIntervalMs: 0,
     retryBackoffMs: 500,
@@ -432,6 +433,37 @@ describe('limits', () => {
     await Promise.all(all);
     expect(starts).toEqual([0, 1000, 2000]);
     expect([limiter.domains, limiter.inFlight, vi.getTimerCount()]).toEqual([0, 0, 0]);
+  });
+
+  it('a request that stalls makes room for another after a second, for so many', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const limiter = limiterOf({ concurrency: 2, maxStalled: 3 });
+    const started: string[] = [];
+    const slots: Slot[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g'])
+      admitted(limiter, name).then((slot) => {
+        started.push(name);
+        slots.push(slot);
+      });
+    const startedAfter = async (ms: number) => {
+      await vi.advanceTimersByTimeAsync(ms);
+      return started.join('');
+    };
+    expect(await startedAfter(900)).toBe('ab');
+    expect(await startedAfter(200)).toBe('abcd');
+    // One more stalls; then there is no place for others.
+    expect(await startedAfter(2000)).toBe('abcde');
+    expect(limiter.inFlight).toBe(5);
+    for (const slot of slots.splice(0, 1)) slot.release({ kind: 'good' });
+    expect(await startedAfter(1000)).toBe('abcdef');
+    for (const slot of slots.splice(0)) slot.release({ kind: 'good' });
+    expect(await startedAfter(0)).toBe('abcdefg');
+    for (const slot of slots) slot.release({ kind: 'good' });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([limiter.inFlight, limiter.domains, vi.getTimerCount()]).toEqual([0, 0, 0]);
   });
 
   it('one that stops waiting leaves no trace', async () => {

@@ -44,6 +44,7 @@ interface DownloadFlags {
   readonly timeout?: number;
   readonly retries?: number;
   readonly threadCount?: number;
+  readonly contact?: string;
   readonly userAgent?: string;
   readonly disallowedHeaderDirectives?: readonly string[];
   readonly allowHost?: readonly string[];
@@ -60,10 +61,10 @@ export function downloadCommand(context: CommandContext): Command {
     'download',
     'Download lists of image URLs to a dataset, with the options of img2dataset.',
     [
-      'gleaner download --urls urls.txt --out images',
-      'gleaner download --urls pairs.parquet --url-col URL --caption-col TEXT --out images --image-size 384',
-      'gleaner download --urls out/unique --caption-col text --save-additional-columns uid license --out images',
-      'gleaner download --urls list.csv.gz --out images --output-format parquet --resize-mode keep_ratio',
+      'gleaner download --urls urls.txt --contact you@example.com --out images',
+      'gleaner download --urls pairs.parquet --url-col URL --caption-col TEXT --contact you@example.com --out images',
+      'gleaner download --urls out/unique --caption-col text --save-additional-columns uid license --contact you@example.com --out images',
+      'gleaner download --urls list.csv.gz --contact you@example.com --out images --output-format parquet --resize-mode keep_ratio',
     ],
   )
     .requiredOption(
@@ -122,7 +123,11 @@ export function downloadCommand(context: CommandContext): Command {
     )
     .option('--retries <n>', 'further tries for what may pass (default: of the recipe)', naturalNumber)
     .option('--thread-count <n>', 'requests under way at once (default: of the recipe)', wholeNumber)
-    .option('--user-agent <text>', 'who asks, with a way to reach you (default: of the recipe)')
+    .option(
+      '--contact <mail|url>',
+      'whom the owners of sites can write to; the open web is not asked without',
+    )
+    .option('--user-agent <text>', 'what requests call themselves (default: gleaner with the contact)')
     .option(
       '--disallowed-header-directives <none>',
       "'none': ignore X-Robots-Tag and TDM-Reservation, which else keep images out",
@@ -160,6 +165,7 @@ function named(flags: DownloadFlags): DownloadLocallyOptions {
     ...(flags.timeout !== undefined && timeouts(flags.timeout)),
     ...(flags.retries !== undefined && { retries: flags.retries }),
     ...(flags.threadCount !== undefined && { concurrency: flags.threadCount }),
+    ...(flags.contact !== undefined && { contact: flags.contact }),
     ...(flags.userAgent !== undefined && { userAgent: flags.userAgent }),
     ...(flags.disallowedHeaderDirectives && { respectHeaders: false }),
   };

@@ -19,6 +19,8 @@ export interface DownloadSpec {
   readonly options: DownloadOptions;
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts: readonly string[];
+  /** sha256 of each opt-out list that the recipe names, by the path it names it with. */
+  readonly optOut: Readonly<Record<string, string>>;
 }
 
 const count = z.int().min(0);
@@ -48,6 +50,7 @@ const partSchema = z.strictObject({
   recipe: recipeSchema,
   options: optionsSchema,
   allowHosts: z.array(z.string()),
+  optOut: z.record(z.string(), z.string()),
   /** Number of its first shard. */
   first: count,
   /** How many it has; null until its lists have been read to their end. */
@@ -62,11 +65,10 @@ export type DownloadPart = Readonly<z.infer<typeof partSchema>>;
 const RUN_FILE = `${OWN_FOLDER}/run.json`;
 
 /** How a folder is gone on with that holds a download already: img2dataset's words. */
-export const INCREMENTAL_MODES = ['incremental', 'extend', 'overwrite'] as const;
-export type IncrementalMode = (typeof INCREMENTAL_MODES)[number];
+export type IncrementalMode = 'incremental' | 'extend' | 'overwrite';
 
 function identities(
-  { recipe, options, allowHosts }: DownloadSpec,
+  { recipe, options, allowHosts, optOut }: DownloadSpec,
   lists: readonly UrlList[],
   columns: ListColumns,
 ): Readonly<Record<string, string>> {
@@ -75,6 +77,7 @@ function identities(
     'version of gleaner': GLEANER_VERSION,
     recipe: recipeHash(recipe),
     'set of options': digest({ options, allowHosts }),
+    'content of its opt-out lists': digest(optOut),
     'choice of columns': digest(columns),
     'list of URL files': digest(lists.map(({ name, bytes }) => ({ name, bytes }))),
   };
@@ -122,12 +125,13 @@ export async function beginPart(
       problem: `${storage.location}: finish the download that it holds before it is extended.`,
     });
   const first = last ? last.first + (last.shards ?? 0) : 0;
-  const { recipe, options, allowHosts } = spec;
+  const { recipe, options, allowHosts, optOut } = spec;
   const part: DownloadPart = partSchema.parse({
     identities: mine,
     recipe,
     options,
     allowHosts,
+    optOut,
     first,
     shards: null,
   });

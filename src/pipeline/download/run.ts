@@ -191,10 +191,10 @@ async function execute(
   meter: Meter,
   fingerprintOf: (index: number) => string | undefined,
 ): Promise<readonly { readonly index: number; readonly problem: string }[]> {
-  const { recipe, options, allowHosts } = part;
+  const { options } = part;
   return executor.execute(
     orders,
-    { root, spec: { recipe, options, allowHosts } },
+    { root, spec: part },
     { signal, progress: (done) => meter.progress(done) },
     async ({ index }, { folder, result, seconds }) => {
       const fingerprint = fingerprintOf(index);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { createWebSource, type ImageSource } from '../../fetcher/index.ts';
+import { createWebSource, type ImageSource, readOptOut } from '../../fetcher/index.ts';
 import { ByteBudget, Turnstile } from '../../stages/download/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
 import {
@@ -12,7 +12,7 @@ import {
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import type { StageResult } from '../../stages/stage.ts';
-import { fileStorage, type Storage } from '../../storage/index.ts';
+import { fileStorage, type Storage, streamFile } from '../../storage/index.ts';
 import type { DownloadSpec } from './run-file.ts';
 import { STAGED } from './settle.ts';
 
@@ -56,7 +56,7 @@ export interface ShardResult {
 }
 
 /** Bytes that wait in a process: a second of bodies at what two cores can decode, and what slow ones hold up. */
-const HELD_BYTES = 48 << 20;
+const HELD_BYTES = 24 << 20;
 /** URLs that are asked for and not there yet, at most. */
 const ASKED_AT_ONCE = HELD_BYTES / EXPECTED_BYTES;
 
@@ -68,23 +68,15 @@ export class ShardRunner implements AsyncDisposable {
   readonly #budget = new ByteBudget(HELD_BYTES);
   readonly #turnstile = new Turnstile(availableParallelism() + 1);
 
-  constructor(environment: ShardEnvironment) {
+  private constructor(environment: ShardEnvironment, images: ImageSource) {
     this.#environment = environment;
     this.#storage = fileStorage(environment.root);
-    const { recipe, allowHosts } = environment.spec;
-    const part = (limit: number) => Math.max(1, Math.floor(limit / environment.share));
-    const { concurrency, maxBytesInFlight, perDomainConcurrency, queueTimeoutMs, totalTimeoutMs } =
-      recipe.fetch;
-    const perDomain = part(perDomainConcurrency);
-    this.#images = createWebSource({
-      ...recipe.fetch,
-      allowHosts,
-      concurrency: part(concurrency),
-      maxBytesInFlight: part(maxBytesInFlight),
-      perDomainConcurrency: perDomain,
-      // A list may have one host alone: the last of those that wait for it then waits for all the others.
-      queueTimeoutMs: Math.max(queueTimeoutMs, (ASKED_AT_ONCE / perDomain) * totalTimeoutMs),
-    });
+    this.#images = images;
+  }
+
+  /** @throws GleanerError USAGE for a recipe that cannot be, and for a crawl of the open web without a contact */
+  static async open(environment: ShardEnvironment): Promise<ShardRunner> {
+    return new ShardRunner(environment, await openWeb(environment));
   }
 
   /** Downloads one shard into a folder of its own. */
@@ -136,4 +128,24 @@ export class ShardRunner implements AsyncDisposable {
     }
     hungry();
   }
+}
+
+async function openWeb({ spec: { recipe, allowHosts }, share }: ShardEnvironment): Promise<ImageSource> {
+  const part = (limit: number) => Math.max(1, Math.floor(limit / share));
+  const { fetch } = recipe;
+  const perDomainConcurrency = part(fetch.perDomainConcurrency);
+  return createWebSource({
+    ...fetch,
+    allowHosts,
+    optOut: await readOptOut(fetch.optOutLists, streamFile, fetch.optOut),
+    concurrency: part(fetch.concurrency),
+    maxStalled: part(fetch.maxStalled),
+    maxBytesInFlight: part(fetch.maxBytesInFlight),
+    perDomainConcurrency,
+    // A list may have one host alone: the last of those that wait for it then waits for all the others.
+    queueTimeoutMs: Math.max(
+      fetch.queueTimeoutMs,
+      (ASKED_AT_ONCE / perDomainConcurrency) * fetch.totalTimeoutMs,
+    ),
+  });
 }

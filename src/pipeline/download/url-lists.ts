@@ -10,7 +10,7 @@ import { isRemote, locationName, openFile, streamLocation } from '../../storage/
 import { expandPattern } from '../inputs.ts';
 
 /** How a list of URLs is written; each but parquet plain or gzip. */
-export const LIST_FORMATS = ['txt', 'csv', 'tsv', 'json', 'jsonl', 'parquet'] as const;
+const LIST_FORMATS = ['txt', 'csv', 'tsv', 'json', 'jsonl', 'parquet'] as const;
 export type ListFormat = (typeof LIST_FORMATS)[number];
 
 export interface UrlList {

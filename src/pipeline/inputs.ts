@@ -1,9 +1,10 @@
-import { glob, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { readWarc } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { mapOrdered } from '../stages/ordered.ts';
 import {
+  expandPattern,
   isRemote,
   locationFacts,
   locationName,
@@ -47,17 +48,6 @@ export async function openInputs(
       isRemote(path) ? openRemote(path, kind, options) : openInput(path, kind),
     ),
   );
-}
-
-/** A path stands for itself where there is such a file, whatever characters it has. */
-export async function expandPattern(path: string): Promise<string[]> {
-  if (!/[*?[{]/.test(path) || (await stat(path).catch(() => undefined))) return [path];
-  const found: string[] = [];
-  for await (const entry of glob(path, { withFileTypes: true }))
-    if (!entry.isDirectory()) found.push(resolve(entry.parentPath, entry.name));
-  if (found.length === 0)
-    throw new GleanerError('FILE_NOT_FOUND', { path, hint: 'The pattern matches nothing.' });
-  return found.sort();
 }
 
 async function openInput(path: string, kind: 'WAT' | 'WARC'): Promise<InputFile> {

@@ -1,4 +1,5 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
+export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
 export type { ObjectFacts, RemoteOptions } from './remote.ts';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DownloadLocallyOptions, downloadLocally, retryLocally } from '../../src/executors/download.ts';
 import { type Column, readParquetRows, readWebdataset } from '../../src/formats/index.ts';
 import { fileStorage, openFile } from '../../src/storage/index.ts';
 import { gleaner } from '../support/gleaner.ts';
@@ -30,7 +31,7 @@ const COLUMNS = [
   { name: 'final_url', type: 'string', nullable: true },
 ] as const satisfies readonly Column[];
 
-describe('gleaner download', () => {
+describe('gleaner download', { timeout: 120_000 }, () => {
   let folder: string;
   let origin: ImageOrigin;
   let list: string;
@@ -52,11 +53,10 @@ describe('gleaner download', () => {
   });
   afterAll(() => origin.close());
 
-  const download = (out: string, ...more: string[]) => downloadList(list, out, ...more);
-  const downloadList = (urls: string, out: string, ...more: string[]) =>
+  const download = (out: string, ...more: string[]) =>
     gleaner([
       'download',
-      ...['--urls', urls, '--out', out, '--caption-col', 'title', '--save-additional-columns', 'score'],
+      ...['--urls', list, '--out', out, '--caption-col', 'title', '--save-additional-columns', 'score'],
       ...['--number-sample-per-shard', '4', '--min-image-size', '10', '--allow-host', origin.host],
       ...['--workers', '1', '--json', ...more],
     ]);
@@ -177,57 +177,58 @@ describe('gleaner download', () => {
     expect((await treeOf(out))['00001.tar']).toBe(before['00001.tar']);
   });
 
+  /** The same by the library, which begins one process less. */
+  const library = (urls: string, out: string, more: Partial<DownloadLocallyOptions> = {}) =>
+    downloadLocally({
+      urls: [urls],
+      out,
+      overrides: { fetch: { retries: 0 } },
+      allowHosts: [origin.host],
+      workers: 1,
+      ...more,
+      options: { samplesPerShard: 4, ...more.options },
+    });
+
   it('extends a download, and overwrites one', async () => {
     const out = join(folder, 'extended');
-    expect(await download(out)).toMatchObject({ code: 0 });
+    const [list, other] = [join(folder, 'five.txt'), join(folder, 'other.txt')];
+    await writeFile(list, [1, 2, 3, 4, 5].map(origin.image).join('\n'));
+    await writeFile(other, origin.image(6));
+    expect(await library(list, out)).toMatchObject({ shards: 2, done: 2 });
     const first = await treeOf(out);
-    const other = join(folder, 'other.csv');
-    await writeFile(other, `url,title,score\n${origin.image(5)},five,5\n`);
-    const extend = () => downloadList(other, out, '--incremental-mode', 'extend');
-    expect(JSON.parse((await extend()).stdout)).toMatchObject({ shards: 1, done: 1 });
-    const [row] = await rowsOf(join(out, '00002.parquet'), COLUMNS);
-    expect(row).toMatchObject({ key: '000020', caption: 'five', status: 'success' });
+    expect(await library(other, out, { incrementalMode: 'extend' })).toMatchObject({ shards: 1, done: 1 });
+    const [row] = await rowsOf(join(out, '00002.parquet'), COLUMNS.slice(2, 5));
+    expect(row).toEqual({ url: origin.image(6), key: '000020', status: 'success' });
     expect((await treeOf(out))['00000.tar']).toBe(first['00000.tar']);
-    expect(JSON.parse((await extend()).stdout)).toMatchObject({ shards: 1, done: 0 });
-    expect(await download(out, '--image-size', '64', '--incremental-mode', 'overwrite')).toMatchObject({
-      code: 0,
-    });
+    expect(await library(other, out, { incrementalMode: 'extend' })).toMatchObject({ shards: 1, done: 0 });
+    const smaller = { options: { imageSize: 64 }, incrementalMode: 'overwrite' } as const;
+    expect(await library(list, out, smaller)).toMatchObject({ shards: 2, done: 2 });
     expect(await readdir(out)).not.toContain('00002.parquet');
-    expect((await rowsOf(join(out, '00000.parquet'), COLUMNS))[0]).toMatchObject({ width: 64 });
+    expect((await rowsOf(join(out, '00000.parquet'), COLUMNS.slice(6, 7)))[0]).toEqual({ width: 64 });
   });
 
-  it('retries what failed for a reason, to what one good run gives', { timeout: 120_000 }, async () => {
-    const urls = Array.from({ length: 10 }, (_, n) => (n % 3 === 1 ? origin.flaky(n) : origin.image(n)));
-    const flaky = join(folder, 'flaky.txt');
-    await writeFile(flaky, urls.join('\n'));
-    for (const format of ['webdataset', 'files', 'parquet']) {
-      const [good, bad] = [join(folder, `good-${format}`), join(folder, `bad-${format}`)];
-      const args = (out: string) => [
-        'download',
-        ...['--urls', flaky, '--out', out, '--number-sample-per-shard', '5', '--retries', '0'],
-        ...['--allow-host', origin.host, '--workers', '1', '--json', '--output-format', format],
-      ];
+  it.each(['webdataset', 'files', 'parquet'] as const)(
+    'retries what failed for a reason, to what one good run gives: %s',
+    async (outputFormat) => {
+      const urls = Array.from({ length: 7 }, (_, n) => (n % 3 === 1 ? origin.flaky(n) : origin.image(n)));
+      const flaky = join(folder, 'flaky.txt');
+      await writeFile(flaky, urls.join('\n'));
+      const [good, bad] = [join(folder, `good-${outputFormat}`), join(folder, `bad-${outputFormat}`)];
       origin.failing = false;
-      expect(await gleaner(args(good))).toMatchObject({ code: 0 });
+      expect(await library(flaky, good, { options: { outputFormat } })).toMatchObject({ ledger: { out: 7 } });
       origin.failing = true;
-      const failed = JSON.parse((await gleaner(args(bad))).stdout);
-      expect(failed.ledger.out).toBeLessThan(10);
+      const failed = await library(flaky, bad, { options: { outputFormat } });
+      expect(failed.ledger.out).toBe(5);
       origin.failing = false;
       const asked = origin.requests();
-      const retried = await gleaner([
-        'retry',
-        bad,
-        '--reason',
-        'http_status,host_down',
-        '--json',
-        '--workers',
-        '1',
-      ]);
-      expect(JSON.parse(retried.stdout)).toMatchObject({ ledger: { in: 10, out: 10, dropped: {} } });
-      expect(origin.requests() - asked).toBe(10 - failed.ledger.out);
+      const reasons = ['http_status', 'host_down'];
+      expect(await retryLocally({ dir: bad, reasons, workers: 1 })).toMatchObject({
+        ledger: { in: 7, out: 7, dropped: {} },
+      });
+      expect(origin.requests() - asked).toBe(2);
       expect(await content(bad)).toEqual(await content(good));
-    }
-  });
+    },
+  );
 
   it('names reasons that there are, and folders that hold a download', async () => {
     expect(await gleaner(['retry', folder, '--reason', 'bad_luck'])).toMatchObject({

@@ -70,7 +70,7 @@ describe('processes of a download', () => {
     ).toEqual([3, 5, 17].map((row) => [row, 'failed_to_resize', 'ended its worker']));
   });
 
-  it('that are killed from outside cost nothing', { timeout: 60_000 }, async () => {
+  it('that are killed from outside cost nothing', { timeout: 120_000 }, async () => {
     const urls = Array.from({ length: 20 }, (_, n) => origin.image(n));
     const { out: undisturbed } = await download('undisturbed', urls, undefined);
     process.env.ENDS_ONCE = join(folder, 'ended');
@@ -81,7 +81,7 @@ describe('processes of a download', () => {
       expect(other[file]).toBe(one[file]);
   });
 
-  it('that die whatever they do end the download, which says so', { timeout: 60_000 }, async () => {
+  it('that die whatever they do end the download, which says so', { timeout: 120_000 }, async () => {
     process.env.ENDS_AT_ONCE = '1';
     await expect(download('dead', [origin.image(1)], CRASHING)).rejects.toMatchObject({
       code: 'TASK_FAILED',

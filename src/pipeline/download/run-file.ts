@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema } from '../../config/index.ts';
 import { GleanerError } from '../../schema/index.ts';
+import { OWN_FOLDER } from '../../stages/download/layout.ts';
 import {
   type DownloadOptions,
   ENCODE_FORMATS,
@@ -9,7 +10,6 @@ import {
   OUTPUT_FORMATS,
   RESIZE_MODES,
 } from '../../stages/download/options.ts';
-import { OWN_FOLDER } from '../../stages/download/stored.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { ListColumns, UrlList } from './url-lists.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { addLedgers, GleanerError, type Ledger, type Reason } from '../../schema/index.ts';
+import { OWN_FOLDER, shardFiles } from '../../stages/download/layout.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
-import { OWN_FOLDER, shardFiles } from '../../stages/download/stored.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
 import { lockFolder } from '../lock.ts';
 import { type Manifest, readManifest, wholeManifest } from '../manifest.ts';

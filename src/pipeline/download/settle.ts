@@ -1,5 +1,5 @@
+import { OWN_FOLDER, shardFiles } from '../../stages/download/layout.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
-import { OWN_FOLDER, shardFiles } from '../../stages/download/stored.ts';
 import type { StageResult } from '../../stages/stage.ts';
 import type { Storage } from '../../storage/index.ts';
 import { type Manifest, readManifest, storeManifest } from '../manifest.ts';

@@ -16,11 +16,12 @@ import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
 import type { ByteBudget, Turnstile } from './budget.ts';
 import { pythonJson, type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
+import { shardFiles } from './layout.ts';
 import { type MadeImage, makeImage } from './make-image.ts';
 import { errorMessage, failedStatus } from './messages.ts';
 import { type DownloadOptions, sampleKey } from './options.ts';
 import { ShardCounter } from './statistics.ts';
-import { shardFiles, TIMES_COLUMNS } from './stored.ts';
+import { TIMES_COLUMNS } from './stored.ts';
 import { createShardWriter } from './write-shard.ts';
 
 /** What the shards of a process share. */

@@ -1,32 +1,10 @@
-import { type Column, readParquetRows, readWebdataset } from '../../formats/index.ts';
+import { type Column, readParquetRows } from '../../formats/parquet.ts';
+import { readWebdataset } from '../../formats/webdataset.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { type Storage, streamSource } from '../../storage/index.ts';
 import { type SampleRecord, shardColumns } from './columns.ts';
-import { type DownloadOptions, shardName } from './options.ts';
-
-/** Where the files of a shard lie, below the folder of the download. */
-export interface ShardFiles {
-  readonly parquet: string;
-  readonly stats: string;
-  readonly times: string;
-  /** The tar of `webdataset`, the folder of `files`; undefined where the images lie in the Parquet file. */
-  readonly images: string | undefined;
-}
-
-export function shardFiles(shard: number, options: DownloadOptions): ShardFiles {
-  const name = shardName(shard, options);
-  const images = { webdataset: `${name}.tar`, files: name, parquet: undefined } as const;
-  return {
-    parquet: `${name}.parquet`,
-    stats: `${name}_stats.json`,
-    times: `${TIMES}/${name}.parquet`,
-    images: images[options.outputFormat],
-  };
-}
-
-/** All that is gleaner's own lies here: readers of Parquet folders pass over names that begin with '_'. */
-export const OWN_FOLDER = '_gleaner';
-const TIMES = `${OWN_FOLDER}/times`;
+import { type ShardFiles, shardFiles } from './layout.ts';
+import type { DownloadOptions } from './options.ts';
 
 /** When each sample was waited for, in milliseconds: these are of one run and no part of what it gives. */
 export const TIMES_COLUMNS = [

@@ -1,14 +1,10 @@
-import {
-  type Column,
-  createParquetWriter,
-  createTarWriter,
-  type ParquetWriter,
-  type TarWriter,
-} from '../../formats/index.ts';
+import type { Column } from '../../formats/parquet.ts';
+import { createParquetWriter, type ParquetWriter } from '../../formats/parquet-writer.ts';
+import { createTarWriter, type TarWriter } from '../../formats/tar.ts';
 import type { ByteSink, FileInfo, PendingFile, Storage } from '../../storage/index.ts';
 import { type SampleRecord, shardColumns, sidecarWriter } from './columns.ts';
+import { type ShardFiles, shardFiles } from './layout.ts';
 import type { DownloadOptions } from './options.ts';
-import { type ShardFiles, shardFiles } from './stored.ts';
 
 /** Where a shard's samples go, in their order. */
 export interface ShardWriter {

@@ -1,0 +1,25 @@
+import { type DownloadOptions, shardName } from './options.ts';
+
+/** Where the files of a shard lie, below the folder of the download. */
+export interface ShardFiles {
+  readonly parquet: string;
+  readonly stats: string;
+  readonly times: string;
+  /** The tar of `webdataset`, the folder of `files`; undefined where the images lie in the Parquet file. */
+  readonly images: string | undefined;
+}
+
+export function shardFiles(shard: number, options: DownloadOptions): ShardFiles {
+  const name = shardName(shard, options);
+  const images = { webdataset: `${name}.tar`, files: name, parquet: undefined } as const;
+  return {
+    parquet: `${name}.parquet`,
+    stats: `${name}_stats.json`,
+    times: `${TIMES}/${name}.parquet`,
+    images: images[options.outputFormat],
+  };
+}
+
+/** All that is gleaner's own lies here: readers of Parquet folders pass over names that begin with '_'. */
+export const OWN_FOLDER = '_gleaner';
+const TIMES = `${OWN_FOLDER}/times`;

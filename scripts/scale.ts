@@ -19,8 +19,8 @@ const CRAWL = {
 
 /** Each from a benchmark of docs/benchmarks.md. */
 const UNIT = {
-  /** `npm run bench -- run`: 154 MB of WAT, inflated, in 4.25 CPU-s. */
-  extractCpuSecondsPerByte: 4.25 / 154e6,
+  /** `npm run bench -- extract`: 400 MB of WAT, inflated, in 3.0 CPU-s by laion400m, start and all. */
+  extractCpuSecondsPerByte: 3.0 / 400e6,
   /** `npm run bench -- dedup`: pairs a CPU-second. */
   dedupPairsPerCpuSecond: 450_000,
   /**

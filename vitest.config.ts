@@ -6,7 +6,7 @@ export default defineConfig({
     // Two cores; tests of native code and of browsers each get a process of their own.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

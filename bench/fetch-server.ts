@@ -36,7 +36,8 @@ async function serve(): Promise<Ports> {
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const kind = request.headers.host?.split('-')[0];
     const body = BODIES[Number(request.url?.slice(1) ?? 0) % 2] ?? BODIES[0];
-    const answer = () => response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(body);
+    const head = { 'Content-Type': 'image/jpeg', 'Content-Length': body.length };
+    const answer = () => response.writeHead(200, head).end(body);
     if (kind === 'failing') response.writeHead(500).end();
     else if (kind === 'busy') response.writeHead(503).end();
     else if (kind === 'slow') setTimeout(answer, SLOW_MS);

@@ -92,8 +92,10 @@ async function checkScoring(
     import('../fetcher/index.ts'),
     import('../safety/index.ts'),
   ]);
-  if (images.kind === 'web')
-    await fetcher.createWebSource({ ...recipe.fetch, allowHosts: images.allowHosts }).close();
+  if (images.kind === 'web') {
+    const optOut = await fetcher.readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut);
+    await fetcher.createWebSource({ ...recipe.fetch, optOut, allowHosts: images.allowHosts }).close();
+  }
   const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
   const model = await clip.identifyModel(modelDir);
   return { model, modelDir, categories: await safety.loadSafetyCategories(recipe.safety.categories) };

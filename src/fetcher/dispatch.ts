@@ -1,9 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Dispatcher, errors } from 'undici';
-import { kept } from '../schema/index.ts';
+import { errors } from 'undici';
 import { orAbort } from './abort.ts';
 import type { AddressGate } from './address-gate.ts';
-import { type Body, drain, readBody } from './body.ts';
+import { drainBody, readBody } from './body.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { ConnectFailure } from './connect-failure.ts';
 import { ACCEPT_ENCODING } from './content-coding.ts';
@@ -19,6 +18,7 @@ import {
 import type { WebSettings } from './options.ts';
 import type { Pools } from './pools.ts';
 import { type ProxyFor, proxyAuthorization } from './proxy.ts';
+import { Reception } from './reception.ts';
 import { currentTrace } from './trace.ts';
 
 /** What was asked, and what came. */
@@ -44,6 +44,9 @@ export interface Ways {
 
 type DispatchSettings = Pick<WebSettings, 'userAgent' | 'firstByteTimeoutMs' | 'maxHeaderBytes' | 'http2'>;
 
+/** Why a request is given up whose URL has had all of its time. */
+const OUT_OF_TIME = new Error('The time for this URL is over.');
+
 /** The end of the chain: one request over one connection, within its limits. */
 export function createDispatch(
   ways: Ways,
@@ -59,27 +62,36 @@ export function createDispatch(
     await memory.room(signal);
     trace.phase = 'request';
     const held = memory.open();
-    const stop = new AbortController();
-    const giveUp = () => stop.abort(signal.reason);
-    signal.addEventListener('abort', giveUp);
-    const time = new Countdown(request.budget, () => stop.abort());
     const began = performance.now();
+    const connectedBefore = trace.dnsMs + trace.connectMs;
     let head: ResponseHead | undefined;
     trace.url = url.href;
     trace.status = null;
     trace.tries++;
     stats.requests++;
+
+    const reception = new Reception((status, headers, enough) => {
+      head = { url, status, headers };
+      trace.status = status;
+      const connectingMs = trace.dnsMs + trace.connectMs - connectedBefore;
+      trace.firstByteMs += Math.max(0, performance.now() - began - connectingMs);
+      const reading = { request, head, count, held, waiting, enough };
+      const refused = refuse(request, head);
+      if (refused) enough(refused);
+      return status === 200 ? readBody(reading) : drainBody(reading);
+    });
+    const giveUp = () => reception.abort(signal.reason);
+    const time = new Countdown(request.budget, () => reception.abort(OUT_OF_TIME));
+    signal.addEventListener('abort', giveUp);
     try {
-      const response = await ask(request, stop.signal);
-      head = { url, status: response.statusCode, headers: response.headers };
-      trace.status = head.status;
-      const result = await answer(head, response.body);
+      await send(request, reception);
+      const result = await reception.result;
       // undici frees a connection one turn after its response: the next request to the host is to find it.
       await turn();
       return result;
     } catch (error) {
       signal.throwIfAborted();
-      if (stop.signal.aborted) return failure('timeout', head ? 'total, in the body' : 'total');
+      if (error === OUT_OF_TIME) return failure('timeout', head ? 'total, in the body' : 'total');
       return exchangeFailure(error, url, head, settings);
     } finally {
       time.pause();
@@ -88,27 +100,9 @@ export function createDispatch(
       trace.workMs += performance.now() - began;
     }
 
-    async function answer(head: ResponseHead, body: Body): ReturnType<Exchange> {
-      // Destroying a body that is not read to its end makes it emit an error, which says nothing new.
-      body.on('error', () => {});
-      // Over HTTP/1.1 the parser has counted.
-      if (settings.http2 && headerBytes(head.headers) > settings.maxHeaderBytes) {
-        body.destroy();
-        return headerOverflow(settings);
-      }
-      const wanted = head.status === 200;
-      const refused = wanted || isRedirect(head.status) ? request.refuse?.(head) : undefined;
-      if (refused) {
-        body.destroy();
-        return refused;
-      }
-      const count = (bytes: number) => {
-        stats.bytes += bytes;
-        trace.wireBytes += bytes;
-      };
-      if (wanted) return readBody({ request, head, body, count, held, waiting });
-      await drain(body, count);
-      return kept({ ...head, body: new Uint8Array() });
+    function count(bytes: number): void {
+      stats.bytes += bytes;
+      trace.wireBytes += bytes;
     }
 
     /** Waiting for memory is our own doing: the time of the URL does not run. */
@@ -116,16 +110,21 @@ export function createDispatch(
       time.pause();
       trace.phase = 'memory';
       const since = performance.now();
-      await orAbort(wait, stop.signal);
+      await orAbort(wait, signal);
       trace.workMs -= performance.now() - since;
       trace.phase = 'request';
       time.resume();
     }
   };
 
-  async function ask({ url, trace }: WebRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const began = performance.now();
-    const connectedBefore = trace.dnsMs + trace.connectMs;
+  function refuse(request: WebRequest, head: ResponseHead): Failure | undefined {
+    // Over HTTP/1.1 the parser has counted.
+    if (settings.http2 && headerBytes(head.headers) > settings.maxHeaderBytes)
+      return headerOverflow(settings);
+    return head.status === 200 || isRedirect(head.status) ? request.refuse?.(head) : undefined;
+  }
+
+  async function send({ url, trace, signal }: WebRequest, reception: Reception): Promise<void> {
     const headers = {
       'user-agent': settings.userAgent,
       accept: ACCEPT,
@@ -135,30 +134,28 @@ export function createDispatch(
       method: 'GET',
       headersTimeout: settings.firstByteTimeoutMs,
       bodyTimeout: 0, // the time left ends a stalled body as well
-      signal,
     } as const;
     const proxy = url.protocol === 'http:' ? ways.proxyOf(url) : undefined;
-    if (proxy)
-      await orAbort(ways.gate.check(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 80)), signal);
-    const authorization = proxy && proxyAuthorization(proxy);
-    const asked = currentTrace.run(trace, () =>
-      proxy
-        ? ways.proxied.request(proxy.origin, {
-            ...common,
-            path: url.href, // RFC 9112, 3.2.2: the absolute form, for proxies
-            headers: {
-              ...headers,
-              host: url.host,
-              ...(authorization && { 'proxy-authorization': authorization }),
-            },
-          })
-        : ways.direct.request(url.origin, { ...common, path: url.pathname + url.search, headers }),
-    );
-    // undici hears the signal only once a connection stands.
-    const response = await orAbort(asked, signal);
-    const connectingMs = trace.dnsMs + trace.connectMs - connectedBefore;
-    trace.firstByteMs += Math.max(0, performance.now() - began - connectingMs);
-    return response;
+    if (!proxy) {
+      const path = url.pathname + url.search;
+      currentTrace.run(trace, () =>
+        ways.direct.dispatch(url.origin, { ...common, path, headers }, reception),
+      );
+      return;
+    }
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    await orAbort(ways.gate.check(host, Number(url.port || 80)), signal);
+    const authorization = proxyAuthorization(proxy);
+    const proxied = {
+      ...common,
+      path: url.href, // RFC 9112, 3.2.2: the absolute form, for proxies
+      headers: {
+        ...headers,
+        host: url.host,
+        ...(authorization && { 'proxy-authorization': authorization }),
+      },
+    };
+    currentTrace.run(trace, () => ways.proxied.dispatch(proxy.origin, proxied, reception));
   }
 }
 

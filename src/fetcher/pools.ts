@@ -19,12 +19,9 @@ export class Pools {
     return this.#pools.size;
   }
 
-  request(
-    origin: string,
-    options: Omit<Dispatcher.RequestOptions, 'origin'>,
-  ): Promise<Dispatcher.ResponseData> {
-    if (this.#destroyed) return Promise.reject(new Error('The pools are closed.'));
-    return (this.#pools.get(origin) ?? this.#open(origin)).request(options);
+  dispatch(origin: string, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    if (this.#destroyed) throw new Error('The pools are closed.');
+    (this.#pools.get(origin) ?? this.#open(origin)).dispatch(options, handler);
   }
 
   async destroy(): Promise<void> {

@@ -72,21 +72,23 @@ describe('gleaner, used wrongly', () => {
   });
 
   it('keeps an output folder to its recipe, its input and its images', async () => {
+    const mine = inFolder('mine.yaml');
+    await writeFile(mine, 'name: mine\nfetch: { contact: me@example.com }\n');
     const out = ['--out', inFolder('kept')];
     const wat = ['--wat', ...crawl.wats];
     const archive = ['--images-from', crawl.archive];
-    expect(await run('--recipe', 'everything', ...wat, ...archive, ...out)).toMatchObject({ code: 0 });
+    expect(await run('--recipe', mine, ...wat, ...archive, ...out)).toMatchObject({ code: 0 });
     expect(await run(...wat, ...archive, ...out)).toMatchObject({
       code: 1,
       stderr: oneLine(/kept: holds a run with another recipe/),
     });
     const other = inFolder('other.warc.wat.gz');
     await writeFile(other, gzipMember(watRecord('http://a.example/', [])));
-    expect(await run('--recipe', 'everything', '--wat', other, ...archive, ...out)).toMatchObject({
+    expect(await run('--recipe', mine, '--wat', other, ...archive, ...out)).toMatchObject({
       code: 1,
       stderr: oneLine(/another list of WAT files/),
     });
-    expect(await run('--recipe', 'everything', ...wat, ...out)).toMatchObject({
+    expect(await run('--recipe', mine, ...wat, ...out)).toMatchObject({
       code: 1,
       stderr: oneLine(/another image source/),
     });
@@ -94,7 +96,7 @@ describe('gleaner, used wrongly', () => {
   });
 
   it('names the file that a model folder lacks', async () => {
-    const args = ['--wat', ...crawl.wats, '--out', inFolder('c'), '--model'];
+    const args = ['--wat', ...crawl.wats, '--contact', 'me@example.com', '--out', inFolder('c'), '--model'];
     expect(await run(...args, inFolder('empty-model'))).toMatchObject({
       code: 1,
       stderr: oneLine(/empty-model\/config\.json: is missing/),
@@ -118,7 +120,7 @@ describe('gleaner, used wrongly', () => {
   });
 
   it('names an --allow-host that is none, and a file of safety categories that is missing', async () => {
-    const args = ['--wat', ...crawl.wats, '--out', inFolder('d')];
+    const args = ['--wat', ...crawl.wats, '--contact', 'me@example.com', '--out', inFolder('d')];
     expect(await run(...args, '--allow-host', 'localhost')).toMatchObject({
       code: 2,
       stderr: oneLine(/localhost is not HOST:PORT/),

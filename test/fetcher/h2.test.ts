@@ -106,7 +106,7 @@ describe('HTTP/2', () => {
   ])('%s: %s', async (_, onStream, reason, detail) => {
     const server = await serveH2(onStream);
     const source = sourceFor(server, {
-      totalTimeoutMs: 200,
+      totalTimeoutMs: reason === 'timeout' && detail !== 'first byte' ? 300 : 8_000,
       firstByteTimeoutMs: 50,
       maxBodyBytes: 100_000,
     });

@@ -79,6 +79,7 @@ export function serveOrders<O extends Order, E, R>(
           };
         },
       });
+      tellRows();
       if (result) tell({ kind: 'ended', index, result });
     } catch (error) {
       const told = refusedBySystem(error) !== undefined;
@@ -88,6 +89,11 @@ export function serveOrders<O extends Order, E, R>(
 
   function tell(message: FromProcess<R>, then: () => void = () => undefined): void {
     process.send?.(message, then);
+  }
+
+  function tellRows(): void {
+    if (rows > 0) tell({ kind: 'done', rows });
+    rows = 0;
   }
 
   function lookForStuck(): void {
@@ -116,10 +122,7 @@ export function serveOrders<O extends Order, E, R>(
   process.on('disconnect', endNow);
   // Ctrl-C reaches all processes of a terminal: the one that began this one decides.
   process.on('SIGINT', () => undefined);
-  setInterval(() => {
-    if (rows > 0) tell({ kind: 'done', rows });
-    rows = 0;
-  }, PROGRESS_EVERY_MS);
+  setInterval(tellRows, PROGRESS_EVERY_MS);
   setInterval(() => {
     lived += limits.aliveEveryMs;
     tell({ kind: 'alive' });

@@ -60,6 +60,7 @@ export function createDispatch(
     if (request.budget.leftMs <= 0) return failure('timeout', 'total');
     trace.phase = 'memory';
     await memory.room(signal);
+    signal.throwIfAborted();
     trace.phase = 'request';
     const held = memory.open();
     const began = performance.now();

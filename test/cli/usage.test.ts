@@ -96,13 +96,27 @@ describe('gleaner, used wrongly', () => {
   });
 
   it('names the file that a model folder lacks', async () => {
-    const args = ['--wat', ...crawl.wats, '--contact', 'me@example.com', '--out', inFolder('c'), '--model'];
+    const contact = ['--contact', 'me@example.com'];
+    const args = ['--wat', ...crawl.wats, ...contact, '--out', inFolder('c'), '--model'];
     expect(await run(...args, inFolder('empty-model'))).toMatchObject({
       code: 1,
       stderr: oneLine(/empty-model\/config\.json: is missing/),
     });
     expect(await run(...args, inFolder('no-model'))).toMatchObject({ code: 1, stderr: oneLine(/no-model/) });
     expect(await readdir(folder)).not.toContain('c');
+  });
+
+  it('says what to add before the open web is crawled, and leaves nothing', async () => {
+    const args = ['--wat', ...crawl.wats, '--out', inFolder('anonymous')];
+    expect(await run(...args)).toMatchObject({
+      code: 2,
+      stderr: oneLine(/--contact you@example\.com, or fetch\.contact/),
+    });
+    expect(await run(...args, '--contact', 'me')).toMatchObject({
+      code: 2,
+      stderr: oneLine(/fetch\.contact: me is neither/),
+    });
+    expect(await readdir(folder)).not.toContain('anonymous');
   });
 
   it('says that a port is in use', async () => {
@@ -126,7 +140,8 @@ describe('gleaner, used wrongly', () => {
       stderr: oneLine(/localhost is not HOST:PORT/),
     });
     await writeFile(inFolder('own.yaml'), 'name: own\nsafety: { categories: ./none.yaml }\n');
-    expect(await run(...args, '--recipe', inFolder('own.yaml'))).toMatchObject({
+    const contact = ['--contact', 'me@example.com'];
+    expect(await run(...args, ...contact, '--recipe', inFolder('own.yaml'))).toMatchObject({
       stderr: oneLine(/none\.yaml/),
     });
     expect(await readdir(folder)).not.toContain('d');

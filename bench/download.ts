@@ -74,9 +74,9 @@ export async function bench(args: readonly string[]): Promise<void> {
       const measured = await measureTree(command, { NO_ALBUMENTATIONS_UPDATE: '1', WANDB_MODE: 'disabled' });
       await rm(out, { recursive: true, force: true });
       results.set(name, [...(results.get(name) ?? []), measured]);
-      const { cpu, wall, peakMB } = measured;
+      const { cpu, wall, peakMB, peakRssMB } = measured;
       process.stderr.write(
-        `${name}: ${cpu.toFixed(2)} CPU-s, ${wall.toFixed(2)} s, ${peakMB.toFixed(0)} MB\n`,
+        `${name}: ${cpu.toFixed(2)} CPU-s, ${wall.toFixed(2)} s, ${peakMB.toFixed(0)} MB (RSS ${peakRssMB.toFixed(0)})\n`,
       );
     };
     const modes = values.modes.split(',').filter((mode): mode is keyof typeof MODES => mode in MODES);
@@ -100,7 +100,7 @@ function print(results: ReadonlyMap<string, readonly TreeMeasure[]>, n: number):
     `${n} URLs, 256 pixels, quality 95; Node ${process.versions.node}; medians (ranges)\n\n`,
   );
   process.stdout.write(
-    '| row | CPU-s / 1,000 | wall s | images/s | peak MB |\n| --- | --- | --- | --- | --- |\n',
+    '| row | CPU-s / 1,000 | wall s | images/s | peak MB | sum of RSS |\n| --- | --- | --- | --- | --- | --- |\n',
   );
   for (const [name, runs] of results) {
     const few = name.endsWith('two URLs');
@@ -112,6 +112,7 @@ function print(results: ReadonlyMap<string, readonly TreeMeasure[]>, n: number):
       wall.toFixed(2),
       few ? '' : (n / wall).toFixed(0),
       Math.max(...runs.map((run) => run.peakMB)).toFixed(0),
+      Math.max(...runs.map((run) => run.peakRssMB)).toFixed(0),
     ];
     process.stdout.write(`| ${cells.join(' | ')} |\n`);
   }

@@ -9,12 +9,14 @@ export interface TreeMeasure {
   /** User and system time of the process and all that it began, in seconds. */
   readonly cpu: number;
   readonly wall: number;
-  /** Peak of the resident memory of all of them together, in MB; pages that they share count for each. */
+  /** Peak of the resident memory of all of them together, in MB; pages that they share count once. */
   readonly peakMB: number;
+  /** The same where they count for each. */
+  readonly peakRssMB: number;
 }
 
 /** How often memory is looked at, in milliseconds. */
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 250;
 
 /** Runs a command to its end, with whatever processes it begins. Linux alone: memory is read from /proc. */
 export async function measureTree(
@@ -31,7 +33,8 @@ export async function measureTree(
   child.stderr.on('data', (text) => {
     said = `${said}${text}`.slice(-2000);
   });
-  let peak = 0;
+  let peakMB = 0;
+  let peakRssMB = 0;
   let running = true;
   const ended = new Promise<number | null>((resolve, reject) =>
     child.on('error', reject).on('close', resolve),
@@ -39,7 +42,9 @@ export async function measureTree(
     running = false;
   });
   while (running) {
-    peak = Math.max(peak, residentBytes(child.pid ?? 0));
+    const { rss, pss } = residentBytes(child.pid ?? 0);
+    peakMB = Math.max(peakMB, pss / 1e6);
+    peakRssMB = Math.max(peakRssMB, rss / 1e6);
     await Promise.race([ended, sleep(LOOK_EVERY_MS)]);
   }
   const status = await ended;
@@ -47,28 +52,37 @@ export async function measureTree(
   if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${said}`);
   const [user = 0, system = 0] = (await readFile(log, 'utf8')).trim().split(' ').map(Number);
   await rm(log);
-  return { cpu: user + system, wall, peakMB: peak / 1e6 };
+  return { cpu: user + system, wall, peakMB, peakRssMB };
 }
 
 /** Of all processes below `root`, without itself, which is time(1). */
-function residentBytes(root: number): number {
-  const parents = new Map<number, { readonly parent: number; readonly bytes: number }>();
+function residentBytes(root: number): { readonly rss: number; readonly pss: number } {
+  const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const fields = readFileSync(`/proc/${name}/stat`, 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      parents.set(Number(name), { parent: Number(fields[1]), bytes: Number(fields[21]) * 4096 });
-    } catch {
-      // Ended meanwhile.
-    }
+    const stat = /^\d+$/.test(name) ? read(`/proc/${name}/stat`) : undefined;
+    if (stat) parents.set(Number(name), Number(stat.replace(/^.*\) /s, '').split(' ')[1]));
   }
-  let sum = 0;
-  for (const [pid, { bytes }] of parents) {
+  const sum = { rss: 0, pss: 0 };
+  for (const pid of parents.keys()) {
     let at = pid;
-    while (at > 1 && at !== root) at = parents.get(at)?.parent ?? 0;
-    if (at === root && pid !== root) sum += bytes;
+    while (at > 1 && at !== root) at = parents.get(at) ?? 0;
+    if (at !== root || pid === root) continue;
+    const rollup = read(`/proc/${pid}/smaps_rollup`) ?? '';
+    sum.rss += kilobytes(rollup, 'Rss');
+    sum.pss += kilobytes(rollup, 'Pss');
   }
   return sum;
+}
+
+function kilobytes(rollup: string, name: string): number {
+  return Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) * 1024;
+}
+
+/** @returns undefined of a process that has ended meanwhile */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -7,10 +7,11 @@ import { readJournal } from './journal.ts';
 import type { FromProcess, Order, ToProcess } from './orders.ts';
 
 /**
- * Bodies and pictures lie outside of V8's heap and are freed with their small handles on it: with a young generation of a
- * few megabytes, and few arenas of glibc's, a process stays 100 MB smaller (docs/decisions.md).
+ * Bodies and pictures lie outside of V8's heap, which is small: left alone, V8 walks it again and again for what grows
+ * beside it. A young generation of 8 MiB from the start, a heap that may grow to twice what was found alive, and
+ * few arenas of glibc's: docs/decisions.md has the figures.
  */
-const EXEC_ARGV = ['--max-semi-space-size=4'];
+const EXEC_ARGV = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=100'];
 
 /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. */
 const SILENCE_MS = 180_000;

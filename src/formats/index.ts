@@ -17,6 +17,7 @@ export {
 export { readExif } from './exif.ts';
 export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
+export { freeBytes } from './free-bytes.ts';
 export { HashSet } from './hash-set.ts';
 export { decodeEntities } from './html-entities.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';

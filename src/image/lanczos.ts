@@ -14,18 +14,10 @@ interface Taps {
   readonly weights: Int32Array;
 }
 
-/** cos and sin of (k·3π/4 + π) as interpolateLanczos4 has them, so that one sin and one cos serve eight weights. */
+/** Weights of sin and cos for each tap, as interpolateLanczos4 has them: one sin and one cos serve eight weights. */
 const S45 = Math.SQRT1_2;
-const TURNS = [
-  [1, 0],
-  [-S45, -S45],
-  [0, 1],
-  [S45, -S45],
-  [-1, 0],
-  [S45, S45],
-  [0, -1],
-  [-S45, S45],
-] as const;
+const OF_SIN = [1, -S45, 0, S45, -1, S45, 0, -S45] as const;
+const OF_COS = [0, -S45, 1, -S45, 0, S45, -1, S45] as const;
 
 function taps(from: number, to: number, start: number, length: number): Taps {
   const scale = from / to;
@@ -35,26 +27,28 @@ function taps(from: number, to: number, start: number, length: number): Taps {
     const at = Math.fround((start + i + 0.5) * scale - 0.5);
     const floor = Math.floor(at);
     first[i] = floor - 3;
-    weights.set(lanczos4(Math.fround(at - floor)), i * TAPS);
+    lanczos4(Math.fround(at - floor), weights, i * TAPS);
   }
   return { first, weights };
 }
 
-/** interpolateLanczos4 (modules/imgproc/src/resize.cpp) in its single precision, then fixed point. */
-function lanczos4(x: number): number[] {
+const exact = new Float32Array(TAPS);
+
+/** interpolateLanczos4 (modules/imgproc/src/resize.cpp) in its single precision, then fixed point, to `out` from `at`. */
+function lanczos4(x: number, out: Int32Array, at: number): void {
   const start = -(x + 3) * Math.PI * 0.25;
-  const [sin, cos] = [Math.sin(start), Math.cos(start)];
+  const sin = Math.sin(start);
+  const cos = Math.cos(start);
   let sum = 0;
-  const exact = TURNS.map(([s, c], i) => {
+  for (let i = 0; i < TAPS; i++) {
     const distance = Math.fround(x + 3 - i);
     const y = -distance * Math.PI * 0.25;
     // On a pixel that one alone counts: its weight dwarfs the others.
-    const weight = Math.abs(distance) >= 1e-6 ? Math.fround((s * sin + c * cos) / (y * y)) : 1e30;
-    sum = Math.fround(sum + weight);
-    return weight;
-  });
+    exact[i] = Math.abs(distance) >= 1e-6 ? (OF_SIN[i]! * sin + OF_COS[i]! * cos) / (y * y) : 1e30;
+    sum = Math.fround(sum + exact[i]!);
+  }
   const norm = Math.fround(1 / sum);
-  return exact.map((weight) => Math.round(Math.fround(weight * norm) * (1 << COEF_BITS)));
+  for (let i = 0; i < TAPS; i++) out[at + i] = Math.round(Math.fround(exact[i]! * norm) * (1 << COEF_BITS));
 }
 
 /**
@@ -93,7 +87,7 @@ function bySimd({ data, width, height }: RgbImage, columns: Taps, rows: Taps, ca
   if (!memory) return false;
   const { kernels, bytes } = memory;
   const [acrossAt = 0, firstAt = 0, rowAt = 0, narrowAt = 0, tableAt = 0, downAt = 0, outAt = 0] = memory.at;
-  bytes.set(bytesOf(Int16Array.from(columns.weights)), acrossAt);
+  bytes.set(bytesOf(new Int16Array(columns.weights)), acrossAt);
   bytes.set(bytesOf(columns.first.map((pixel) => (pixel - left) * 3)), firstAt);
   bytes.set(bytesOf(rows.weights), downAt);
   const [from, to] = [Math.max(0, left), Math.min(width, right)];
@@ -104,11 +98,10 @@ function bySimd({ data, width, height }: RgbImage, columns: Taps, rows: Taps, ca
     for (let x = to; x < right; x++) bytes.set(source.subarray(-3), rowAt + (x - left) * 3);
     kernels.lanczosRow(rowAt, firstAt, acrossAt, narrowAt + (y - top) * values * 4, targetWidth);
   }
-  const table = new Int32Array(TAPS);
+  const table = new Int32Array(bytes.buffer, tableAt, TAPS);
   for (let y = 0; y < targetHeight; y++) {
     for (let k = 0; k < TAPS; k++)
       table[k] = narrowAt + (clamp(rows.first[y]! + k, height) - top) * values * 4;
-    bytes.set(bytesOf(table), tableAt);
     kernels.lanczosColumn(tableAt, downAt + y * TAPS * 4, outAt + y * values, values);
   }
   lay(canvas, 0, bytes.subarray(outAt, outAt + targetHeight * values), targetWidth);

@@ -66,7 +66,7 @@ export class ShardRunner implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #images: ImageSource;
   readonly #budget = new ByteBudget(HELD_BYTES);
-  readonly #turnstile = new Turnstile(availableParallelism() + 1);
+  readonly #turnstile = new Turnstile(availableParallelism() + 2);
 
   private constructor(environment: ShardEnvironment, images: ImageSource) {
     this.#environment = environment;

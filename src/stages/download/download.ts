@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Recipe } from '../../config/index.ts';
 import type { ImageSource } from '../../fetcher/index.ts';
-import { createParquetWriter, type RowOf, readExif } from '../../formats/index.ts';
+import { createParquetWriter, freeBytes, type RowOf, readExif } from '../../formats/index.ts';
 import {
   type Dropped,
   dropped,
@@ -104,6 +104,7 @@ export async function downloadShard(
     });
     for await (const { record, image, facts, held } of samples) {
       await writer.add(record, image);
+      if (image && options.outputFormat !== 'parquet') freeBytes(image);
       engines.budget.adjust(-held);
       counter.add(record);
       count(ledger, record);
@@ -149,9 +150,13 @@ export async function downloadShard(
     const hash = options.computeHash && createHash(options.computeHash).update(bytes).digest('hex');
     const made = await workOnImage(watch, place, () => makeImage(bytes, options, recipe.image));
     engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - bytes.length);
-    if (!made.kept) return done(failed(made, null, facts), null);
+    if (!made.kept) {
+      freeBytes(bytes);
+      return done(failed(made, null, facts), null);
+    }
     const exif = options.extractExif ? exifJson(bytes) : null;
     const { bytes: image, ...sizes } = made.value;
+    if (image !== bytes) freeBytes(bytes);
     const rest = { errorMessage: null, reason: null, detail: null, facts: facts ?? null };
     return done({ status: 'success', ...sizes, exif, hash, ...rest }, image);
   }

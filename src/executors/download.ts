@@ -22,10 +22,8 @@ const PROCESS = new URL(
 const OPEN_SHARDS = 3;
 
 interface Watching {
-  /** Processes. @default one for two cores: each fetches in one thread and decodes in others */
+  /** Processes. @default one for four cores: each fetches in one thread and makes images in others */
   readonly workers?: number;
-  /** What runs in a process. @default gleaner's own; tests name another */
-  readonly processFile?: URL;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
@@ -155,10 +153,10 @@ export async function retryLocally(options: RetryLocallyOptions): Promise<Downlo
   });
 }
 
-function executorOf({ workers, processFile }: Watching): ShardExecutor {
+function executorOf({ workers }: Watching): ShardExecutor {
   return processExecutor<ShardOrder, Omit<ShardEnvironment, 'share'>, ShardResult>({
-    workers: workers ?? Math.max(1, Math.ceil(availableParallelism() / 2)),
-    file: processFile ?? PROCESS,
+    workers: workers ?? Math.max(1, Math.ceil(availableParallelism() / 4)),
+    file: PROCESS,
     openOrders: OPEN_SHARDS,
     name: 'download',
   });

@@ -8,10 +8,10 @@ import type { FromProcess, Order, ToProcess } from './orders.ts';
 
 /**
  * Bodies and pictures lie outside of V8's heap, which is small: left alone, V8 walks it again and again for what grows
- * beside it. A young generation of 8 MiB from the start, a heap that may grow to twice what was found alive, and
- * few arenas of glibc's: docs/decisions.md has the figures.
+ * beside it. A young generation of 4 MiB, a heap that may grow to twice what was found alive, and few arenas of glibc's:
+ * docs/decisions.md has the figures.
  */
-const EXEC_ARGV = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=100'];
+const EXEC_ARGV = ['--max-semi-space-size=4', '--heap-growing-percent=100'];
 
 /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. */
 const SILENCE_MS = 180_000;

@@ -1,5 +1,5 @@
 /** Bytes that are kept for the next pictures, at most: some pictures of 1 megapixel, or one of 5. */
-const MAX_KEPT_BYTES = 16 << 20;
+const MAX_KEPT_BYTES = 8 << 20;
 /** Sizes are rounded up to this, so that pictures of nearly the same size share a buffer. */
 const STEP_BYTES = 256 << 10;
 

@@ -8,7 +8,7 @@ import {
   type Outcome,
   type RgbImage,
 } from '../schema/index.ts';
-import { takeBuffer } from './buffers.ts';
+import { giveBack, takeBuffer } from './buffers.ts';
 import { readProfile, toSrgb } from './icc.ts';
 import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import { sniff } from './sniff.ts';
@@ -23,6 +23,9 @@ export interface DecodeLimits {
   /** Formats that are accepted; 'other' is never, even if named here. */
   readonly formats: readonly ImageFormat[];
 }
+
+/** Where libjpeg-turbo works: in this thread, which waits, or in one of libuv's. */
+export type Where = 'here' | 'elsewhere';
 
 // One image at a time in each worker: parallelism is the pool's, and no picture is asked for twice.
 sharp.concurrency(1);
@@ -52,8 +55,14 @@ const MAX_SCANS = 500;
  * profile is converted as Pillow and browsers do it, R = (255 - C)(255 - K)/255, not by a press profile.
  *
  * Never throws: whatever a decoder raises is an outcome.
+ *
+ * @param where common JPEGs are decoded: 'here' blocks this thread, and is for one that does nothing else
  */
-export async function decodeImage(bytes: Uint8Array, limits: DecodeLimits): Promise<Outcome<DecodedImage>> {
+export async function decodeImage(
+  bytes: Uint8Array,
+  limits: DecodeLimits,
+  where: Where = 'elsewhere',
+): Promise<Outcome<DecodedImage>> {
   if (bytes.length < limits.minBytes) return dropped('body_small', `${bytes.length} bytes`);
   const { format, name } = sniff(bytes);
   if (format === undefined || format === 'other' || !limits.formats.includes(format))
@@ -61,14 +70,14 @@ export async function decodeImage(bytes: Uint8Array, limits: DecodeLimits): Prom
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
     return format === 'jpeg'
-      ? await decodeJpeg(body, limits.maxPixels)
+      ? await decodeJpeg(body, limits.maxPixels, where)
       : await decodeBySharp(body, format, limits.maxPixels, 'error');
   } catch (error) {
     return dropped('undecodable', lastWords(error));
   }
 }
 
-async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<DecodedImage>> {
+async function decodeJpeg(body: Buffer, maxPixels: number, where: Where): Promise<Outcome<DecodedImage>> {
   const header = readJpegHeader(body);
   if (header === undefined) return dropped('undecodable', 'no frame or no scan');
   const { width, height } = header;
@@ -76,7 +85,7 @@ async function decodeJpeg(body: Buffer, maxPixels: number): Promise<Outcome<Deco
   if (countScans(body) > MAX_SCANS) return dropped('undecodable', `more than ${MAX_SCANS} scans`);
   const profile = header.profile ? readProfile(header.profile) : 'srgb';
   if (isCommon(header) && profile !== 'unknown' && (profile === 'srgb' || header.components === 3)) {
-    const image = await decodeByTurbo(body, header);
+    const image = await decodeByTurbo(body, header, where);
     if (image && profile !== 'srgb') toSrgb(image, profile);
     if (image)
       return kept({
@@ -108,14 +117,24 @@ function isCommon({ width, height, precision, components, frame }: JpegHeader): 
 }
 
 /** @returns undefined on any error or warning: the binding does not say which, so sharp has the last word. */
-async function decodeByTurbo(body: Buffer, { width, height }: JpegHeader): Promise<RgbImage | undefined> {
+async function decodeByTurbo(
+  body: Buffer,
+  { width, height }: JpegHeader,
+  where: Where,
+): Promise<RgbImage | undefined> {
   const out = takeBuffer(width * height * 3);
+  const options = { format: jpegTurbo.FORMAT_RGB };
   try {
-    const result = await jpegTurbo.decompress(body, out, { format: jpegTurbo.FORMAT_RGB });
-    return result.width === width && result.height === height ? { data: out, width, height } : undefined;
+    const result =
+      where === 'here'
+        ? jpegTurbo.decompressSync(body, out, options)
+        : await jpegTurbo.decompress(body, out, options);
+    if (result.width === width && result.height === height) return { data: out, width, height };
   } catch {
-    return undefined;
+    // Sharp says what is wrong with it.
   }
+  giveBack(out);
+  return undefined;
 }
 
 /** SOS markers, at most one more than the limit. In entropy data 0xff is never followed by 0xda. */

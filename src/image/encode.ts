@@ -7,6 +7,7 @@ import {
   type Outcome,
   type RgbImage,
 } from '../schema/index.ts';
+import type { Where } from './decode.ts';
 import type { ResizePlan } from './resize.ts';
 import { encodeJpeg, MAX_JPEG_SIDE } from './store.ts';
 
@@ -35,15 +36,18 @@ const CONTENT: Readonly<Record<EncodeFormat, ImageFormat>> = { jpg: 'jpeg', png:
 /**
  * Encodes for storing: jpg as {@link encodeJpeg}, png and webp by sharp without metadata. A picture with a side that the
  * format cannot hold is refused as `pixels`.
+ *
+ * @param where JPEGs are encoded: 'here' blocks this thread
  */
 export async function encodeImage(
   image: RgbImage,
   { format, quality }: EncodeOptions,
+  where: Where = 'elsewhere',
 ): Promise<Outcome<Uint8Array>> {
   const { data, width, height } = image;
   if (Math.max(width, height) > MAX_SIDE[format])
     return dropped('pixels', `${width}×${height} does not fit into ${format}`);
-  if (format === 'jpg') return kept(await encodeJpeg(image, quality));
+  if (format === 'jpg') return kept(await encodeJpeg(image, quality, where));
   const raw = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
   const encoded =
     format === 'png'

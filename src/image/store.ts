@@ -2,6 +2,7 @@ import jpegTurbo from '@julusian/jpeg-turbo';
 import type { RgbImage } from '../schema/index.ts';
 import { shrinkByArea } from './area.ts';
 import { giveBack, takeBuffer } from './buffers.ts';
+import type { Where } from './decode.ts';
 
 /**
  * The longest side of a JPEG that can be written, in pixels: libjpeg's JPEG_MAX_DIMENSION, a little less than the
@@ -32,8 +33,13 @@ export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): Rg
  *
  * @param image - No side longer than {@link MAX_JPEG_SIDE}; a longer one is an error of libjpeg's.
  * @param quality - 1 to 100, on libjpeg's scale.
+ * @param where - It is encoded: 'here' blocks this thread.
  */
-export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint8Array> {
+export async function encodeJpeg(
+  image: RgbImage,
+  quality: number,
+  where: Where = 'elsewhere',
+): Promise<Uint8Array> {
   const { data, width, height } = image;
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const subsampling = jpegTurbo.SAMP_420;
@@ -41,7 +47,11 @@ export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint
   try {
     const options = { format: jpegTurbo.FORMAT_RGB, width, height, subsampling, quality };
     // Copied: what is kept of an image is its bytes, not the room for the worst case.
-    return Uint8Array.from(await jpegTurbo.compress(pixels, out, options));
+    return new Uint8Array(
+      where === 'here'
+        ? jpegTurbo.compressSync(pixels, out, options)
+        : await jpegTurbo.compress(pixels, out, options),
+    );
   } finally {
     giveBack(out);
   }

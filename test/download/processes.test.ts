@@ -9,7 +9,7 @@ import { openFile } from '../../src/storage/index.ts';
 import { type ImageOrigin, startImageOrigin } from '../support/image-origin.ts';
 import { treeOf } from '../support/tree.ts';
 
-const CRASHING = new URL('./crashing-process.ts', import.meta.url);
+const CRASHING = `--import=${new URL('./crashing-decoder.ts', import.meta.url)}`;
 
 describe('processes of a download', () => {
   let folder: string;
@@ -23,9 +23,10 @@ describe('processes of a download', () => {
   afterEach(() => {
     delete process.env.ENDS_ONCE;
     delete process.env.ENDS_AT_ONCE;
+    delete process.env.NODE_OPTIONS;
   });
 
-  async function download(name: string, urls: readonly string[], processFile: URL | undefined) {
+  async function download(name: string, urls: readonly string[], nodeOptions = '') {
     const list = join(folder, `${name}.txt`);
     const out = join(folder, name);
     await writeFile(list, urls.join('\n'));
@@ -35,8 +36,8 @@ describe('processes of a download', () => {
       options: { samplesPerShard: 8 },
       allowHosts: [origin.host],
       workers: 1,
-      ...(processFile && { processFile }),
     };
+    process.env.NODE_OPTIONS = nodeOptions;
     return { out, summary: await downloadLocally(options) };
   }
 
@@ -72,7 +73,7 @@ describe('processes of a download', () => {
 
   it('that are killed from outside cost nothing', { timeout: 120_000 }, async () => {
     const urls = Array.from({ length: 20 }, (_, n) => origin.image(n));
-    const { out: undisturbed } = await download('undisturbed', urls, undefined);
+    const { out: undisturbed } = await download('undisturbed', urls);
     process.env.ENDS_ONCE = join(folder, 'ended');
     const { out, summary } = await download('disturbed', urls, CRASHING);
     expect(summary.ledger).toEqual({ in: 20, out: 20, dropped: {} });

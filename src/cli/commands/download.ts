@@ -139,7 +139,7 @@ export function downloadCommand(context: CommandContext): Command {
         .choices(['incremental', 'extend', 'overwrite'])
         .default('incremental'),
     )
-    .option('--workers <n>', 'processes (default: one for two cores)', wholeNumber)
+    .option('--workers <n>', 'processes (default: one for four cores)', wholeNumber)
     .option('--json', 'print the counts as JSON')
     .action((flags: DownloadFlags) => download(flags, context));
 }
@@ -220,7 +220,7 @@ export function retryCommand(context: CommandContext): Command {
       '--reason <reason...>',
       `why it failed: ${FETCH_REASONS.join(', ')}; several with commas or blanks between`,
     )
-    .option('--workers <n>', 'processes (default: one for two cores)', wholeNumber)
+    .option('--workers <n>', 'processes (default: one for four cores)', wholeNumber)
     .option('--json', 'print the counts as JSON')
     .action(async (dir: string, flags: { reason: readonly string[]; workers?: number; json?: true }) => {
       const reasons = flags.reason.flatMap((names) => names.split(',')).filter((name) => name !== '');

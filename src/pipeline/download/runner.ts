@@ -13,6 +13,7 @@ import { type DownloadOptions, shardName } from '../../stages/download/options.t
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import type { StageResult } from '../../stages/stage.ts';
 import { fileStorage, type Storage, streamFile } from '../../storage/index.ts';
+import { type ImageThreads, startImageThreads } from './image-threads.ts';
 import type { DownloadSpec } from './run-file.ts';
 import { STAGED } from './settle.ts';
 
@@ -66,12 +67,18 @@ export class ShardRunner implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #images: ImageSource;
   readonly #budget = new ByteBudget(HELD_BYTES);
-  readonly #turnstile = new Turnstile(availableParallelism() + 2);
+  readonly #threads: ImageThreads;
+  readonly #turnstile: Turnstile;
 
   private constructor(environment: ShardEnvironment, images: ImageSource) {
+    const { spec, root, share } = environment;
     this.#environment = environment;
-    this.#storage = fileStorage(environment.root);
+    this.#storage = fileStorage(root);
     this.#images = images;
+    const threads = Math.max(1, Math.round(availableParallelism() / share));
+    this.#threads = startImageThreads(threads, { options: spec.options, recipe: spec.recipe.image });
+    // The next image waits beside each thread.
+    this.#turnstile = new Turnstile(2 * threads);
   }
 
   /** @throws GleanerError USAGE for a recipe that cannot be, and for a crawl of the open web without a contact */
@@ -82,7 +89,7 @@ export class ShardRunner implements AsyncDisposable {
   /** Downloads one shard into a folder of its own. */
   async run(order: ShardOrder, hooks: ShardHooks): Promise<ShardResult> {
     const began = performance.now();
-    const { options, recipe } = this.#environment.spec;
+    const { options } = this.#environment.spec;
     const folder = `${STAGED}/${shardName(order.index, options)}-${randomBytes(6).toString('hex')}`;
     const rows = this.#rows(order, options, hooks.hungry);
     const result = await downloadShard(
@@ -94,8 +101,13 @@ export class ShardRunner implements AsyncDisposable {
       },
       rows,
       options,
-      recipe,
-      { images: this.#images, budget: this.#budget, turnstile: this.#turnstile, journal: hooks.journal },
+      {
+        images: this.#images,
+        make: (body) => this.#threads.make(body),
+        budget: this.#budget,
+        turnstile: this.#turnstile,
+        journal: hooks.journal,
+      },
       { storage: this.#storage, signal: hooks.signal, progress: hooks.progress },
     );
     return { folder, result, seconds: (performance.now() - began) / 1000 };
@@ -103,6 +115,7 @@ export class ShardRunner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#images.close();
+    await this.#threads[Symbol.asyncDispose]();
   }
 
   async *#rows(

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
-import type { Recipe } from '../../config/index.ts';
 import type { ImageSource } from '../../fetcher/index.ts';
-import { createParquetWriter, freeBytes, type RowOf, readExif } from '../../formats/index.ts';
+import { createParquetWriter, freeBytes, type RowOf } from '../../formats/index.ts';
 import {
   type Dropped,
   dropped,
@@ -9,6 +7,7 @@ import {
   type FetchOutcome,
   isReason,
   LedgerCounter,
+  type Outcome,
   type Reason,
 } from '../../schema/index.ts';
 import { type ImageWatch, workOnImage } from '../image-watch.ts';
@@ -16,9 +15,9 @@ import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
 import type { ByteBudget, Turnstile } from './budget.ts';
-import { pythonJson, type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
+import { type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
 import { shardFiles } from './layout.ts';
-import { makeImage } from './make-image.ts';
+import type { MadeImage } from './make-image.ts';
 import { errorMessage, failedStatus } from './messages.ts';
 import { type DownloadOptions, sampleKey } from './options.ts';
 import { ShardCounter } from './statistics.ts';
@@ -28,6 +27,8 @@ import { createShardWriter } from './write-shard.ts';
 /** What the shards of a process share. */
 export interface DownloadEngines {
   readonly images: ImageSource;
+  /** Makes what is stored of a body, which is the maker's from then on. See `makeImage`. */
+  readonly make: (body: Uint8Array) => Promise<Outcome<MadeImage>>;
   /** Bytes that are held: bodies as fetched, and images that wait for those before them to be written. */
   readonly budget: ByteBudget;
   /** Images that are worked on at once. */
@@ -79,7 +80,6 @@ export async function downloadShard(
   task: ShardTask,
   rows: AsyncIterable<ShardRow> | Iterable<ShardRow>,
   options: DownloadOptions,
-  recipe: Recipe,
   engines: DownloadEngines,
   ctx: StageContext,
 ): Promise<StageResult> {
@@ -146,25 +146,15 @@ export async function downloadShard(
       return done(failed(fetched, null, facts), null);
     }
     const { bytes } = fetched.value;
-    engines.budget.adjust(bytes.length - EXPECTED_BYTES);
-    const hash = options.computeHash && createHash(options.computeHash).update(bytes).digest('hex');
-    const made = await workOnImage(watch, place, () => makeImage(bytes, options, recipe.image));
-    engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - bytes.length);
-    if (!made.kept) {
-      freeBytes(bytes);
-      return done(failed(made, null, facts), null);
-    }
-    const exif = options.extractExif ? exifJson(bytes) : null;
-    const { bytes: image, ...sizes } = made.value;
-    if (image !== bytes) freeBytes(bytes);
-    const rest = { errorMessage: null, reason: null, detail: null, facts: facts ?? null };
-    return done({ status: 'success', ...sizes, exif, hash, ...rest }, image);
+    const { length } = bytes;
+    engines.budget.adjust(length - EXPECTED_BYTES);
+    const made = await workOnImage(watch, place, () => engines.make(bytes));
+    engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - length);
+    if (!made.kept) return done(failed(made, null, facts), null);
+    const { bytes: image, ...rest } = made.value;
+    const success = { status: 'success', errorMessage: null, reason: null, detail: null } as const;
+    return done({ ...success, ...rest, facts: facts ?? null }, image);
   }
-}
-
-/** As img2dataset writes it: an empty object where there are no tags. */
-function exifJson(bytes: Uint8Array): string {
-  return pythonJson(Object.fromEntries(readExif(bytes)));
 }
 
 function failed(outcome: Dropped, hash: string | null, facts: FetchFacts | undefined): SampleResult {

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { Recipe } from '../../config/index.ts';
+import { readExif } from '../../formats/exif.ts';
 import {
   decodeImage,
   encodeImage,
@@ -10,6 +12,7 @@ import {
   sniffFormat,
 } from '../../image/index.ts';
 import { type DecodedImage, type Dropped, dropped, kept, type Outcome } from '../../schema/index.ts';
+import { pythonJson } from './columns.ts';
 import type { DownloadOptions } from './options.ts';
 
 /** An image as it will be stored. */
@@ -20,19 +23,43 @@ export interface MadeImage {
   readonly height: number | null;
   readonly originalWidth: number | null;
   readonly originalHeight: number | null;
+  /** Of the bytes as fetched, hexadecimal; null where none was asked for. */
+  readonly hash: string | null;
+  /** JSON: names and values of the EXIF tags, `{}` where there are none; null where nobody asked. */
+  readonly exif: string | null;
 }
+
+/** Without what is told of the bytes as they came. */
+type Stored = Omit<MadeImage, 'hash' | 'exif'>;
 
 /**
  * Makes what is stored of a fetched body: decoded, checked, resized and encoded, or left as it came where the options
- * say so. Never throws for what the bytes are.
+ * say so. Blocks its thread while it works on a JPEG. Never throws for what the bytes are.
  */
 export async function makeImage(
   bytes: Uint8Array,
   options: DownloadOptions,
   recipe: Recipe['image'],
 ): Promise<Outcome<MadeImage>> {
-  if (options.disableAllReencoding) return asItCame(bytes, recipe);
-  const decoded = await decodeImage(bytes, recipe);
+  const stored = options.disableAllReencoding
+    ? asItCame(bytes, recipe)
+    : await convert(bytes, options, recipe);
+  if (!stored.kept) return stored;
+  const { computeHash } = options;
+  return kept({
+    ...stored.value,
+    hash: computeHash && createHash(computeHash).update(bytes).digest('hex'),
+    // As img2dataset writes it: an empty object where there are no tags.
+    exif: options.extractExif ? pythonJson(Object.fromEntries(readExif(bytes))) : null,
+  });
+}
+
+async function convert(
+  bytes: Uint8Array,
+  options: DownloadOptions,
+  recipe: Recipe['image'],
+): Promise<Outcome<Stored>> {
+  const decoded = await decodeImage(bytes, recipe, 'here');
   if (!decoded.kept) return decoded;
   const image = decoded.value;
   const pixels = [image.data];
@@ -50,7 +77,7 @@ async function store(
   options: DownloadOptions,
   recipe: Recipe['image'],
   pixels: Uint8Array[],
-): Promise<Outcome<MadeImage>> {
+): Promise<Outcome<Stored>> {
   const refused = refuse(image, options, recipe);
   if (refused) return refused;
   const resize: ResizeOptions = {
@@ -68,14 +95,14 @@ async function store(
   const resized = resizeImage(image, resize);
   if (!resized.kept) return resized;
   pixels.push(resized.value.data);
-  const encoded = await encodeImage(resized.value, stored);
+  const encoded = await encodeImage(resized.value, stored, 'here');
   if (!encoded.kept) return encoded;
   const { width, height } = resized.value;
   return kept({ bytes: encoded.value, width, height, originalWidth, originalHeight });
 }
 
 /** Not decoded, but neither is a page that says "not found" stored as a picture. */
-function asItCame(bytes: Uint8Array, recipe: Recipe['image']): Outcome<MadeImage> {
+function asItCame(bytes: Uint8Array, recipe: Recipe['image']): Outcome<Stored> {
   if (bytes.length < recipe.minBytes) return dropped('body_small', `${bytes.length} bytes`);
   const format = sniffFormat(bytes);
   if (format === undefined) return dropped('format', 'unknown');

@@ -1,0 +1,25 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import jpegTurbo from '@julusian/jpeg-turbo';
+
+/**
+ * Loaded by NODE_OPTIONS in every process and thread of a download: a decoder that ends its process at some images, those
+ * whose bytes hold the words 'ends by abort' or 'ends by kill'. With ENDS_ONCE, the path of a file, the process is killed
+ * at the first image, and only once; with ENDS_AT_ONCE before it has begun anything.
+ */
+const { decompressSync } = jpegTurbo;
+const { ENDS_ONCE: once, ENDS_AT_ONCE: atOnce } = process.env;
+
+if (atOnce && isMainThread) process.kill(process.pid, 'SIGKILL');
+
+Object.assign(jpegTurbo, {
+  decompressSync: (image: Buffer, ...rest: never[]) => {
+    if (image.includes('ends by abort')) process.kill(process.pid, 'SIGABRT');
+    if (image.includes('ends by kill')) process.kill(process.pid, 'SIGKILL');
+    if (once && !existsSync(once)) {
+      writeFileSync(once, '');
+      process.kill(process.pid, 'SIGKILL');
+    }
+    return decompressSync(image, ...rest);
+  },
+});

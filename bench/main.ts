@@ -9,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     download: () => import('./download.ts'),
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
+    image: () => import('./image.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

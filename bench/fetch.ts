@@ -2,20 +2,8 @@ import { fork } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { Agent } from 'undici';
 import { createWebSource } from '../src/fetcher/index.ts';
-import { ORIGIN_KINDS, type OriginKind, type Ports } from './fetch-server.ts';
-
-/** Of 100 origins of the mix; the rest are good. Half of what fails here fails at once, half takes its time. */
-const MIX: Readonly<Partial<Record<OriginKind, number>>> = {
-  refused: 4,
-  nxdomain: 4,
-  failing: 2,
-  busy: 1,
-  servfail: 1,
-  slow: 3,
-  stall: 3,
-  trickle: 1,
-  mute: 1,
-};
+import type { Ports } from './fetch-server.ts';
+import { mixedUrl, mixOfOrigins } from './mix.ts';
 
 interface Job {
   readonly way: 'undici' | 'fetcher' | 'healthy' | 'mix';
@@ -82,21 +70,8 @@ function print(round: number, way: string, urls: number, done: Measured): void {
   process.stdout.write(`${cells.join('  ')}\n${rest.map(([name, n]) => `      ${name} ${n}\n`).join('')}`);
 }
 
-/** Host and port of the n-th origin. */
-function originOf({ way, ports, origins }: Job, n: number): { kind: OriginKind; host: string } {
-  let kind: OriginKind = 'good';
-  let upTo = 0;
-  for (const bad of way === 'mix' ? ORIGIN_KINDS : []) {
-    const from = upTo;
-    upTo += ((MIX[bad] ?? 0) * origins) / 100;
-    if (n >= from && n < upTo) kind = bad;
-  }
-  // Every host is a domain of its own.
-  return { kind, host: `${kind}-${n}.test:${kind === 'refused' ? ports.refused : ports.http}` };
-}
-
 async function measure(job: Job): Promise<Measured> {
-  const origins = Array.from({ length: job.origins }, (_, n) => originOf(job, n));
+  const origins = mixOfOrigins(job.origins, job.ports, job.way === 'mix');
   const outcomes: Record<string, number> = {};
   let [good, seconds] = [0, 0];
   const get = createGet(
@@ -104,15 +79,14 @@ async function measure(job: Job): Promise<Measured> {
     origins.map(({ host }) => host),
   );
   const [began, cpu] = [performance.now(), process.cpuUsage()];
-  // A multiplier without a common factor walks the origins in no order, each as often as the others.
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < job.urls; i = next++) {
-      const origin = origins[(i * 7_919) % job.origins];
-      const end = await get(`http://${origin?.host}/${i}`);
+      const { url, kind } = mixedUrl(origins, i);
+      const end = await get(url);
       if (end === 'kept') {
         good++;
-        if (origin?.kind === 'good') seconds = (performance.now() - began) / 1000;
+        if (kind === 'good') seconds = (performance.now() - began) / 1000;
       } else outcomes[end] = (outcomes[end] ?? 0) + 1;
     }
   };

@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
     download: () => import('./download.ts'),
+    'download-mix': () => import('./download-mix.ts'),
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
     image: () => import('./image.ts'),

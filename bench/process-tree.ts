@@ -22,6 +22,7 @@ const LOOK_EVERY_MS = 250;
 export async function measureTree(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  onStderr: (text: string) => void = () => undefined,
 ): Promise<TreeMeasure> {
   const log = join(tmpdir(), `gleaner-bench-${process.pid}.time`);
   const began = performance.now();
@@ -32,6 +33,7 @@ export async function measureTree(
   let said = '';
   child.stderr.on('data', (text) => {
     said = `${said}${text}`.slice(-2000);
+    onStderr(String(text));
   });
   let peakMB = 0;
   let peakRssMB = 0;

@@ -19,7 +19,7 @@ import type { FileInfo, OpenSource } from './bytes.ts';
 import type { PendingFile, Storage } from './storage.ts';
 
 /** Names of files that are being written begin so: no reader and no listing sees them. */
-const PENDING = '.pending-';
+export const PENDING = '.pending-';
 /** Bytes a read of a stream asks for: few calls, little memory. */
 const STREAM_CHUNK_BYTES = 1 << 20;
 

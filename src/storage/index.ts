@@ -4,5 +4,6 @@ export { fileStorage, openFile, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
 export type { ObjectFacts, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
+export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';
 export { streamSource, withSource } from './source.ts';
 export type { CommitOptions, PendingFile, Storage } from './storage.ts';

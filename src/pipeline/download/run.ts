@@ -250,11 +250,15 @@ function damaged(storage: Storage, index: number, options: DownloadOptions): Gle
   });
 }
 
+/** It is not all done before it is: the last answers may take long, and what is expected is an estimate. */
+const MOST_OF_ALL = 0.99;
+
 /** Reports at most ten times a second. */
 class Meter {
   static readonly #INTERVAL_MS = 100;
   readonly #bytes: number;
   readonly #report: ((progress: DownloadProgress) => void) | undefined;
+  #bytesBefore = 0;
   #expected = 0;
   #done = 0;
   #before = 0;
@@ -267,10 +271,15 @@ class Meter {
     this.#report = report;
   }
 
-  /** As many rows are in what is still to be read, about, as were in what has been. */
+  /**
+   * As many rows are in what is still to be read, about, as were in what has been: the rows so far were in the pieces
+   * before this one.
+   */
   read(bytes: number, rows: number): void {
     this.#rows = rows;
-    if (rows > 0 && bytes > 0) this.#expected = (rows * Math.max(bytes, this.#bytes)) / bytes;
+    if (rows > 0 && this.#bytesBefore > 0)
+      this.#expected = (rows * Math.max(bytes, this.#bytes)) / this.#bytesBefore;
+    this.#bytesBefore = bytes;
   }
 
   /** All is read: what is expected is what there was. */
@@ -298,7 +307,7 @@ class Meter {
   #emit(finished: boolean): void {
     this.#reported = performance.now();
     const known = this.#done + this.#before;
-    const share = finished ? 1 : this.#expected > 0 ? Math.min(1, known / this.#expected) : 0;
+    const share = finished ? 1 : this.#expected > 0 ? Math.min(MOST_OF_ALL, known / this.#expected) : 0;
     this.#report?.({ done: this.#done, share, finished });
   }
 }

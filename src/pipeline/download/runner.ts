@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Recipe } from '../../config/index.ts';
 import { createWebSource, type ImageSource, readOptOut } from '../../fetcher/index.ts';
 import { ByteBudget, Turnstile } from '../../stages/download/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
-import {
-  type DownloadEngines,
-  downloadShard,
-  EXPECTED_BYTES,
-  type ShardRow,
-} from '../../stages/download/download.ts';
+import { type DownloadEngines, downloadShard, type ShardRow } from '../../stages/download/download.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import type { StageResult } from '../../stages/stage.ts';
-import { fileStorage, type Storage, streamFile } from '../../storage/index.ts';
+import { fileStorage, Shelf, ShelfRoom, type Storage, streamFile } from '../../storage/index.ts';
 import { type ImageThreads, startImageThreads } from './image-threads.ts';
 import type { DownloadSpec } from './run-file.ts';
 import { STAGED } from './settle.ts';
@@ -56,17 +53,25 @@ export interface ShardResult {
   readonly seconds: number;
 }
 
-/** Bytes that wait in a process: a second of bodies at what two cores can decode, and what slow ones hold up. */
-const HELD_BYTES = 24 << 20;
-/** URLs that are asked for and not there yet, at most. */
-const ASKED_AT_ONCE = HELD_BYTES / EXPECTED_BYTES;
+/** Bodies that wait in a process to be worked on, in bytes: half a second of them at what two cores can decode. */
+const BODY_BYTES = 16 << 20;
+/** Images that wait in memory for those before them, in bytes; more of them wait on disk. */
+const SHELF_BYTES = 8 << 20;
+
+/** URLs that are asked for: those under way, as many that wait for a host, and those that stall. */
+function askedAtOnce({ concurrency, maxStalled }: Recipe['fetch']): number {
+  return 2 * concurrency + maxStalled;
+}
 
 /** Downloads shards in this process, with one source for all of them. */
 export class ShardRunner implements AsyncDisposable {
   readonly #environment: ShardEnvironment;
   readonly #storage: Storage;
   readonly #images: ImageSource;
-  readonly #budget = new ByteBudget(HELD_BYTES);
+  readonly #asked: ByteBudget;
+  readonly #fresh: ByteBudget;
+  readonly #bodies = new ByteBudget(BODY_BYTES);
+  readonly #room = new ShelfRoom(SHELF_BYTES);
   readonly #threads: ImageThreads;
   readonly #turnstile: Turnstile;
 
@@ -77,6 +82,8 @@ export class ShardRunner implements AsyncDisposable {
     this.#images = images;
     const threads = Math.max(1, Math.round(availableParallelism() / share));
     this.#threads = startImageThreads(threads, { options: spec.options, recipe: spec.recipe.image });
+    this.#asked = new ByteBudget(partOf(askedAtOnce(spec.recipe.fetch), share));
+    this.#fresh = new ByteBudget(partOf(2 * spec.recipe.fetch.concurrency, share));
     // The next image waits beside each thread.
     this.#turnstile = new Turnstile(2 * threads);
   }
@@ -104,7 +111,10 @@ export class ShardRunner implements AsyncDisposable {
       {
         images: this.#images,
         make: (body) => this.#threads.make(body),
-        budget: this.#budget,
+        asked: this.#asked,
+        fresh: this.#fresh,
+        bodies: this.#bodies,
+        shelf: () => new Shelf(this.#room, join(this.#environment.root, STAGED)),
         turnstile: this.#turnstile,
         journal: hooks.journal,
       },
@@ -144,7 +154,7 @@ export class ShardRunner implements AsyncDisposable {
 }
 
 async function openWeb({ spec: { recipe, allowHosts }, share }: ShardEnvironment): Promise<ImageSource> {
-  const part = (limit: number) => Math.max(1, Math.floor(limit / share));
+  const part = (limit: number) => partOf(limit, share);
   const { fetch } = recipe;
   const perDomainConcurrency = part(fetch.perDomainConcurrency);
   return createWebSource({
@@ -158,7 +168,11 @@ async function openWeb({ spec: { recipe, allowHosts }, share }: ShardEnvironment
     // A list may have one host alone: the last of those that wait for it then waits for all the others.
     queueTimeoutMs: Math.max(
       fetch.queueTimeoutMs,
-      (ASKED_AT_ONCE / perDomainConcurrency) * fetch.totalTimeoutMs,
+      (part(askedAtOnce(fetch)) / perDomainConcurrency) * fetch.totalTimeoutMs,
     ),
   });
+}
+
+function partOf(limit: number, share: number): number {
+  return Math.max(1, Math.floor(limit / share));
 }

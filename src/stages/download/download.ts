@@ -10,6 +10,7 @@ import {
   type Outcome,
   type Reason,
 } from '../../schema/index.ts';
+import type { Shelf, Shelved } from '../../storage/index.ts';
 import { type ImageWatch, workOnImage } from '../image-watch.ts';
 import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
@@ -29,8 +30,14 @@ export interface DownloadEngines {
   readonly images: ImageSource;
   /** Makes what is stored of a body, which is the maker's from then on. See `makeImage`. */
   readonly make: (body: Uint8Array) => Promise<Outcome<MadeImage>>;
-  /** Bytes that are held: bodies as fetched, and images that wait for those before them to be written. */
-  readonly budget: ByteBudget;
+  /** URLs that are asked for, those that stall included. */
+  readonly asked: ByteBudget;
+  /** URLs that were asked for a moment ago. */
+  readonly fresh: ByteBudget;
+  /** Bytes of bodies that wait to be worked on: while they are many, nothing more is asked for. */
+  readonly bodies: ByteBudget;
+  /** Where images wait for those before them. */
+  readonly shelf: () => Shelf;
   /** Images that are worked on at once. */
   readonly turnstile: Turnstile;
   /** Writes down that an image is being worked on. @returns writes down that it has ended */
@@ -55,18 +62,13 @@ export interface ShardTask {
   readonly fatal: ReadonlySet<number>;
 }
 
-/** Rows that are begun and not yet written, at most: so many slow ones may stand before the first that is not. */
-const WINDOW = 4096;
-/** What an image is taken to be before its size is known, in bytes: about that of Common Crawl's images. */
-export const EXPECTED_BYTES = 64 << 10;
+/** What takes longer than this to fetch waits for others, and others do not wait for it. In milliseconds. */
+const FRESH_MS = 1500;
 
 interface Sample {
-  readonly row: ShardRow;
   readonly record: SampleRecord;
-  readonly image: Uint8Array | null;
+  readonly image: Shelved | null;
   readonly facts: FetchFacts | undefined;
-  /** Bytes of the budget that are given back when the sample is written. */
-  readonly held: number;
 }
 
 /**
@@ -74,7 +76,8 @@ interface Sample {
  * answers first, so that equal answers give equal files (but for the times in the statistics and in `times`).
  *
  * Leaves a tar or a folder with images (or none, with the images in the Parquet file), the Parquet file with a row for
- * each URL, the statistics and the times. Ledger: download. Memory: the budget's bytes, and the rows of the shard.
+ * each URL, the statistics and the times. Ledger: download. Memory: the budgets' bytes, and the rows of the shard; what
+ * waits for a slow URL before it goes to disk.
  */
 export async function downloadShard(
   task: ShardTask,
@@ -93,23 +96,30 @@ export async function downloadShard(
     turnstile: engines.turnstile,
     journal: (row) => engines.journal(task.index, row),
   };
+  await using shelf = engines.shelf();
   let at = 0;
   try {
-    const samples = mapOrdered(rows, WINDOW, async (row) => {
+    const admit = async ({ stored }: ShardRow) => {
+      if (stored) return;
+      await engines.asked.reserve(1);
+      await engines.fresh.reserve(1);
+      await engines.bodies.reserve(0);
+    };
+    const sample = async (row: ShardRow): Promise<Sample> => {
       const place = at++;
-      const key = sampleKey(task.index, place, options);
-      if (row.stored) return { row, ...row.stored, facts: undefined, held: 0 };
-      await engines.budget.reserve(EXPECTED_BYTES);
-      return download(row, place, key);
-    });
-    for await (const { record, image, facts, held } of samples) {
+      const { record, image } = row.stored ?? {};
+      if (record) return { record, image: image ? await shelf.put(image) : null, facts: undefined };
+      return download(row, place, sampleKey(task.index, place, options));
+    };
+    // Any number of rows may be done before the first of them: a URL that stalls holds up what is written, and no more.
+    for await (const done of mapOrdered(rows, Number.POSITIVE_INFINITY, sample, admit)) {
+      const { record, image: shelved, facts } = done;
+      const image = shelved && (await shelved.take());
       await writer.add(record, image);
       if (image && options.outputFormat !== 'parquet') freeBytes(image);
-      engines.budget.adjust(-held);
       counter.add(record);
       count(ledger, record);
       if (facts) times.push(timesOf(String(record.key), facts));
-      ctx.progress(1);
     }
     const written = await writer.finish();
     const files = shardFiles(task.index, options);
@@ -131,33 +141,51 @@ export async function downloadShard(
     throw error;
   }
 
-  async function download(row: ShardRow, place: number, key: string): Promise<Sample> {
-    ctx.signal.throwIfAborted();
-    const { url } = row.input;
-    const fetched: FetchOutcome =
-      typeof url === 'string' ? await engines.images.get(url, ctx.signal) : dropped('no_url');
-    const { facts } = fetched;
-    const done = (result: SampleResult, image: Uint8Array | null): Sample => {
-      const held = image?.length ?? 0;
-      return { row, record: sampleRecord(row.input, key, result, options), image, facts, held };
+  async function download({ input }: ShardRow, place: number, key: string): Promise<Sample> {
+    const { facts, ...fetched } = await fetch(input.url);
+    const of = async (result: SampleResult, image?: Uint8Array): Promise<Sample> => {
+      ctx.progress(1);
+      const record = sampleRecord(input, key, result, options);
+      return { record, image: image ? await shelf.put(image) : null, facts };
     };
-    if (!fetched.kept) {
-      engines.budget.adjust(-EXPECTED_BYTES);
-      return done(failed(fetched, null, facts), null);
-    }
+    if (!fetched.kept) return of(failed(fetched, facts));
     const { bytes } = fetched.value;
     const { length } = bytes;
-    engines.budget.adjust(length - EXPECTED_BYTES);
     const made = await workOnImage(watch, place, () => engines.make(bytes));
-    engines.budget.adjust((made.kept ? made.value.bytes.length : 0) - length);
-    if (!made.kept) return done(failed(made, null, facts), null);
+    engines.bodies.adjust(-length);
+    if (!made.kept) return of(failed(made, facts));
     const { bytes: image, ...rest } = made.value;
     const success = { status: 'success', errorMessage: null, reason: null, detail: null } as const;
-    return done({ ...success, ...rest, facts: facts ?? null }, image);
+    return of({ ...success, ...rest, facts: facts ?? null }, image);
+  }
+
+  /** The bytes of an image are held from here on. */
+  async function fetch(url: SampleRecord[string] | undefined): Promise<FetchOutcome> {
+    const stale = once(() => engines.fresh.adjust(-1));
+    const timer = setTimeout(stale, FRESH_MS);
+    try {
+      ctx.signal.throwIfAborted();
+      const fetched: FetchOutcome =
+        typeof url === 'string' ? await engines.images.get(url, ctx.signal) : dropped('no_url');
+      if (fetched.kept) engines.bodies.adjust(fetched.value.bytes.length);
+      return fetched;
+    } finally {
+      clearTimeout(timer);
+      stale();
+      engines.asked.adjust(-1);
+    }
   }
 }
 
-function failed(outcome: Dropped, hash: string | null, facts: FetchFacts | undefined): SampleResult {
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
+  };
+}
+
+function failed(outcome: Dropped, facts: FetchFacts | undefined): SampleResult {
   return {
     status: failedStatus(outcome),
     errorMessage: errorMessage(outcome),
@@ -166,7 +194,7 @@ function failed(outcome: Dropped, hash: string | null, facts: FetchFacts | undef
     originalWidth: null,
     originalHeight: null,
     exif: null,
-    hash,
+    hash: null,
     reason: outcome.reason,
     detail: outcome.detail,
     facts: facts ?? null,

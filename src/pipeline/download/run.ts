@@ -130,8 +130,8 @@ export async function retryDownload(options: RetryRunOptions): Promise<DownloadS
     if (parts.length === 0)
       throw new GleanerError('RUN_NOT_FOUND', {
         path: options.root,
-        what: 'download',
-        hint: "Give the --out of 'gleaner download'.",
+        what: 'run or download',
+        hint: "Give the --out of 'gleaner run' or of 'gleaner download'.",
       });
     const meter = new Meter(0, options.onProgress);
     const summaries: DownloadSummary[] = [];

@@ -8,14 +8,16 @@ import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
 export interface ClipOptions {
   /** Threads of one call. Sums are split by it, so that embeddings may differ in the last bit. @default 1 */
   readonly threads?: number;
+  /**
+   * Whether an image or a text is embedded to the same bits whatever is embedded beside it. One that is alone is then
+   * embedded twice: a search query has no use for that. @default true
+   */
+  readonly steady?: boolean;
   /** @default 'cpu' */
   readonly provider?: 'cpu';
 }
 
-/**
- * A contrastive encoder of images and texts. What an image or a text is embedded to does not depend, not in one bit, on
- * what is embedded beside it.
- */
+/** A contrastive encoder of images and texts. */
 export interface ClipModel extends ModelIdentity {
   /** Most tokens of a caption; what is longer is cut. */
   readonly contextLength: number;
@@ -55,7 +57,8 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
   const vision = await openTower({ ...shared, file: folder.vision, output: 'image_embeds' });
   const text = await openTower({ ...shared, file: folder.text, output: 'text_embeds' });
   const pixelInput = findPixelInput(folder, vision);
-  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId);
+  const least = options.steady === false ? 1 : MIN_BATCH;
+  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, least);
   const { preprocessing, contextLength } = folder;
   const crop = (image: RgbImage) => {
     if (!isCrop(image)) return cropForModel(image, preprocessing);
@@ -70,7 +73,7 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
     contextLength,
     crop,
     embedImages: (images) =>
-      inBatches(images, vision, (batch) => {
+      inBatches(images, vision, least, (batch) => {
         const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
         const pixels = new ort.Tensor('float32', toPixelValues(batch.map(crop), preprocessing), shape);
         return vision.run({ [pixelInput]: pixels }, batch.length);
@@ -105,6 +108,7 @@ export function tokenEmbedder(
   folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'>,
   tower: Tower,
   padId: number,
+  least = MIN_BATCH,
 ): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
   const { dir, text: file, causal, contextLength } = folder;
   const known = ['input_ids', 'attention_mask'];
@@ -131,7 +135,7 @@ export function tokenEmbedder(
     const all = new Float32Array(captions.length * dimension);
     for (const [length, rows] of Map.groupBy(captions.keys(), (row) => lengthOf(captions[row] ?? []))) {
       const group = rows.map((row) => captions[row] ?? []);
-      const embedded = await inBatches(group, tower, (batch) => run(batch, length));
+      const embedded = await inBatches(group, tower, least, (batch) => run(batch, length));
       for (const [i, row] of rows.entries())
         all.set(embedded.subarray(i * dimension, (i + 1) * dimension), row * dimension);
     }
@@ -193,13 +197,14 @@ function isCrop(image: RgbImage | CroppedImage): image is CroppedImage {
 async function inBatches<T>(
   items: readonly T[],
   { alone, dimension }: Pick<Tower, 'alone' | 'dimension'>,
+  least: number,
   embed: (batch: readonly T[]) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const all = new Float32Array(items.length * dimension);
-  const [least, most] = alone ? [1, 1] : [MIN_BATCH, MAX_BATCH];
+  const most = alone ? 1 : MAX_BATCH;
   for (let from = 0; from < items.length; from += most) {
     const batch = items.slice(from, from + most);
-    const missing = Array.from({ length: least - batch.length }, () => batch[0] as T);
+    const missing = Array.from({ length: Math.min(least, most) - batch.length }, () => batch[0] as T);
     const rows = await embed([...batch, ...missing]);
     all.set(rows.subarray(0, batch.length * dimension), from * dimension);
   }

@@ -14,7 +14,8 @@ import { type ImageOrigin, startImageOrigin } from '../support/image-origin.ts';
 import { treeOf } from '../support/tree.ts';
 
 const CRASHING = new URL('./crashing-harvest.ts', import.meta.url);
-const KILLS = 4;
+/** GLEANER_KILLS=20 for more of them; every second one is by Ctrl-C. */
+const KILLS = Number(process.env.GLEANER_KILLS ?? 4);
 /** Every third image is flaky, every seventh cut off at first, every eleventh always missing. */
 const IMAGES = 60;
 
@@ -131,7 +132,7 @@ describe('a run whose images failed is retried', () => {
       const run = startGleaner(args(dir));
       const moment = took * (0.2 + 0.75 * Math.random());
       moments.push(Math.round(moment));
-      const timer = setTimeout(() => run.kill('SIGKILL'), moment);
+      const timer = setTimeout(() => run.kill(i % 2 === 0 ? 'SIGKILL' : 'SIGINT'), moment);
       await once(run, 'exit');
       clearTimeout(timer);
     }

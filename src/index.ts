@@ -9,7 +9,9 @@ export {
 export {
   type IndexRunOptions,
   indexRun,
+  type RetryRunOptions as RetryOptions,
   type RunLocallyOptions as RunOptions,
+  retryRunLocally as retry,
   runLocally as run,
 } from './executors/index.ts';
 export {

@@ -8,6 +8,11 @@ import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
 export interface ClipOptions {
   /** Threads of one call. Sums are split by it, so that embeddings may differ in the last bit. @default 1 */
   readonly threads?: number;
+  /**
+   * Whether an image or a text is embedded to the same bits whatever is embedded beside it. One that is alone is then
+   * embedded twice: a search query has no use for that. @default true
+   */
+  readonly steady?: boolean;
   /** @default 'cpu' */
   readonly provider?: 'cpu';
 }
@@ -28,6 +33,13 @@ export interface ClipModel extends ModelIdentity {
 
 /** Images or texts a call of the network: bounds memory however many are asked for. */
 const MAX_BATCH = 64;
+/**
+ * And at least so many: for a matrix of one row onnxruntime has a multiplication of its own, which adds in another order.
+ * docs/decisions.md has the measurements, of this and of the next.
+ */
+const MIN_BATCH = 2;
+/** Captions are padded to a multiple of so many tokens. */
+const LENGTH_STEP = 8;
 
 /**
  * Loads an ONNX CLIP from a folder as the hub lays it out ({@link readModelFolder}). Sizes, preprocessing, names of
@@ -45,7 +57,8 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
   const vision = await openTower({ ...shared, file: folder.vision, output: 'image_embeds' });
   const text = await openTower({ ...shared, file: folder.text, output: 'text_embeds' });
   const pixelInput = findPixelInput(folder, vision);
-  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId);
+  const least = options.steady === false ? 1 : MIN_BATCH;
+  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, least);
   const { preprocessing, contextLength } = folder;
   const crop = (image: RgbImage) => {
     if (!isCrop(image)) return cropForModel(image, preprocessing);
@@ -60,16 +73,14 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
     contextLength,
     crop,
     embedImages: (images) =>
-      inBatches(images, dimension, (batch) => {
+      inBatches(images, vision, least, (batch) => {
         const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
         const pixels = new ort.Tensor('float32', toPixelValues(batch.map(crop), preprocessing), shape);
         return vision.run({ [pixelInput]: pixels }, batch.length);
       }),
     async embedTexts(texts) {
       const unique = [...new Set(texts)];
-      const rows = await inBatches(unique, dimension, (batch) =>
-        embedTokens(batch.map((t) => tokenizer.encode(t))),
-      );
+      const rows = await embedTokens(unique.map((t) => tokenizer.encode(t)));
       if (unique.length === texts.length) return rows;
       const rowOf = new Map(unique.map((text, row) => [text, row]));
       const all = new Float32Array(texts.length * dimension);
@@ -87,16 +98,17 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
 }
 
 /**
- * The text half below the tokenizer: ids with start and end token, at most `contextLength` each, 1 or more captions
- * → n × dimension.
+ * The text half below the tokenizer: ids with start and end token, at most `contextLength` each → n × dimension.
  *
- * A batch is as long as its longest caption where that changes nothing: attention is causal (CLIP) or a mask says
- * which ids are padding; else it is padded to the context length, or to the length that the network fixes.
+ * Where attention is causal (CLIP) or a mask says which ids are padding, captions of about one length are embedded
+ * together, padded to a length that depends on each alone, and not on what else is asked for: sums over more zeros
+ * differ in the last bit. Else all are padded to the context length, or to the length that the network fixes.
  */
 export function tokenEmbedder(
   folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'>,
   tower: Tower,
   padId: number,
+  least = MIN_BATCH,
 ): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
   const { dir, text: file, causal, contextLength } = folder;
   const known = ['input_ids', 'attention_mask'];
@@ -112,10 +124,25 @@ export function tokenEmbedder(
   const fixed = input.shape[1];
   if (typeof fixed === 'number' && fixed > 0 && fixed < contextLength)
     throw invalid(dir, file, `takes ${fixed} tokens, but the configuration says ${contextLength}`);
-  return (captions) => {
-    const longest = captions.reduce((most, ids) => Math.max(most, ids.length), 1);
-    const length =
-      typeof fixed === 'number' && fixed > 0 ? fixed : causal || masked ? longest : contextLength;
+  const lengthOf = (caption: readonly number[]) => {
+    if (typeof fixed === 'number' && fixed > 0) return fixed;
+    if (!causal && !masked) return contextLength;
+    if (tower.alone) return Math.max(1, caption.length);
+    return Math.min(contextLength, Math.max(1, Math.ceil(caption.length / LENGTH_STEP)) * LENGTH_STEP);
+  };
+  return async (captions) => {
+    const { dimension } = tower;
+    const all = new Float32Array(captions.length * dimension);
+    for (const [length, rows] of Map.groupBy(captions.keys(), (row) => lengthOf(captions[row] ?? []))) {
+      const group = rows.map((row) => captions[row] ?? []);
+      const embedded = await inBatches(group, tower, least, (batch) => run(batch, length));
+      for (const [i, row] of rows.entries())
+        all.set(embedded.subarray(i * dimension, (i + 1) * dimension), row * dimension);
+    }
+    return all;
+  };
+
+  function run(captions: readonly (readonly number[])[], length: number): Promise<Float32Array> {
     const ids = new BigInt64Array(captions.length * length).fill(BigInt(padId));
     const mask = new BigInt64Array(captions.length * length);
     for (const [row, caption] of captions.entries()) {
@@ -132,7 +159,7 @@ export function tokenEmbedder(
       ...(masked && { attention_mask: integers('attention_mask', mask) }),
     };
     return tower.run(feeds, captions.length);
-  };
+  }
 }
 
 function readTokenizer(folder: ModelFolder): ClipTokenizer {
@@ -166,13 +193,20 @@ function isCrop(image: RgbImage | CroppedImage): image is CroppedImage {
   return 'cropped' in image;
 }
 
+/** Runs a network on so many rows at a time that none of them is changed by the others. */
 async function inBatches<T>(
   items: readonly T[],
-  dimension: number,
+  { alone, dimension }: Pick<Tower, 'alone' | 'dimension'>,
+  least: number,
   embed: (batch: readonly T[]) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const all = new Float32Array(items.length * dimension);
-  for (let from = 0; from < items.length; from += MAX_BATCH)
-    all.set(await embed(items.slice(from, from + MAX_BATCH)), from * dimension);
+  const most = alone ? 1 : MAX_BATCH;
+  for (let from = 0; from < items.length; from += most) {
+    const batch = items.slice(from, from + most);
+    const missing = Array.from({ length: Math.min(least, most) - batch.length }, () => batch[0] as T);
+    const rows = await embed([...batch, ...missing]);
+    all.set(rows.subarray(0, batch.length * dimension), from * dimension);
+  }
   return all;
 }

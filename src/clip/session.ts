@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { fileSize, invalid } from './model-files.ts';
@@ -6,6 +7,10 @@ import { fileSize, invalid } from './model-files.ts';
 export interface Tower {
   /** Inputs by name: element type and shape, symbolic dimensions as strings. */
   readonly inputs: ReadonlyMap<string, ort.InferenceSession.TensorValueMetadata>;
+  /** Width of the embeddings. */
+  readonly dimension: number;
+  /** Rows have to be run one by one: each would change the others, or the network takes no more. */
+  readonly alone: boolean;
   /** Runs one batch of `rows` rows → rows × dimension, each row L2-normalised. */
   run(feeds: Readonly<Record<string, ort.Tensor>>, rows: number): Promise<Float32Array>;
   close(): Promise<void>;
@@ -37,8 +42,11 @@ export async function openTower({ dir, file, output, dimension, threads }: Tower
   if (typeof width === 'number' && width >= 0 && width !== dimension)
     throw fail(`gives embeddings of ${width} numbers, but config.json says ${dimension}`);
   const inputs = new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
+  const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
   return {
     inputs,
+    dimension,
+    alone: takesOne || (await quantizesAtRunTime(join(dir, file))),
     async run(feeds, rows) {
       const result = await session.run(feeds, [metadata.name]);
       const tensor = result[metadata.name];
@@ -53,6 +61,22 @@ export async function openTower({ dir, file, output, dimension, threads }: Tower
     },
     close: () => session.release(),
   };
+}
+
+/**
+ * Whether a network rounds what it computes to whole numbers as it runs: by the least and the greatest value of all rows
+ * together. The operators are DynamicQuantizeLinear and, of onnxruntime, DynamicQuantizeMatMul and DynamicQuantizeLSTM; their
+ * names stand in the file as they are (onnx.proto, NodeProto.op_type).
+ */
+async function quantizesAtRunTime(path: string): Promise<boolean> {
+  const name = 'DynamicQuantize';
+  let before = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    const bytes = Buffer.concat([before, chunk]);
+    if (bytes.includes(name)) return true;
+    before = Buffer.from(bytes.subarray(Math.max(0, bytes.length - name.length + 1)));
+  }
+  return false;
 }
 
 async function load(dir: string, file: string, threads: number): Promise<ort.InferenceSession> {

@@ -87,12 +87,14 @@ function resolveRecipe(name: string, raw: object): Recipe {
 
 /**
  * Names a recipe by its values: its name and description do not count, so that a copy under another name is the
- * same recipe.
+ * same recipe, nor who asks and by which way (`fetch.contact`, `fetch.proxy`): neither decides about a pair.
  *
  * @returns 64 hexadecimal digits
  */
 export function recipeHash(recipe: Recipe): string {
-  const { name: _name, description: _description, ...deciding } = recipe;
+  const { name: _name, description: _description, fetch, ...rest } = recipe;
+  const { contact: _contact, proxy: _proxy, ...fetching } = fetch;
+  const deciding = { ...rest, fetch: fetching };
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex');
 }
 

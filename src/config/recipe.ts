@@ -113,8 +113,8 @@ export const recipeSchema = z.strictObject({
       /** Refuse servers whose certificate is not valid. False is warned of at every start. */
       verifyTls: z.boolean().default(true),
       /**
-       * Ask through this HTTP proxy: its URL, or 'environment' for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. What stands here
-       * stands in run.json too: leave passwords to the environment.
+       * Ask through this HTTP proxy: its URL, or 'environment' for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. A password in it is
+       * not written down: 'gleaner retry' then takes the URL from GLEANER_PROXY.
        */
       proxy: z.string().min(1).nullable().default(null),
       /** Speak HTTP/2 where a server offers it; docs/decisions.md says why not by default. */

@@ -7,7 +7,7 @@ import type { IncrementalMode } from '../pipeline/download/run-file.ts';
 import type { ShardEnvironment, ShardOrder, ShardResult } from '../pipeline/download/runner.ts';
 import { inputColumns } from '../pipeline/download/shards.ts';
 import { type ListColumns, type ListFormat, openLists } from '../pipeline/download/url-lists.ts';
-import { GleanerError, isReason } from '../schema/index.ts';
+import { GleanerError, retryableReasons } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
 import { streamFile } from '../storage/index.ts';
@@ -144,12 +144,9 @@ export interface RetryLocallyOptions extends Watching {
  */
 export async function retryLocally(options: RetryLocallyOptions): Promise<DownloadSummary> {
   const { signal = new AbortController().signal, onProgress } = options;
-  const reasons = options.reasons.filter(isReason);
-  const unknown = options.reasons.find((reason) => !isReason(reason));
-  if (unknown !== undefined) throw usage(`'${unknown}' is no reason for which an image is dropped.`);
   return retryDownload({
     root: options.dir,
-    reasons,
+    reasons: retryableReasons(options.reasons),
     executor: executorOf(options),
     signal,
     ...(onProgress && { onProgress }),

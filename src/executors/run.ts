@@ -81,8 +81,8 @@ type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'categories'>;
 const NO_SCORING: Scoring = { model: null, modelDir: null, categories: null };
 
 /** Looks at what the harvest will need: what is no good is told now, not when the first image is asked for. */
-async function checkScoring(
-  options: RunLocallyOptions,
+export async function checkScoring(
+  options: Pick<RunLocallyOptions, 'model'>,
   recipe: Recipe,
   images: ImagesFrom,
 ): Promise<Scoring> {
@@ -102,7 +102,7 @@ async function checkScoring(
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */
-async function digestBlocklists({ extract, fetch }: Recipe): Promise<Record<string, string>> {
+export async function digestBlocklists({ extract, fetch }: Recipe): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
   for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists]) {
     const digest = createHash('sha256');

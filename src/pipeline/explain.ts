@@ -1,14 +1,19 @@
-import { type RowOf, readParquetRows } from '../formats/index.ts';
+import { parquetInfo, type RowOf, readParquetRowGroup, readParquetRows } from '../formats/index.ts';
 import { GleanerError, isReason, type Reason } from '../schema/index.ts';
+import { FETCHED_COLUMNS, type FetchedRecord } from '../stages/fetched.ts';
 import { RELEASE_COLUMNS } from '../stages/released.ts';
 import { DROPPED_COLUMNS } from '../stages/tables.ts';
 import { cut } from '../stages/trail.ts';
-import { type Storage, streamSource } from '../storage/index.ts';
+import { type Storage, streamSource, withSource } from '../storage/index.ts';
+import { readManifests } from './manifest.ts';
 
-/** What became of one pair. */
-export type Fate =
+const [UID] = FETCHED_COLUMNS;
+
+/** What became of one pair. `fetched` is what fetching it took, where it was asked for on the web. */
+export type Fate = { readonly fetched?: FetchedRecord } & (
   | { readonly kept: true; readonly row: RowOf<typeof RELEASE_COLUMNS> }
-  | { readonly kept: false; readonly reason: Reason; readonly row: RowOf<typeof DROPPED_COLUMNS> };
+  | { readonly kept: false; readonly reason: Reason; readonly row: RowOf<typeof DROPPED_COLUMNS> }
+);
 
 /**
  * Says what became of an image URL, a page's pairs under that URL, or of one uid: every row of the release and of
@@ -40,7 +45,31 @@ export async function explainPair(storage: Storage, urlOrUid: string): Promise<F
     ))
       if (row.url === listed || row.uid === wanted)
         fates.push({ kept: false, reason: parseReason(row.reason, path), row });
-  return fates;
+  const fetched = await fetchedOf(storage, new Set(fates.map(({ row }) => row.uid)));
+  return fates.map((fate) => {
+    const found = fetched.get(fate.row.uid);
+    return found ? { ...fate, fetched: found } : fate;
+  });
+}
+
+/** What fetching these took, by uid. */
+async function fetchedOf(storage: Storage, uids: ReadonlySet<string>): Promise<Map<string, FetchedRecord>> {
+  const found = new Map<string, FetchedRecord>();
+  if (uids.size === 0) return found;
+  const manifests = await readManifests(storage, 'harvest');
+  const files = manifests.flatMap((manifest) => manifest.files).map(({ path }) => path);
+  for (const path of files.filter((name) => name.endsWith('/fetched.parquet')))
+    await withSource(storage, path, async (source) => {
+      const info = await parquetInfo(source, path);
+      for (const group of info.rowGroups.keys()) {
+        // One column says whether the others are worth reading.
+        const names = await readParquetRowGroup(source, [UID], group, { name: path, info });
+        if (!names.some(({ uid }) => uids.has(uid))) continue;
+        for (const row of await readParquetRowGroup(source, FETCHED_COLUMNS, group, { name: path, info }))
+          if (uids.has(row.uid)) found.set(row.uid, row);
+      }
+    });
+  return found;
 }
 
 function canonical(urlOrUid: string): string {

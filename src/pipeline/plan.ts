@@ -1,4 +1,4 @@
-import { harvestFiles } from '../stages/harvested.ts';
+import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { FileInfo } from '../storage/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { RunSpec } from './run-file.ts';
@@ -60,13 +60,13 @@ function planRelease(spec: RunSpec, harvested: readonly Manifest[]): TaskOf<'rel
   const shards: HarvestedShard[] = [];
   let rows = 0;
   for (const manifest of harvested) {
-    const file = fileOf(manifest, (path) => path.endsWith('/rows.parquet'));
-    const folder = file.path.slice(0, -'/rows.parquet'.length);
+    const folder = harvestFolder(manifest);
+    const released = releasedFiles(harvestFiles(folder));
     shards.push({
       firstRow: rows,
       rows: rowsOf(manifest),
       folder,
-      sha256: manifest.files.map((f) => f.sha256),
+      sha256: released.map((name) => fileOf(manifest, (path) => path === name).sha256),
     });
     rows += rowsOf(manifest);
   }
@@ -76,6 +76,12 @@ function planRelease(spec: RunSpec, harvested: readonly Manifest[]): TaskOf<'rel
     const mine = shards.filter((s) => s.firstRow < rowEnd && s.firstRow + s.rows > rowStart);
     return { stage: 'release', index, parts, rowStart, rowEnd, shards: mine };
   });
+}
+
+/** The folder of a harvested shard. */
+export function harvestFolder(manifest: Manifest): string {
+  const { path } = fileOf(manifest, (name) => name.endsWith('/rows.parquet'));
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 function trailOf(finished: Finished): FileInfo[] {
@@ -102,11 +108,9 @@ function rowsOf(manifest: Manifest): number {
   return rows;
 }
 
-/** Folders of harvested shards that no manifest names: what attempts left that were killed or lost a race. */
+/** Folders of harvested shards that no manifest names: what attempts left that were killed, lost a race, or were retried. */
 export function strayHarvests(files: readonly string[], harvested: readonly Manifest[]): readonly string[] {
-  const kept = new Set(harvested.flatMap((m) => m.files.map(({ path }) => path)));
+  const kept = new Set(harvested.map(harvestFolder));
   const folders = new Set(files.map((path) => path.slice(0, path.lastIndexOf('/'))));
-  return [...folders].filter(
-    (folder) => !Object.values(harvestFiles(folder)).every((path) => kept.has(path)),
-  );
+  return [...folders].filter((folder) => !kept.has(folder));
 }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ModelIdentity } from '../clip/index.ts';
-import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema } from '../config/index.ts';
+import {
+  canonicalJson,
+  GLEANER_VERSION,
+  type Recipe,
+  recipeHash,
+  recipeSchema,
+  withoutSecrets,
+} from '../config/index.ts';
 import type { SafetyCategories } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
@@ -59,23 +66,35 @@ export function runFingerprint(spec: RunSpec): string {
 }
 
 /**
- * Begins a run in a folder, or goes on with the one that is there.
+ * Begins a run in a folder, or goes on with the one that is there. What may change between two starts (the contact, the
+ * way to a proxy, where files lie) is then kept as it is now.
  *
  * @throws GleanerError RUN_MISMATCH where the folder holds a run with another recipe, model or input
  */
 export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
+  const { wats, images, seen, model, modelDir } = spec;
   const mine = identities(spec);
-  const text = `${JSON.stringify({ version: 1, identities: mine, recipe: spec.recipe, wats: spec.wats, images: spec.images, seen: spec.seen, model: spec.model, modelDir: spec.modelDir }, null, 1)}\n`;
+  const recipe = withoutSecrets(spec.recipe);
+  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir };
+  const text = `${JSON.stringify(run, null, 1)}\n`;
   if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
   const theirs = (await readRunFile(storage))?.identities;
   for (const [what, identity] of Object.entries(mine))
     if (theirs?.[what] !== identity) throw new GleanerError('RUN_MISMATCH', { path: storage.location, what });
+  if (new TextDecoder().decode(await storage.read(RUN_FILE)) !== text) await storage.put(RUN_FILE, text);
 }
 
+const inputFile = z.object({ path: z.string(), name: z.string(), bytes: z.number() });
 const storedRunSchema = z.object({
   version: z.literal(1),
   identities: z.record(z.string(), z.string()),
   recipe: recipeSchema,
+  wats: z.array(inputFile),
+  images: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('web'), allowHosts: z.array(z.string()) }),
+    z.object({ kind: z.literal('archive'), files: z.array(inputFile) }),
+  ]),
+  seen: z.array(z.object({ path: z.string(), name: z.string(), sha256: z.string() })),
   model: z
     .object({ name: z.string(), dimension: z.int(), files: z.record(z.string(), z.string()) })
     .nullable(),

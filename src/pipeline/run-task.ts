@@ -108,7 +108,16 @@ export class TaskRunner implements AsyncDisposable {
         // manifest says whose are the ones that count.
         const folder = `harvest/${String(task.index).padStart(5, '0')}-${randomBytes(6).toString('hex')}`;
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
-        return harvest(folder, pairs, recipe, engines, ctx, hooks.watch);
+        if (!task.past) return harvest(folder, pairs, recipe, engines, ctx, hooks.watch);
+        const { readPast } = await import('../stages/past.ts');
+        const past = readPast(
+          ctx.storage,
+          harvestFiles(task.past.folder),
+          pairs,
+          recipe.score.batchSize,
+          new Set(task.past.reasons),
+        );
+        return harvest(folder, past, recipe, engines, ctx, hooks.watch);
       }
       case 'release': {
         const { release } = await import('../stages/release.ts');

@@ -78,22 +78,42 @@ export async function runStages(options: RunOptions): Promise<Finished> {
   }
 }
 
-async function runStage(
+export type Signalled = RunOptions & { readonly signal: AbortSignal };
+
+/** Runs what is not done of a stage. @returns the manifests of all its tasks */
+export async function runStage(
   stage: StageName,
   storage: Storage,
   finished: Finished,
-  options: RunOptions & { readonly signal: AbortSignal },
+  options: Signalled,
 ): Promise<readonly Manifest[]> {
-  const { spec, root, executor, signal } = options;
+  const { spec } = options;
   const run = runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
   const manifests: (Manifest | undefined)[] = [];
   for (const task of tasks)
     manifests.push(await finishedManifest(storage, stage, task.index, taskFingerprint(run, task)));
-  if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
   const open = tasks.filter((task) => !manifests[task.index]);
+  return runTasks(stage, storage, manifests, open, options);
+}
 
-  const meter = new Meter(stage, tasks.length, open, options.onProgress);
+/**
+ * Runs tasks of a stage.
+ * @param before manifests of all its tasks, undefined where one is not done
+ * @param open tasks to run, be they done or not
+ * @returns the manifests of all, those of the tasks run among them
+ */
+export async function runTasks(
+  stage: StageName,
+  storage: Storage,
+  before: readonly (Manifest | undefined)[],
+  open: readonly Task[],
+  options: Signalled,
+): Promise<readonly Manifest[]> {
+  const { spec, root, executor, signal } = options;
+  const manifests = [...before];
+  if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
+  const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
     await executor.execute(
       open,
@@ -104,7 +124,7 @@ async function runStage(
         meter.taskDone();
       },
     );
-    // What attempts left whose process an image ended.
+    // What attempts left whose process an image ended, and shards that a retry has replaced.
     if (stage === 'harvest') {
       await storage.sweep();
       await removeStrayHarvests(storage, manifests);
@@ -126,7 +146,7 @@ async function removeStrayHarvests(
 }
 
 /** Removes what an earlier release left that had other parts: the folder holds what its manifests name, no more. */
-async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
+export async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
   const stages = [finished.release ?? [], finished.trail ?? [], finished.report ?? []];
   const named = new Set(stages.flat().flatMap((manifest) => manifest.files.map(({ path }) => path)));
   for (const path of await storage.list('release')) if (!named.has(path)) await storage.remove(path);

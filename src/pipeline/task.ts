@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../config/index.ts';
+import type { Reason } from '../schema/index.ts';
 import type { FileInfo } from '../storage/index.ts';
 
 /** The stages of a run, in order. Each begins when the one before is done. */
@@ -11,7 +12,7 @@ export interface HarvestedShard {
   readonly firstRow: number;
   readonly rows: number;
   readonly folder: string;
-  /** sha256 of its files: another harvest of the same pairs is another input. */
+  /** sha256 of what a release is made of: another harvest of the same pairs is another input. */
   readonly sha256: readonly string[];
 }
 
@@ -30,6 +31,8 @@ export type Task =
       readonly unique: FileInfo;
       readonly rowStart: number;
       readonly rowEnd: number;
+      /** The shard that it has, of which only what was dropped for some reasons is harvested again. */
+      readonly past?: { readonly folder: string; readonly reasons: readonly Reason[] };
     }
   | {
       readonly stage: 'release';
@@ -75,6 +78,11 @@ function byContent(task: Task): unknown {
   switch (task.stage) {
     case 'extract':
       return { ...task, wat: { name: task.wat.name, bytes: task.wat.bytes } };
+    case 'harvest': {
+      // What a retry leaves is what one good harvest leaves.
+      const { past: _past, ...same } = task;
+      return same;
+    }
     case 'release':
       return { ...task, shards: task.shards.map(({ folder: _folder, ...shard }) => shard) };
     case 'trail':

@@ -21,6 +21,11 @@ export const ERRORS = {
     template: '{path}: holds a run with another {what}. Use another --out, or remove that folder.',
   },
   RUN_NOT_FOUND: { exit: 1, template: '{path}: holds no finished {what}. {hint}' },
+  RUN_UNFINISHED: {
+    exit: 1,
+    template:
+      "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then retry.",
+  },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {
     exit: 1,

@@ -1,3 +1,5 @@
+import { GleanerError } from './errors.ts';
+
 /** The step of the funnel at which a reason is given. The order is the order of the funnel. */
 export const FUNNEL_STEPS = [
   'record',
@@ -69,7 +71,23 @@ export type Reason = keyof typeof REASONS;
 /** All reasons, in the order of the funnel. */
 export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
+/** Those that fetching again may help: of the web and of what it sent, not of texts, scores and what was seen before. */
+export const RETRYABLE_REASONS: readonly Reason[] = REASON_NAMES.filter((name) =>
+  ['fetched', 'image'].includes(REASONS[name].step),
+);
+
 /** Whether `name` is one of the closed list: for what is read back from files. */
 export function isReason(name: string): name is Reason {
   return Object.hasOwn(REASONS, name);
+}
+
+/** Names of reasons, as a user gives them. @throws GleanerError USAGE for one that fetching again cannot help */
+export function retryableReasons(names: readonly string[]): readonly Reason[] {
+  return names.map((name) => {
+    if (isReason(name) && RETRYABLE_REASONS.includes(name)) return name;
+    const problem = isReason(name) ? 'is nothing that fetching again could change' : 'is no reason';
+    throw new GleanerError('USAGE', {
+      problem: `'${name}' ${problem}. Give some of ${RETRYABLE_REASONS.join(', ')}.`,
+    });
+  });
 }

@@ -25,7 +25,7 @@ export async function serveRun(dir: string, options: ServeRunOptions): Promise<S
   const { port, host, allowHosts = [] } = options;
   const run = await readRunFile(fileStorage(dir));
   const model = options.model ?? run?.modelDir ?? 'gleaner-mini';
-  const embedder = clipEmbedder(await loadClip(resolveModel(model), { threads: 1 }));
+  const embedder = clipEmbedder(await loadClip(resolveModel(model), { threads: 1, steady: false }));
   const web = createWebSource({ allowHosts, anonymous: true });
   try {
     const fetchImage = (url: string) => web.get(url);

@@ -8,7 +8,6 @@ import type { SafetyTagger } from '../safety/index.ts';
 import {
   type DecodedImage,
   type Dropped,
-  type DroppedRow,
   dropped,
   type FunnelStep,
   type HarvestRow,
@@ -20,9 +19,11 @@ import {
   type RgbImage,
 } from '../schema/index.ts';
 import type { FileInfo } from '../storage/index.ts';
+import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
 import { batched, mapOrdered } from './ordered.ts';
+import type { Fate, PastPair } from './past.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
@@ -51,6 +52,11 @@ interface Sample extends Prepared {
   readonly pair: Pair;
 }
 
+/** A pair of a batch: its image, or what became of the pair before. */
+type Item =
+  | { readonly pair: Pair; readonly outcome: Outcome<Prepared>; readonly facts: FetchedFacts | undefined }
+  | PastPair;
+
 /** Steps of the funnel that harvest takes a pair through, in order. */
 const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonly FunnelStep[];
 
@@ -60,16 +66,17 @@ const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonl
  * are made of the same pairs every time: equal answers give equal bytes. The trail goes batch by batch, of each first
  * what has no image, then what was scored.
  *
- * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension) and dropped.parquet in
- * `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
+ * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension), dropped.parquet and, with
+ * what it took to fetch each image, fetched.parquet in `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
  * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows; not what is dropped.
  *
+ * @param pairs to be fetched, or with what became of them before: these stay as they are (`readPast`)
  * @param watch where an image may end the process; without it nothing is noted, and images are worked on as they come
  */
 export async function harvest(
   folder: string,
-  pairs: AsyncIterable<Pair> | Iterable<Pair>,
+  pairs: AsyncIterable<Pair | PastPair> | Iterable<Pair>,
   recipe: Recipe,
   engines: HarvestEngines,
   ctx: StageContext,
@@ -81,52 +88,54 @@ export async function harvest(
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
-  const written = await writeFiles(ctx.storage, [files.images, files.dropped], async ([sink, trailSink]) => {
-    if (!sink || !trailSink) throw new Error('a sink for each file');
+  const sinks = [files.images, files.dropped, files.fetched];
+  const written = await writeFiles(ctx.storage, sinks, async ([sink, trailSink, fetchedSink]) => {
+    if (!sink || !trailSink || !fetchedSink) throw new Error('a sink for each file');
     const writer = createTarWriter(sink);
     const trail = createTrailWriter(trailSink);
+    const fetched = createFetchedWriter(fetchedSink);
     let at = 0;
-    const prepared = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair) => {
+    const items = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair): Promise<Item> => {
       ctx.signal.throwIfAborted();
       const row = at++;
+      if ('past' in pair) return pair;
       const ended = watch?.underWay();
       try {
-        return { pair, outcome: await prepare(pair, row, recipe, engines, watch, ctx.signal) };
+        return { pair, ...(await prepare(pair, row, recipe, engines, watch, ctx.signal)) };
       } finally {
         ended?.();
       }
     });
-    for await (const batch of batched(prepared, recipe.score.batchSize)) {
+    for await (const batch of batched(items, recipe.score.batchSize)) {
       // Nothing else is at work beside a suspect: what ends the process then is the suspect.
       const leave = watch && watch.suspects.size > 0 ? await watch.turnstile.enter() : undefined;
-      const samples: Sample[] = [];
-      for (const { pair, outcome } of batch) {
-        if (outcome.kept) samples.push({ pair, ...outcome.value });
-        else trail.add(drop(pair, outcome, null));
-        if (trail.full) await trail.flush();
-      }
-      const scored = await score(samples, engines.model);
-      for (const [i, sample] of samples.entries()) {
-        const { image, text, similarity } = scored[i] as Scored;
-        const verdict = judge(sample, image, similarity, recipe, engines.safety);
-        if (!verdict.kept) {
-          trail.add(drop(sample.pair, verdict, similarity));
+      const fates = await decide(batch, recipe, engines);
+      const ended = batch.map(({ pair }, i) => ({ pair, fate: fates[i] as Fate }));
+      for (const { pair, fate } of [...ended.filter(lacksImage), ...ended.filter((e) => !lacksImage(e))]) {
+        if (!fate.kept) {
+          count(fate);
+          trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
           if (trail.full) await trail.flush();
           continue;
         }
         for (const step of STEPS) pass(step);
         const key = String(rows.length).padStart(9, '0');
-        const jpeg = await encodeJpeg(sample.stored, recipe.image.storeQuality);
+        const jpeg = await fate.jpeg();
         const { offset } = await writer.add(`${key}.jpg`, jpeg);
         images.push({ offset, bytes: jpeg.length });
-        embeddings.push({ image, text });
-        rows.push(toRow(sample, verdict.value, similarity));
+        embeddings.push({ image: fate.imageEmbedding, text: fate.textEmbedding });
+        rows.push(fate.row);
+      }
+      for (const [i, { facts }] of batch.entries()) {
+        const fate = fates[i] as Fate;
+        if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
       }
       leave?.();
       ctx.progress(batch.length);
     }
     await writer.finish();
     await trail.finish();
+    await fetched.finish();
   });
 
   written.push(
@@ -155,18 +164,18 @@ export async function harvest(
   }
 
   /** Counts a pair through the steps before the one that it fails, and as dropped there. */
-  function drop(pair: Pair, outcome: Dropped, similarity: number | null): DroppedRow {
-    const failed = REASONS[outcome.reason].step;
+  function count({ reason }: Dropped): void {
+    const failed = REASONS[reason].step;
     for (const step of STEPS) {
       if (step !== failed) {
         pass(step);
         continue;
       }
       counters.get(step)?.in();
-      counters.get(step)?.drop(outcome.reason);
-      return { ...pair, reason: outcome.reason, detail: outcome.detail, similarity };
+      counters.get(step)?.drop(reason);
+      return;
     }
-    throw new Error(`'${outcome.reason}' is no reason of harvest`);
+    throw new Error(`'${reason}' is no reason of harvest`);
   }
 
   function writeMatrix(path: string, vectors: readonly Float32Array[]): Promise<FileInfo> {
@@ -187,12 +196,13 @@ async function prepare(
   engines: HarvestEngines,
   watch: ImageWatch | undefined,
   signal: AbortSignal,
-): Promise<Outcome<Prepared>> {
+): Promise<{ readonly outcome: Outcome<Prepared>; readonly facts: FetchedFacts | undefined }> {
   const fetched = await engines.images.get(pair.url, signal);
-  if (!fetched.kept) return fetched;
+  const facts = fetched.facts && fetchedFacts(pair, fetched.facts);
+  if (!fetched.kept) return { outcome: fetched, facts };
   const { bytes } = fetched.value;
   const work = () => look(bytes, recipe, engines.model);
-  return watch ? workOnImage(watch, row, work) : work();
+  return { outcome: await (watch ? workOnImage(watch, row, work) : work()), facts };
 }
 
 async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promise<Outcome<Prepared>> {
@@ -223,6 +233,35 @@ function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | 
   if (longer * Math.min(1, storeShortestSide / shorter) > MAX_JPEG_SIDE)
     return dropped('aspect', `${width}×${height}`);
   return undefined;
+}
+
+/** Whether a pair failed before it could be scored. */
+function lacksImage({ fate }: { readonly fate: Fate }): boolean {
+  return !fate.kept && ['fetched', 'image'].includes(REASONS[fate.reason].step);
+}
+
+/** Scores what a batch has of images, and says what becomes of each of its pairs, in their order. */
+async function decide(
+  batch: readonly Item[],
+  recipe: Recipe,
+  { model, safety }: HarvestEngines,
+): Promise<Fate[]> {
+  const samples = batch.flatMap((item): Sample[] =>
+    !('past' in item) && item.outcome.kept ? [{ pair: item.pair, ...item.outcome.value }] : [],
+  );
+  const scored = await score(samples, model);
+  let at = 0;
+  return batch.map((item): Fate => {
+    if ('past' in item) return item.past;
+    if (!item.outcome.kept) return { ...item.outcome, similarity: null };
+    const { image, text, similarity } = scored[at] as Scored;
+    const sample = samples[at++] as Sample;
+    const verdict = judge(sample, image, similarity, recipe, safety);
+    if (!verdict.kept) return { ...verdict, similarity };
+    const jpeg = () => encodeJpeg(sample.stored, recipe.image.storeQuality);
+    const row = toRow(sample, verdict.value, similarity);
+    return { kept: true, row, jpeg, imageEmbedding: image, textEmbedding: text };
+  });
 }
 
 interface Scored {

@@ -10,6 +10,7 @@ export interface HarvestFiles {
   readonly imageEmbeddings: string;
   readonly textEmbeddings: string;
   readonly dropped: string;
+  readonly fetched: string;
 }
 
 /** Where the files of a harvested shard lie, by the folder of the shard. */
@@ -20,7 +21,13 @@ export function harvestFiles(folder: string): HarvestFiles {
     imageEmbeddings: `${folder}/img_emb.npy`,
     textEmbeddings: `${folder}/text_emb.npy`,
     dropped: `${folder}/dropped.parquet`,
+    fetched: `${folder}/fetched.parquet`,
   };
+}
+
+/** Those that a release is made of: while they are the same, so is the release. */
+export function releasedFiles(files: HarvestFiles): readonly string[] {
+  return [files.rows, files.images, files.imageEmbeddings, files.textEmbeddings];
 }
 
 /** Columns of rows.parquet: a `HarvestRow`, and where its image lies in images.tar. */

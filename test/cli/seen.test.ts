@@ -72,7 +72,11 @@ describe('--seen', () => {
     await cp(inFolder('may', 'keys'), inFolder('elsewhere', 'may', 'keys'), { recursive: true });
     const moved = inFolder('elsewhere', 'may');
     expect(await run(june, 'june', '--seen', moved)).toMatchObject({ code: 0 });
-    expect(await treeOf(inFolder('june'))).toEqual(before);
+    // Where they lie now is what is kept, and nothing else has changed.
+    const { 'run.json': kept, ...rest } = await treeOf(inFolder('june'));
+    expect({ ...rest, 'run.json': before['run.json'] }).toEqual(before);
+    expect(kept).not.toBe(before['run.json']);
+    expect(await readFile(inFolder('june', 'run.json'), 'utf8')).toContain(JSON.stringify(moved));
     // A task of dedup that has to be done again drops the same ones.
     await fileStorage(inFolder('june')).remove('unique/00001.parquet');
     expect(await run(june, 'june', '--seen', moved)).toMatchObject({ code: 0 });

@@ -167,7 +167,10 @@ describe('gleaner, used wrongly', () => {
 });
 
 describe('gleaner --help', () => {
-  const commands = ['run', 'extract', 'dedup', 'index', 'serve', 'stats', 'explain', 'verify'];
+  const commands = [
+    ...['run', 'extract', 'dedup', 'download', 'retry'],
+    ...['index', 'serve', 'stats', 'explain', 'verify'],
+  ];
 
   it('lists every command', async () => {
     const { code, stdout } = await gleaner(['--help']);

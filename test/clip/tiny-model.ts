@@ -53,15 +53,27 @@ export interface TinyOptions {
   readonly textInput?: string;
   /** The text network multiplies its ids by an attention_mask first. @default false */
   readonly masked?: boolean;
+  /** The vision network rounds to 256 steps between the least and the greatest value of a whole batch. @default false */
+  readonly quantized?: boolean;
 }
 
 export function tinyVision({
   dimension = 12,
   imageSize = 2,
   imageOutput = 'image_embeds',
+  quantized = false,
 }: TinyOptions = {}): Uint8Array {
+  const flat = quantized ? 'flat' : imageOutput;
+  const steps = ['steps', 'scale', 'zero'];
+  const quantize = concat(
+    field(1, flat),
+    ...steps.map((s) => field(2, s)),
+    field(4, 'DynamicQuantizeLinear'),
+  );
+  const back = concat(...steps.map((s) => field(1, s)), field(2, imageOutput), field(4, 'DequantizeLinear'));
+  const flatten = concat(field(1, 'pixel_values'), field(2, flat), field(4, 'Flatten'));
   return network(
-    [concat(field(1, 'pixel_values'), field(2, imageOutput), field(4, 'Flatten'))],
+    quantized ? [flatten, quantize, back] : [flatten],
     [value('pixel_values', FLOAT, ['batch', 3, imageSize, imageSize])],
     value(imageOutput, FLOAT, ['batch', dimension]),
   );

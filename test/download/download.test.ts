@@ -237,7 +237,7 @@ describe('gleaner download', { timeout: 120_000 }, () => {
     });
     expect(await gleaner(['retry', folder, '--reason', 'timeout'])).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/holds no finished download/),
+      stderr: expect.stringMatching(/holds no finished run or download/),
     });
   });
 });

@@ -96,6 +96,7 @@ test('the trail of harvest goes batch by batch, with the similarity where there 
   expect(Object.values(ledgers).every(balances)).toBe(true);
   expect(files.map(({ path }) => path.split('/').at(-1)).sort()).toEqual([
     'dropped.parquet',
+    'fetched.parquet',
     'images.tar',
     'img_emb.npy',
     'rows.parquet',

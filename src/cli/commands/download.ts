@@ -2,7 +2,6 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DownloadLocallyOptions } from '../../executors/download.ts';
 import type { IncrementalMode } from '../../pipeline/download/run-file.ts';
 import type { ListFormat } from '../../pipeline/download/url-lists.ts';
-import { GleanerError, REASON_NAMES, REASONS } from '../../schema/index.ts';
 import {
   ENCODE_FORMATS,
   type EncodeFormat,
@@ -208,46 +207,6 @@ function timeouts(total: number) {
   const totalTimeoutMs = Math.round(total * 1000);
   return { totalTimeoutMs, connectTimeoutMs: totalTimeoutMs, firstByteTimeoutMs: totalTimeoutMs };
 }
-
-/** `gleaner retry`: fetches again what a download could not get. */
-export function retryCommand(context: CommandContext): Command {
-  return newCommand('retry', 'Fetch again what a download could not get, and fold it in.', [
-    'gleaner retry images --reason timeout,dns',
-    'gleaner retry images --reason http_status connection',
-  ])
-    .argument('<dir>', "folder of a download: the --out of 'gleaner download'")
-    .requiredOption(
-      '--reason <reason...>',
-      `why it failed: ${FETCH_REASONS.join(', ')}; several with commas or blanks between`,
-    )
-    .option('--workers <n>', 'processes (default: one for four cores)', wholeNumber)
-    .option('--json', 'print the counts as JSON')
-    .action(async (dir: string, flags: { reason: readonly string[]; workers?: number; json?: true }) => {
-      const reasons = flags.reason.flatMap((names) => names.split(',')).filter((name) => name !== '');
-      const unknown = reasons.find((name) => !Object.hasOwn(REASONS, name));
-      if (unknown !== undefined)
-        throw new GleanerError('USAGE', {
-          problem: `'${unknown}' is no reason. Those of downloads are ${FETCH_REASONS.join(', ')}.`,
-        });
-      const { retryLocally } = await import('../../executors/download.ts');
-      const lines = new ProgressLines();
-      try {
-        const summary = await retryLocally({
-          dir,
-          reasons,
-          signal: context.signal,
-          onProgress: (progress) => lines.update({ name: 'retry', unit: 'URLs', ...progress }),
-          ...(flags.workers !== undefined && { workers: flags.workers }),
-        });
-        lines.end();
-        context.print(flags.json ? asJson(summary) : formatLedgers({ download: summary.ledger }));
-      } finally {
-        lines.end();
-      }
-    });
-}
-
-const FETCH_REASONS = REASON_NAMES.filter((name) => REASONS[name].step === 'fetched');
 
 function ratio(value: string): number {
   const n = Number(value);

@@ -34,6 +34,7 @@ function describe(fate: Fate): string {
   const lines: [string, string][] = fate.kept
     ? describeKept(fate.row)
     : describeDropped(fate.row, fate.reason);
+  if (fate.fetched) lines.splice(2, 0, ['fetched', fetchedIn(fate.fetched)]);
   return `${lines.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n')}\n\n`;
 }
 
@@ -69,6 +70,13 @@ function describeDropped(row: (Fate & { kept: false })['row'], reason: Reason): 
   if (row.language !== 'und') lines.splice(3, 0, ['language', languageOf(row)]);
   if (row.similarity !== null) lines.splice(3, 0, ['similarity', row.similarity.toFixed(4)]);
   return lines;
+}
+
+function fetchedIn(fetched: NonNullable<Fate['fetched']>): string {
+  const { http_status: status, tries, total_ms: ms, final_url: finalUrl } = fetched;
+  const from = finalUrl === null ? '' : `, from ${finalUrl}`;
+  const answer = status === null ? 'no answer' : `status ${status}`;
+  return `${answer}, ${tries} ${tries === 1 ? 'request' : 'requests'}, ${ms} ms${from}`;
 }
 
 function languageOf(row: { readonly language: string; readonly language_confidence: number }): string {

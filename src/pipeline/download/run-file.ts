@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson, GLEANER_VERSION, type Recipe, recipeHash, recipeSchema } from '../../config/index.ts';
+import {
+  canonicalJson,
+  GLEANER_VERSION,
+  type Recipe,
+  recipeHash,
+  recipeSchema,
+  withoutSecrets,
+} from '../../config/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { OWN_FOLDER } from '../../stages/download/layout.ts';
 import {
@@ -113,7 +120,17 @@ export async function beginPart(
   const parts = await readParts(storage);
   const mine = identities(spec, lists, columns);
   const same = parts.find((part) => canonicalJson(part.identities) === canonicalJson(mine));
-  if (same) return same;
+  if (same) {
+    // Who asks, and by which way, may change between two starts.
+    const now = { ...same, recipe: spec.recipe };
+    const recipe = withoutSecrets(spec.recipe);
+    if (canonicalJson(recipe) !== canonicalJson(same.recipe))
+      await writeParts(
+        storage,
+        parts.map((part) => (part === same ? now : part)),
+      );
+    return now;
+  }
   const last = parts.at(-1);
   if (last && mode === 'incremental') {
     const what =
@@ -149,5 +166,6 @@ export async function closePart(storage: Storage, part: DownloadPart, shards: nu
 }
 
 async function writeParts(storage: Storage, parts: readonly DownloadPart[]): Promise<void> {
-  await storage.put(RUN_FILE, `${JSON.stringify({ version: 1, parts }, null, 1)}\n`);
+  const kept = parts.map((part) => ({ ...part, recipe: withoutSecrets(part.recipe) }));
+  await storage.put(RUN_FILE, `${JSON.stringify({ version: 1, parts: kept }, null, 1)}\n`);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { withSecrets } from '../../config/index.ts';
 import { addLedgers, GleanerError, type Ledger, type Reason } from '../../schema/index.ts';
 import { OWN_FOLDER, shardFiles } from '../../stages/download/layout.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
@@ -129,8 +130,8 @@ export async function retryDownload(options: RetryRunOptions): Promise<DownloadS
     if (parts.length === 0)
       throw new GleanerError('RUN_NOT_FOUND', {
         path: options.root,
-        what: 'download',
-        hint: "Give the --out of 'gleaner download'.",
+        what: 'run or download',
+        hint: "Give the --out of 'gleaner run' or of 'gleaner download'.",
       });
     const meter = new Meter(0, options.onProgress);
     const summaries: DownloadSummary[] = [];
@@ -154,7 +155,8 @@ export async function retryDownload(options: RetryRunOptions): Promise<DownloadS
         for (const index of due)
           yield { index, work: { kind: 'retry', reasons: options.reasons }, suspects: [], fatal: [] };
       };
-      const failed = await execute(options, part, orders(), storage, meter, (index) =>
+      const known = { ...part, recipe: due.length > 0 ? withSecrets(part.recipe) : part.recipe };
+      const failed = await execute(options, known, orders(), storage, meter, (index) =>
         fingerprints.get(index),
       );
       summaries.push(await summarize(storage, part.options, all, due.length, failed));

@@ -202,10 +202,11 @@ function clampCosine(similarity: number): number {
   return Math.min(1, Math.max(-1, similarity));
 }
 
-/** The recipe without the folder of a file that it names: a path says more of a machine than of a run. */
+/** The recipe without what says more of a machine, or of who asked, than of the pairs: folders, contact, proxy. */
 function publishable(recipe: Recipe): Recipe {
   const categories = recipe.safety.categories.replace(/^.*[/\\]/, '');
-  return { ...recipe, safety: { ...recipe.safety, categories } };
+  const fetch = { ...recipe.fetch, contact: null, proxy: null };
+  return { ...recipe, fetch, safety: { ...recipe.safety, categories } };
 }
 
 /** Parquet files below a folder in the order of their names, which are padded. */

@@ -1,0 +1,51 @@
+import { withSecrets } from '../config/index.ts';
+import { type ImagesFrom, readRunFile, retryStages, type StageProgress } from '../pipeline/index.ts';
+import { GleanerError, retryableReasons } from '../schema/index.ts';
+import { fileStorage } from '../storage/index.ts';
+import { localExecutor } from './local.ts';
+import { checkScoring, digestBlocklists } from './run.ts';
+
+export interface RetryRunOptions {
+  /** Folder of a run. */
+  readonly dir: string;
+  /** Reasons whose pairs are fetched again: of fetching or decoding. */
+  readonly reasons: readonly string[];
+  /** Threads, and processes for the harvest. @default the number of cores */
+  readonly workers?: number;
+  /** What runs in a process that harvests. @default gleaner's own; tests name another */
+  readonly processFile?: URL;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StageProgress) => void;
+}
+
+/**
+ * Fetches again what a run's harvest dropped for some reasons, and makes its release anew: it becomes what one good run
+ * gives. What else the harvest kept or dropped stays as it is.
+ * @throws GleanerError
+ */
+export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
+  const { dir, workers, processFile, signal, onProgress } = options;
+  const reasons = retryableReasons(options.reasons);
+  const stored = await readRunFile(fileStorage(dir));
+  if (!stored?.modelDir)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: dir,
+      what: 'harvest',
+      hint: "Give the --out of 'gleaner run'.",
+    });
+  const recipe = withSecrets(stored.recipe);
+  const images: ImagesFrom = stored.images;
+  const scoring = await checkScoring({ model: stored.modelDir }, recipe, images);
+  const blocklists = await digestBlocklists(recipe);
+  await retryStages({
+    root: dir,
+    spec: { recipe, wats: stored.wats, images, ...scoring, blocklists, seen: stored.seen },
+    reasons,
+    executor: localExecutor({
+      ...(workers !== undefined && { workers }),
+      ...(processFile && { processFile }),
+    }),
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  });
+}

@@ -1,0 +1,150 @@
+import { npyInfo, readNpyRows, readParquetRows } from '../formats/index.ts';
+import { type Dropped, GleanerError, type HarvestRow, isReason, type Pair } from '../schema/index.ts';
+import { type Storage, streamSource } from '../storage/index.ts';
+import { FETCHED_COLUMNS, type FetchedFacts, type FetchedRecord } from './fetched.ts';
+import { type HarvestFiles, readHarvested } from './harvested.ts';
+import { batched } from './ordered.ts';
+import { DROPPED_COLUMNS, type DroppedRecord } from './tables.ts';
+
+/** What became of a pair in harvest. */
+export type Fate =
+  | {
+      readonly kept: true;
+      readonly row: HarvestRow;
+      /** The picture as it is stored. */
+      readonly jpeg: () => Promise<Uint8Array>;
+      readonly imageEmbedding: Float32Array;
+      readonly textEmbedding: Float32Array;
+    }
+  | (Dropped & { readonly similarity: number | null });
+
+/** A pair of a finished shard, with what became of it. */
+export interface PastPair {
+  readonly pair: Pair;
+  readonly past: Fate;
+  readonly facts: FetchedFacts | undefined;
+}
+
+/** Embeddings read at once. */
+const ROWS_PER_READ = 256;
+
+/**
+ * The pairs of a shard that was harvested, in their order: those that were dropped for one of `reasons` alone, to be
+ * harvested again, all others with what became of them.
+ * @param pairs all of them, in their order
+ * @param batchSize of the harvest: within a batch the trail has an order of its own
+ * @throws GleanerError DAMAGED where the shard is not of these pairs
+ */
+export async function* readPast(
+  storage: Storage,
+  files: HarvestFiles,
+  pairs: AsyncIterable<Pair>,
+  batchSize: number,
+  reasons: ReadonlySet<string>,
+): AsyncGenerator<Pair | PastPair, void, undefined> {
+  const kept = new Cursor(readKept(storage, files));
+  const trail = new Cursor(readTable(storage, files.dropped, DROPPED_COLUMNS));
+  // Shards of before there were such files have none.
+  const hasFacts = (await storage.size(files.fetched)) !== undefined;
+  const facts = new Cursor<FetchedRecord>(
+    hasFacts ? readTable(storage, files.fetched, FETCHED_COLUMNS) : none(),
+  );
+  try {
+    for await (const batch of batched(pairs, batchSize)) {
+      const fates = new Map<string, Fate>();
+      for (const { uid } of batch) {
+        const found = await kept.takeIf(({ row }) => row.uid === uid);
+        if (found) fates.set(uid, found);
+      }
+      for (let left = batch.length - fates.size; left > 0; left--) {
+        const row = await trail.takeIf(() => true);
+        if (row) fates.set(row.uid, droppedFate(row, files.dropped));
+      }
+      for (const pair of batch) {
+        const past = fates.get(pair.uid);
+        if (!past)
+          throw new GleanerError('DAMAGED', {
+            path: `${storage.location}/${files.rows}`,
+            problem: `says nothing of the pair ${pair.uid}, nor does ${files.dropped}.`,
+          });
+        const record = await facts.takeIf(({ uid }) => uid === pair.uid);
+        if (!past.kept && reasons.has(past.reason)) yield pair;
+        else yield { pair, past, facts: record };
+      }
+    }
+  } finally {
+    await Promise.all([kept.close(), trail.close(), facts.close()]);
+  }
+}
+
+async function* readKept(
+  storage: Storage,
+  files: HarvestFiles,
+): AsyncGenerator<Fate & { kept: true }, void, undefined> {
+  const images = new Cursor(readMatrix(storage, files.imageEmbeddings));
+  const texts = new Cursor(readMatrix(storage, files.textEmbeddings));
+  try {
+    for await (const { row, image } of readHarvested(storage, files, 0, Number.POSITIVE_INFINITY)) {
+      const imageEmbedding = await images.takeIf(() => true);
+      const textEmbedding = await texts.takeIf(() => true);
+      if (!imageEmbedding || !textEmbedding)
+        throw new GleanerError('DAMAGED', {
+          path: `${storage.location}/${files.imageEmbeddings}`,
+          problem: 'has fewer rows than rows.parquet beside it, or text_emb.npy has.',
+        });
+      yield { kept: true, row, jpeg: async () => image, imageEmbedding, textEmbedding };
+    }
+  } finally {
+    await Promise.all([images.close(), texts.close()]);
+  }
+}
+
+function readTable<const C extends typeof DROPPED_COLUMNS | typeof FETCHED_COLUMNS>(
+  storage: Storage,
+  path: string,
+  columns: C,
+) {
+  return streamSource(storage, path, (source) => readParquetRows(source, columns, { name: path }));
+}
+
+function readMatrix(storage: Storage, path: string): AsyncGenerator<Float32Array, void, undefined> {
+  return streamSource(storage, path, async function* (source) {
+    const info = await npyInfo(source, path);
+    for (let rowStart = 0; rowStart < info.rows; rowStart += ROWS_PER_READ) {
+      const rowEnd = Math.min(rowStart + ROWS_PER_READ, info.rows);
+      const rows = await readNpyRows(source, { rowStart, rowEnd, info, name: path });
+      for (let at = 0; at < rows.length; at += info.columns) yield rows.subarray(at, at + info.columns);
+    }
+  });
+}
+
+function droppedFate({ reason, detail, similarity }: DroppedRecord, path: string): Fate {
+  if (!isReason(reason))
+    throw new GleanerError('DAMAGED', { path, problem: `'${reason}' is no reason that this version knows.` });
+  return { kept: false, reason, detail, similarity };
+}
+
+/** Rows that are taken one by one, each when it is the right one. */
+class Cursor<T> {
+  readonly #rows: AsyncGenerator<T, void, undefined>;
+  #next: Promise<IteratorResult<T, void>> | undefined;
+
+  constructor(rows: AsyncGenerator<T, void, undefined>) {
+    this.#rows = rows;
+  }
+
+  /** The next row, where it is the one that is looked for. */
+  async takeIf(isIt: (row: T) => boolean): Promise<T | undefined> {
+    this.#next ??= this.#rows.next();
+    const next = await this.#next;
+    if (next.done || !isIt(next.value)) return undefined;
+    this.#next = undefined;
+    return next.value;
+  }
+
+  async close(): Promise<void> {
+    await this.#rows.return();
+  }
+}
+
+async function* none(): AsyncGenerator<never, void, undefined> {}

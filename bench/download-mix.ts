@@ -52,8 +52,6 @@ export async function bench(args: readonly string[]): Promise<void> {
         const out = join(folder, 'out');
         await writeFile(list, urls.map(({ url }) => `${url}\n`).join(''));
         const began = performance.now();
-        const mostAt = Number.NaN;
-        const began = performance.now();
         let mostAt = Number.NaN;
         const { cpu, wall, peakMB } = await measureTree(
           [

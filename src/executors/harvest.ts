@@ -19,6 +19,9 @@ const SILENCE_MS = 180_000;
  */
 const SILENCE_AN_IMAGE_MS = 20_000;
 
+/** Tasks that a process has open: the slow answers of one are waited for while the next is begun. */
+const OPEN_TASKS = 3;
+
 export interface HarvestOptions {
   /** Processes that work side by side, at most: each has one model, with one thread, and one task at a time. */
   readonly workers: number;
@@ -43,7 +46,7 @@ export async function harvestInProcesses(
   const executor = processExecutor<HarvestOrder, Omit<TaskEnvironment, 'share'>, Manifest>({
     workers,
     file,
-    openOrders: 1,
+    openOrders: OPEN_TASKS,
     silenceMs: SILENCE_MS + batchSize * SILENCE_AN_IMAGE_MS,
     name: 'harvest',
   });

@@ -3,7 +3,7 @@ import { fetchDeadlineMs } from '../fetcher/index.ts';
 import type { Manifest } from '../pipeline/manifest.ts';
 import { type TaskEnvironment, TaskRunner } from '../pipeline/run-task.ts';
 import type { TaskOf } from '../pipeline/task.ts';
-import { Turnstile } from '../stages/download/budget.ts';
+import { Turnstile } from '../stages/budget.ts';
 import type { Order } from './orders.ts';
 import { type OrderHooks, type OrderRunner, type ServeLimits, serveOrders } from './serve-orders.ts';
 
@@ -36,6 +36,7 @@ function harvestRunner(environment: TaskEnvironment): OrderRunner<HarvestOrder, 
           turnstile,
           journal: (row) => hooks.journal(index, row),
           underWay: hooks.underWay,
+          hungry: hooks.hungry,
         },
       }),
   };

@@ -1,32 +1,37 @@
+import { join } from 'node:path';
 import { type ClipModel, loadClip } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import { createArchiveSource, createWebSource, type ImageSource, readOptOut } from '../fetcher/index.ts';
+import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
   type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
 } from '../safety/index.ts';
-import type { HarvestEngines } from '../stages/harvest.ts';
+import { type HarvestEngines, harvestEngines } from '../stages/harvest-engines.ts';
 import { openFile, streamFile } from '../storage/index.ts';
+import { openWeb } from './open-web.ts';
 import type { ImagesFrom, RunSpec } from './run-file.ts';
 
 /**
  * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
  *
+ * @param root folder of the run
  * @param share this process is one of so many that ask the same hosts: each takes its part of the limits
  * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
  */
-export async function loadEngines(spec: RunSpec, share: number): Promise<HarvestEngines & AsyncDisposable> {
+export async function loadEngines(
+  spec: RunSpec,
+  share: number,
+  root: string,
+): Promise<HarvestEngines & AsyncDisposable> {
   if (!spec.modelDir || !spec.categories) throw new Error('a harvest needs a model and safety categories');
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
   const model = await loadClip(spec.modelDir, { threads: 1 });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
   const images = await openImages(spec.images, spec.recipe, share);
   return {
-    model,
-    safety,
-    images,
+    ...harvestEngines({ model, safety, images }, spec.recipe, share, join(root, 'harvest')),
     async [Symbol.asyncDispose]() {
       await images.close();
       await model.close();
@@ -53,14 +58,5 @@ async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Prom
       })),
       { maxBodyBytes: recipe.fetch.maxBodyBytes, maxRedirects: recipe.fetch.maxRedirects },
     );
-  const part = (limit: number) => Math.max(1, Math.floor(limit / share));
-  return createWebSource({
-    ...recipe.fetch,
-    allowHosts: from.allowHosts,
-    optOut: await readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut),
-    concurrency: part(recipe.fetch.concurrency),
-    maxStalled: part(recipe.fetch.maxStalled),
-    maxBytesInFlight: part(recipe.fetch.maxBytesInFlight),
-    perDomainConcurrency: part(recipe.fetch.perDomainConcurrency),
-  });
+  return openWeb(recipe.fetch, from.allowHosts, share);
 }

@@ -101,7 +101,7 @@ export class TaskRunner implements AsyncDisposable {
       case 'harvest': {
         const { harvest } = await import('../stages/harvest.ts');
         this.#engines ??= import('./engines.ts').then(({ loadEngines }) =>
-          loadEngines(this.#environment.spec, this.#environment.share),
+          loadEngines(this.#environment.spec, this.#environment.share, this.#environment.root),
         );
         const engines = await this.#engines;
         // A folder of its own for each attempt: two that race never write into one another's files, and the
@@ -110,13 +110,7 @@ export class TaskRunner implements AsyncDisposable {
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
         if (!task.past) return harvest(folder, pairs, recipe, engines, ctx, hooks.watch);
         const { readPast } = await import('../stages/past.ts');
-        const past = readPast(
-          ctx.storage,
-          harvestFiles(task.past.folder),
-          pairs,
-          recipe.score.batchSize,
-          new Set(task.past.reasons),
-        );
+        const past = readPast(ctx.storage, harvestFiles(task.past.folder), pairs, new Set(task.past.reasons));
         return harvest(folder, past, recipe, engines, ctx, hooks.watch);
       }
       case 'release': {

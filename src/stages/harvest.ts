@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import type { ImageSource } from '../fetcher/index.ts';
 import { createNpyWriter, createParquetWriter, createTarWriter } from '../formats/index.ts';
 import { decodeImage, encodeJpeg, MAX_JPEG_SIDE, perceptualHash, resizeForStore } from '../image/index.ts';
 import type { SafetyTagger } from '../safety/index.ts';
@@ -18,22 +17,16 @@ import {
   REASONS,
   type RgbImage,
 } from '../schema/index.ts';
-import type { FileInfo } from '../storage/index.ts';
+import type { FileInfo, Shelf } from '../storage/index.ts';
 import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
+import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
-import { batched, mapOrdered } from './ordered.ts';
+import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
-
-/** The engines of a harvest: they outlive a task, so that a model is loaded and connections are made once. */
-export interface HarvestEngines {
-  readonly images: ImageSource;
-  readonly model: ClipModel;
-  readonly safety: SafetyTagger;
-}
 
 /** A decoded image as harvest keeps it while it waits for its batch: small copies, never the full picture. */
 interface Prepared {
@@ -48,28 +41,26 @@ interface Prepared {
   readonly phash: string;
 }
 
-interface Sample extends Prepared {
+/** A pair that is through: it waits for those before it. */
+interface Done {
   readonly pair: Pair;
+  readonly fate: Fate;
+  readonly facts: FetchedFacts | undefined;
 }
-
-/** A pair of a batch: its image, or what became of the pair before. */
-type Item =
-  | { readonly pair: Pair; readonly outcome: Outcome<Prepared>; readonly facts: FetchedFacts | undefined }
-  | PastPair;
 
 /** Steps of the funnel that harvest takes a pair through, in order. */
 const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonly FunnelStep[];
 
 /**
  * Harvests one shard: each image is fetched once, decoded once, embedded in batches, filtered, and only what is kept
- * is encoded again and written. Pairs are taken and written in the order given, whatever answers first, and batches
- * are made of the same pairs every time: equal answers give equal bytes. The trail goes batch by batch, of each first
- * what has no image, then what was scored.
+ * is encoded again and written. Pairs are worked on as they come and written in the order given: equal answers give equal
+ * bytes, and an image that stalls holds up what is written and nothing else.
  *
  * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension), dropped.parquet and, with
  * what it took to fetch each image, fetched.parquet in `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
- * Memory: `2 × fetch.concurrency` pictures of the stored size, and the embeddings of the kept rows; not what is dropped.
+ * Memory: what the engines allow, the embeddings of the kept rows, and what is said of pairs that wait for those before
+ * them; images that are kept wait on a shelf, which goes to disk.
  *
  * @param pairs to be fetched, or with what became of them before: these stay as they are (`readPast`)
  * @param watch where an image may end the process; without it nothing is noted, and images are worked on as they come
@@ -94,44 +85,28 @@ export async function harvest(
     const writer = createTarWriter(sink);
     const trail = createTrailWriter(trailSink);
     const fetched = createFetchedWriter(fetchedSink);
-    let at = 0;
-    const items = mapOrdered(pairs, 2 * recipe.fetch.concurrency, async (pair): Promise<Item> => {
-      ctx.signal.throwIfAborted();
-      const row = at++;
-      if ('past' in pair) return pair;
-      const ended = watch?.underWay();
-      try {
-        return { pair, ...(await prepare(pair, row, recipe, engines, watch, ctx.signal)) };
-      } finally {
-        ended?.();
+    await using shelf = engines.shelf();
+    const harvester = new Harvester(recipe, engines, shelf, ctx, watch);
+    const admit = async (pair: Pair | PastPair) => {
+      if (!('past' in pair)) await engines.intake.admit();
+    };
+    const work = (pair: Pair | PastPair) => harvester.harvest(pair);
+    const items = withEnd(pairs, () => watch?.hungry());
+    for await (const { pair, fate, facts } of mapOrdered(items, Number.POSITIVE_INFINITY, work, admit)) {
+      if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
+      if (!fate.kept) {
+        count(fate);
+        trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
+        if (trail.full) await trail.flush();
+        continue;
       }
-    });
-    for await (const batch of batched(items, recipe.score.batchSize)) {
-      // Nothing else is at work beside a suspect: what ends the process then is the suspect.
-      const leave = watch && watch.suspects.size > 0 ? await watch.turnstile.enter() : undefined;
-      const fates = await decide(batch, recipe, engines);
-      const ended = batch.map(({ pair }, i) => ({ pair, fate: fates[i] as Fate }));
-      for (const { pair, fate } of [...ended.filter(lacksImage), ...ended.filter((e) => !lacksImage(e))]) {
-        if (!fate.kept) {
-          count(fate);
-          trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
-          if (trail.full) await trail.flush();
-          continue;
-        }
-        for (const step of STEPS) pass(step);
-        const key = String(rows.length).padStart(9, '0');
-        const jpeg = await fate.jpeg();
-        const { offset } = await writer.add(`${key}.jpg`, jpeg);
-        images.push({ offset, bytes: jpeg.length });
-        embeddings.push({ image: fate.imageEmbedding, text: fate.textEmbedding });
-        rows.push(fate.row);
-      }
-      for (const [i, { facts }] of batch.entries()) {
-        const fate = fates[i] as Fate;
-        if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
-      }
-      leave?.();
-      ctx.progress(batch.length);
+      for (const step of STEPS) pass(step);
+      const key = String(rows.length).padStart(9, '0');
+      const jpeg = await fate.jpeg();
+      const { offset } = await writer.add(`${key}.jpg`, jpeg);
+      images.push({ offset, bytes: jpeg.length });
+      embeddings.push({ image: fate.imageEmbedding, text: fate.textEmbedding });
+      rows.push(fate.row);
     }
     await writer.finish();
     await trail.finish();
@@ -188,21 +163,99 @@ export async function harvest(
   }
 }
 
-/** Fetches and decodes one image, and makes what is needed of it, so that its full pixels can go. */
-async function prepare(
-  pair: Pair,
-  row: number,
-  recipe: Recipe,
-  engines: HarvestEngines,
-  watch: ImageWatch | undefined,
-  signal: AbortSignal,
-): Promise<{ readonly outcome: Outcome<Prepared>; readonly facts: FetchedFacts | undefined }> {
-  const fetched = await engines.images.get(pair.url, signal);
-  const facts = fetched.facts && fetchedFacts(pair, fetched.facts);
-  if (!fetched.kept) return { outcome: fetched, facts };
-  const { bytes } = fetched.value;
-  const work = () => look(bytes, recipe, engines.model);
-  return { outcome: await (watch ? workOnImage(watch, row, work) : work()), facts };
+/** Takes pairs from their URL to their fate, many at once. */
+class Harvester {
+  readonly #recipe: Recipe;
+  readonly #engines: HarvestEngines;
+  readonly #shelf: Shelf;
+  readonly #ctx: StageContext;
+  readonly #watch: ImageWatch | undefined;
+  #row = 0;
+
+  constructor(
+    recipe: Recipe,
+    engines: HarvestEngines,
+    shelf: Shelf,
+    ctx: StageContext,
+    watch: ImageWatch | undefined,
+  ) {
+    this.#recipe = recipe;
+    this.#engines = engines;
+    this.#shelf = shelf;
+    this.#ctx = ctx;
+    this.#watch = watch;
+  }
+
+  /** Of a pair that was not harvested before: one that the intake has admitted. */
+  async harvest(item: Pair | PastPair): Promise<Done> {
+    const row = this.#row++;
+    const done = 'past' in item ? { ...item, fate: item.past } : await this.#fresh(item, row);
+    this.#ctx.progress(1);
+    return done;
+  }
+
+  async #fresh(pair: Pair, row: number): Promise<Done> {
+    const here = this.#engines.scorer.coming();
+    const ended = this.#watch?.underWay();
+    const over = once(() => {
+      ended?.();
+      here();
+    });
+    try {
+      const { intake, images } = this.#engines;
+      const fetched = await intake.fetch(async () => {
+        this.#ctx.signal.throwIfAborted();
+        return images.get(pair.url, this.#ctx.signal);
+      });
+      const facts = fetched.facts && fetchedFacts(pair, fetched.facts);
+      if (!fetched.kept) return { pair, fate: { ...fetched, similarity: null }, facts };
+      return { pair, fate: await this.#see(pair, row, fetched.value.bytes, over), facts };
+    } finally {
+      over();
+    }
+  }
+
+  async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
+    const { intake, pictures, model } = this.#engines;
+    await pictures.reserve(1);
+    try {
+      const work = () => look(bytes, this.#recipe, model);
+      const seen = await (this.#watch ? workOnImage(this.#watch, row, work) : work());
+      intake.done(bytes.length);
+      if (!seen.kept) return { ...seen, similarity: null };
+      return await this.#decide(pair, seen.value, over);
+    } finally {
+      pictures.adjust(-1);
+    }
+  }
+
+  async #decide(pair: Pair, picture: Prepared, over: () => void): Promise<Fate> {
+    const { scorer, safety } = this.#engines;
+    // Nothing else is at work beside a suspect: what ends the process then is the suspect.
+    const guard = this.#watch && this.#watch.suspects.size > 0 ? this.#watch.turnstile : undefined;
+    const scoring = scorer.score(picture.crop, pair.text, guard);
+    over();
+    const { image, text, similarity } = await scoring;
+    const verdict = judge(pair, image, similarity, this.#recipe, safety);
+    if (!verdict.kept) return { ...verdict, similarity };
+    const jpeg = await this.#shelf.put(await encodeJpeg(picture.stored, this.#recipe.image.storeQuality));
+    const row = toRow(pair, picture, verdict.value, similarity);
+    return { kept: true, row, jpeg: () => jpeg.take(), imageEmbedding: image, textEmbedding: text };
+  }
+}
+
+async function* withEnd<T>(items: AsyncIterable<T> | Iterable<T>, end: () => void): AsyncGenerator<T> {
+  yield* items;
+  end();
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    work();
+  };
 }
 
 async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promise<Outcome<Prepared>> {
@@ -235,64 +288,9 @@ function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | 
   return undefined;
 }
 
-/** Whether a pair failed before it could be scored. */
-function lacksImage({ fate }: { readonly fate: Fate }): boolean {
-  return !fate.kept && ['fetched', 'image'].includes(REASONS[fate.reason].step);
-}
-
-/** Scores what a batch has of images, and says what becomes of each of its pairs, in their order. */
-async function decide(
-  batch: readonly Item[],
-  recipe: Recipe,
-  { model, safety }: HarvestEngines,
-): Promise<Fate[]> {
-  const samples = batch.flatMap((item): Sample[] =>
-    !('past' in item) && item.outcome.kept ? [{ pair: item.pair, ...item.outcome.value }] : [],
-  );
-  const scored = await score(samples, model);
-  let at = 0;
-  return batch.map((item): Fate => {
-    if ('past' in item) return item.past;
-    if (!item.outcome.kept) return { ...item.outcome, similarity: null };
-    const { image, text, similarity } = scored[at] as Scored;
-    const sample = samples[at++] as Sample;
-    const verdict = judge(sample, image, similarity, recipe, safety);
-    if (!verdict.kept) return { ...verdict, similarity };
-    const jpeg = () => encodeJpeg(sample.stored, recipe.image.storeQuality);
-    const row = toRow(sample, verdict.value, similarity);
-    return { kept: true, row, jpeg, imageEmbedding: image, textEmbedding: text };
-  });
-}
-
-interface Scored {
-  readonly image: Float32Array;
-  readonly text: Float32Array;
-  /** Their cosine. */
-  readonly similarity: number;
-}
-
-/** Embeds images and texts of a batch: L2-normalised vectors of `model.dimension` numbers each. */
-async function score(samples: readonly Sample[], model: ClipModel): Promise<Scored[]> {
-  if (samples.length === 0) return [];
-  const images = await model.embedImages(samples.map((sample) => sample.crop));
-  const texts = await model.embedTexts(samples.map((sample) => sample.pair.text));
-  return samples.map((_, i) => {
-    const at = i * model.dimension;
-    const image = images.subarray(at, at + model.dimension);
-    const text = texts.subarray(at, at + model.dimension);
-    return { image, text, similarity: dot(image, text) };
-  });
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
-}
-
 /** Steps 5 to 8 of the recipe: the threshold, the NSFW class, and what may not stand beside it. */
 function judge(
-  sample: Sample,
+  { text }: Pair,
   imageEmbedding: Float32Array,
   similarity: number,
   recipe: Recipe,
@@ -301,11 +299,11 @@ function judge(
   const { minSimilarity } = recipe.score;
   if (minSimilarity !== null && similarity < minSimilarity)
     return dropped('similarity', similarity.toFixed(4));
-  return safety.tag(imageEmbedding, sample.pair.text);
+  return safety.tag(imageEmbedding, text);
 }
 
-function toRow(sample: Sample, nsfw: HarvestRow['nsfw'], similarity: number): HarvestRow {
-  const { width, height, format, sha256, phash } = sample;
-  const stored = { storedWidth: sample.stored.width, storedHeight: sample.stored.height };
-  return { ...sample.pair, width, height, ...stored, format, sha256, phash, nsfw, similarity };
+function toRow(pair: Pair, picture: Prepared, nsfw: HarvestRow['nsfw'], similarity: number): HarvestRow {
+  const { width, height, format, sha256, phash, stored } = picture;
+  const sizes = { width, height, storedWidth: stored.width, storedHeight: stored.height };
+  return { ...pair, ...sizes, format, sha256, phash, nsfw, similarity };
 }

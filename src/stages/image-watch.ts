@@ -1,5 +1,5 @@
 import { dropped, type Outcome } from '../schema/index.ts';
-import type { Turnstile } from './download/budget.ts';
+import type { Turnstile } from './budget.ts';
 
 /**
  * What is known and told of the work on single images where an image may end the process: a decoder that crashes or
@@ -16,6 +16,8 @@ export interface ImageWatch {
   readonly journal: (row: number) => () => void;
   /** An image has been asked for. @returns that it has ended, whatever it came to */
   readonly underWay: () => () => void;
+  /** All images of the task have been asked for: there is room for another task. */
+  readonly hungry: () => void;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface ImageWatch {
  * @returns what `work` gives, or that it ended its process the times before
  */
 export async function workOnImage<T>(
-  { suspects, fatal, turnstile, journal }: Omit<ImageWatch, 'underWay'>,
+  { suspects, fatal, turnstile, journal }: Omit<ImageWatch, 'underWay' | 'hungry'>,
   row: number,
   work: () => Promise<Outcome<T>>,
 ): Promise<Outcome<T>> {

@@ -66,18 +66,3 @@ export async function* mapOrdered<T, R>(
 
 /** Results given out that are forgotten together: one by one would move all that wait behind them. */
 const SPENT = 256;
-
-/** Groups consecutive items: arrays of `size`, the last one maybe shorter. */
-export async function* batched<T>(
-  items: AsyncIterable<T>,
-  size: number,
-): AsyncGenerator<T[], void, undefined> {
-  let batch: T[] = [];
-  for await (const item of items) {
-    batch.push(item);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
-}

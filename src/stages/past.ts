@@ -3,7 +3,6 @@ import { type Dropped, GleanerError, type HarvestRow, isReason, type Pair } from
 import { type Storage, streamSource } from '../storage/index.ts';
 import { FETCHED_COLUMNS, type FetchedFacts, type FetchedRecord } from './fetched.ts';
 import { type HarvestFiles, readHarvested } from './harvested.ts';
-import { batched } from './ordered.ts';
 import { DROPPED_COLUMNS, type DroppedRecord } from './tables.ts';
 
 /** What became of a pair in harvest. */
@@ -32,14 +31,12 @@ const ROWS_PER_READ = 256;
  * The pairs of a shard that was harvested, in their order: those that were dropped for one of `reasons` alone, to be
  * harvested again, all others with what became of them.
  * @param pairs all of them, in their order
- * @param batchSize of the harvest: within a batch the trail has an order of its own
  * @throws GleanerError DAMAGED where the shard is not of these pairs
  */
 export async function* readPast(
   storage: Storage,
   files: HarvestFiles,
   pairs: AsyncIterable<Pair>,
-  batchSize: number,
   reasons: ReadonlySet<string>,
 ): AsyncGenerator<Pair | PastPair, void, undefined> {
   const kept = new Cursor(readKept(storage, files));
@@ -50,27 +47,18 @@ export async function* readPast(
     hasFacts ? readTable(storage, files.fetched, FETCHED_COLUMNS) : none(),
   );
   try {
-    for await (const batch of batched(pairs, batchSize)) {
-      const fates = new Map<string, Fate>();
-      for (const { uid } of batch) {
-        const found = await kept.takeIf(({ row }) => row.uid === uid);
-        if (found) fates.set(uid, found);
-      }
-      for (let left = batch.length - fates.size; left > 0; left--) {
-        const row = await trail.takeIf(() => true);
-        if (row) fates.set(row.uid, droppedFate(row, files.dropped));
-      }
-      for (const pair of batch) {
-        const past = fates.get(pair.uid);
-        if (!past)
-          throw new GleanerError('DAMAGED', {
-            path: `${storage.location}/${files.rows}`,
-            problem: `says nothing of the pair ${pair.uid}, nor does ${files.dropped}.`,
-          });
-        const record = await facts.takeIf(({ uid }) => uid === pair.uid);
-        if (!past.kept && reasons.has(past.reason)) yield pair;
-        else yield { pair, past, facts: record };
-      }
+    for await (const pair of pairs) {
+      const isIt = ({ uid }: { readonly uid: string }) => uid === pair.uid;
+      const dropped = await trail.takeIf(isIt);
+      const past = dropped ? droppedFate(dropped, files.dropped) : await kept.takeIf(({ row }) => isIt(row));
+      if (!past)
+        throw new GleanerError('DAMAGED', {
+          path: `${storage.location}/${files.rows}`,
+          problem: `says nothing of the pair ${pair.uid}, nor does ${files.dropped}.`,
+        });
+      const record = await facts.takeIf(isIt);
+      if (!past.kept && reasons.has(past.reason)) yield pair;
+      else yield { pair, past, facts: record };
     }
   } finally {
     await Promise.all([kept.close(), trail.close(), facts.close()]);

@@ -7,7 +7,8 @@ import { loadRecipe } from '../../src/config/index.ts';
 import { parquetInfo, readParquetRows } from '../../src/formats/index.ts';
 import { explainPair } from '../../src/pipeline/index.ts';
 import { balances, dropped, kept, type Pair, pairUid } from '../../src/schema/index.ts';
-import { type HarvestEngines, harvest } from '../../src/stages/harvest.ts';
+import { harvest } from '../../src/stages/harvest.ts';
+import { type HarvestTools, harvestEngines } from '../../src/stages/harvest-engines.ts';
 import { release, releaseTrail } from '../../src/stages/release.ts';
 import { DROPPED_COLUMNS } from '../../src/stages/tables.ts';
 import { type FileInfo, fileStorage, type Storage } from '../../src/storage/index.ts';
@@ -45,7 +46,7 @@ const PICTURE = await sharp({ create: { width: 8, height: 4, channels: 3, backgr
   .toBuffer();
 
 /** URLs below /picture answer with a picture, which fits texts that begin with 'red'; all others with 404. */
-const engines: HarvestEngines = {
+const tools: HarvestTools = {
   images: {
     async get(url) {
       // Answers come in another order than they were asked for.
@@ -70,6 +71,7 @@ const engines: HarvestEngines = {
 };
 
 const recipe = loadRecipe('everything', { score: { minSimilarity: 0.3 } });
+const engines = harvestEngines(tools, recipe, 1, tmpdir());
 
 async function readTrail(path: string) {
   const source = await storage.open(path);
@@ -84,7 +86,7 @@ async function readTrail(path: string) {
   }
 }
 
-test('the trail of harvest goes batch by batch, with the similarity where there is one', async () => {
+test('the trail of harvest is in the order of the pairs, with the similarity where there is one', async () => {
   const pairs = [
     pair(0),
     pair(1, 'http://h/picture/1', 'red'),
@@ -108,8 +110,8 @@ test('the trail of harvest goes batch by batch, with the similarity where there 
     rows.map((row) => [row.wat, row.reason, row.detail, row.similarity, row.language_confidence]),
   ).toEqual([
     ['w#0', 'http_status', '404', null, 0.5],
-    ['w#3', 'http_status', '404', null, 0.5],
     ['w#2', 'similarity', '0.2500', 0.25, 0.5],
+    ['w#3', 'http_status', '404', null, 0.5],
     ['w#4', 'similarity', '0.2500', 0.25, 0.5],
   ]);
   // Equal answers give equal bytes, whatever comes first.
@@ -163,4 +165,27 @@ test('URLs and texts are cut at 2,048 characters, and explain finds them all the
   await release({ index: 0, parts: 1, rowStart: 0, rowEnd: 0, dimension: 2, shards: [] }, context());
   for (const name of [long.url, long.uid])
     expect(await explainPair(storage, name)).toMatchObject([{ kept: false, row: { uid: long.uid } }]);
+});
+
+test('an image that stalls holds up what is written, and nothing else', async () => {
+  const pairs = Array.from({ length: 3000 }, (_, n) =>
+    pair(n, `http://h/picture/${n}`, n % 2 ? 'red' : 'blue'),
+  );
+  // The first answer comes when all others have.
+  const rest = Promise.withResolvers<void>();
+  let left = pairs.length - 1;
+  const stalling: HarvestTools['images'] = {
+    async get(url, signal) {
+      if (url === pairs[0]?.url) await rest.promise;
+      const outcome = await tools.images.get(url, signal);
+      if (--left === 0) rest.resolve();
+      return outcome;
+    },
+    close: async () => undefined,
+  };
+  const slow = harvestEngines({ ...tools, images: stalling }, recipe, 1, tmpdir());
+  const held = await harvest('harvest/00000-a', pairs, recipe, slow, context());
+  const plain = await harvest('harvest/00000-b', pairs, recipe, engines, context());
+  expect(held.ledgers.matched).toEqual({ in: 3000, out: 1500, dropped: { similarity: 1500 } });
+  expect(held.files.map(({ sha256 }) => sha256)).toEqual(plain.files.map(({ sha256 }) => sha256));
 });

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batched, mapOrdered } from '../../src/stages/ordered.ts';
+import { mapOrdered } from '../../src/stages/ordered.ts';
 
 describe('mapOrdered', () => {
   it('gives results in the order of the items, whichever is done first', async () => {
@@ -101,27 +101,5 @@ describe('mapOrdered', () => {
       })(),
     ).rejects.toThrow('three');
     expect(seen).toEqual([1, 2]);
-  });
-});
-
-describe('batched', () => {
-  it('parts items into full batches and a rest', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.nat(), { maxLength: 40 }),
-        fc.integer({ min: 1, max: 9 }),
-        async (items, size) => {
-          const batches = await Array.fromAsync(
-            batched(
-              mapOrdered(items, 1, async (item) => item),
-              size,
-            ),
-          );
-          expect(batches.flat()).toEqual(items);
-          expect(batches.slice(0, -1).every((batch) => batch.length === size)).toBe(true);
-          expect(batches.every((batch) => batch.length > 0)).toBe(true);
-        },
-      ),
-    );
   });
 });

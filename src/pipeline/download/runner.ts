@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Recipe } from '../../config/index.ts';
-import { createWebSource, type ImageSource, readOptOut } from '../../fetcher/index.ts';
-import { ByteBudget, Turnstile } from '../../stages/download/budget.ts';
+import type { ImageSource } from '../../fetcher/index.ts';
+import { Turnstile } from '../../stages/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
 import { type DownloadEngines, downloadShard, type ShardRow } from '../../stages/download/download.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
+import { Intake } from '../../stages/intake.ts';
 import type { StageResult } from '../../stages/stage.ts';
-import { fileStorage, Shelf, ShelfRoom, type Storage, streamFile } from '../../storage/index.ts';
+import { fileStorage, Shelf, ShelfRoom, type Storage } from '../../storage/index.ts';
+import { openWeb } from '../open-web.ts';
 import { type ImageThreads, startImageThreads } from './image-threads.ts';
 import type { DownloadSpec } from './run-file.ts';
 import { STAGED } from './settle.ts';
@@ -53,24 +54,15 @@ export interface ShardResult {
   readonly seconds: number;
 }
 
-/** Bodies that wait in a process to be worked on, in bytes: half a second of them at what two cores can decode. */
-const BODY_BYTES = 16 << 20;
 /** Images that wait in memory for those before them, in bytes; more of them wait on disk. */
 const SHELF_BYTES = 8 << 20;
-
-/** URLs that are asked for: those under way, as many that wait for a host, and those that stall. */
-function askedAtOnce({ concurrency, maxStalled }: Recipe['fetch']): number {
-  return 2 * concurrency + maxStalled;
-}
 
 /** Downloads shards in this process, with one source for all of them. */
 export class ShardRunner implements AsyncDisposable {
   readonly #environment: ShardEnvironment;
   readonly #storage: Storage;
   readonly #images: ImageSource;
-  readonly #asked: ByteBudget;
-  readonly #fresh: ByteBudget;
-  readonly #bodies = new ByteBudget(BODY_BYTES);
+  readonly #intake: Intake;
   readonly #room = new ShelfRoom(SHELF_BYTES);
   readonly #threads: ImageThreads;
   readonly #turnstile: Turnstile;
@@ -82,15 +74,15 @@ export class ShardRunner implements AsyncDisposable {
     this.#images = images;
     const threads = Math.max(1, Math.round(availableParallelism() / share));
     this.#threads = startImageThreads(threads, { options: spec.options, recipe: spec.recipe.image });
-    this.#asked = new ByteBudget(partOf(askedAtOnce(spec.recipe.fetch), share));
-    this.#fresh = new ByteBudget(partOf(2 * spec.recipe.fetch.concurrency, share));
+    this.#intake = new Intake(spec.recipe.fetch, share);
     // The next image waits beside each thread.
     this.#turnstile = new Turnstile(2 * threads);
   }
 
   /** @throws GleanerError USAGE for a recipe that cannot be, and for a crawl of the open web without a contact */
   static async open(environment: ShardEnvironment): Promise<ShardRunner> {
-    return new ShardRunner(environment, await openWeb(environment));
+    const { spec, share } = environment;
+    return new ShardRunner(environment, await openWeb(spec.recipe.fetch, spec.allowHosts, share));
   }
 
   /** Downloads one shard into a folder of its own. */
@@ -111,9 +103,7 @@ export class ShardRunner implements AsyncDisposable {
       {
         images: this.#images,
         make: (body) => this.#threads.make(body),
-        asked: this.#asked,
-        fresh: this.#fresh,
-        bodies: this.#bodies,
+        intake: this.#intake,
         shelf: () => new Shelf(this.#room, join(this.#environment.root, STAGED)),
         turnstile: this.#turnstile,
         journal: hooks.journal,
@@ -151,28 +141,4 @@ export class ShardRunner implements AsyncDisposable {
     }
     hungry();
   }
-}
-
-async function openWeb({ spec: { recipe, allowHosts }, share }: ShardEnvironment): Promise<ImageSource> {
-  const part = (limit: number) => partOf(limit, share);
-  const { fetch } = recipe;
-  const perDomainConcurrency = part(fetch.perDomainConcurrency);
-  return createWebSource({
-    ...fetch,
-    allowHosts,
-    optOut: await readOptOut(fetch.optOutLists, streamFile, fetch.optOut),
-    concurrency: part(fetch.concurrency),
-    maxStalled: part(fetch.maxStalled),
-    maxBytesInFlight: part(fetch.maxBytesInFlight),
-    perDomainConcurrency,
-    // A list may have one host alone: the last of those that wait for it then waits for all the others.
-    queueTimeoutMs: Math.max(
-      fetch.queueTimeoutMs,
-      (part(askedAtOnce(fetch)) / perDomainConcurrency) * fetch.totalTimeoutMs,
-    ),
-  });
-}
-
-function partOf(limit: number, share: number): number {
-  return Math.max(1, Math.floor(limit / share));
 }

@@ -11,11 +11,12 @@ import {
   type Reason,
 } from '../../schema/index.ts';
 import type { Shelf, Shelved } from '../../storage/index.ts';
+import type { Turnstile } from '../budget.ts';
 import { type ImageWatch, workOnImage } from '../image-watch.ts';
+import type { Intake } from '../intake.ts';
 import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
-import type { ByteBudget, Turnstile } from './budget.ts';
 import { type SampleRecord, type SampleResult, sampleRecord } from './columns.ts';
 import { shardFiles } from './layout.ts';
 import type { MadeImage } from './make-image.ts';
@@ -30,12 +31,7 @@ export interface DownloadEngines {
   readonly images: ImageSource;
   /** Makes what is stored of a body, which is the maker's from then on. See `makeImage`. */
   readonly make: (body: Uint8Array) => Promise<Outcome<MadeImage>>;
-  /** URLs that are asked for, those that stall included. */
-  readonly asked: ByteBudget;
-  /** URLs that were asked for a moment ago. */
-  readonly fresh: ByteBudget;
-  /** Bytes of bodies that wait to be worked on: while they are many, nothing more is asked for. */
-  readonly bodies: ByteBudget;
+  readonly intake: Intake;
   /** Where images wait for those before them. */
   readonly shelf: () => Shelf;
   /** Images that are worked on at once. */
@@ -61,9 +57,6 @@ export interface ShardTask {
   /** Rows whose image ended a worker: they are not worked on again. */
   readonly fatal: ReadonlySet<number>;
 }
-
-/** What takes longer than this to fetch waits for others, and others do not wait for it. In milliseconds. */
-const FRESH_MS = 1500;
 
 interface Sample {
   readonly record: SampleRecord;
@@ -91,7 +84,7 @@ export async function downloadShard(
   const ledger = new LedgerCounter();
   const times: RowOf<typeof TIMES_COLUMNS>[] = [];
   const writer = await createShardWriter(ctx.storage, task.folder, task.index, options);
-  const watch: Omit<ImageWatch, 'underWay'> = {
+  const watch: Omit<ImageWatch, 'underWay' | 'hungry'> = {
     ...task,
     turnstile: engines.turnstile,
     journal: (row) => engines.journal(task.index, row),
@@ -100,10 +93,7 @@ export async function downloadShard(
   let at = 0;
   try {
     const admit = async ({ stored }: ShardRow) => {
-      if (stored) return;
-      await engines.asked.reserve(1);
-      await engines.fresh.reserve(1);
-      await engines.bodies.reserve(0);
+      if (!stored) await engines.intake.admit();
     };
     const sample = async (row: ShardRow): Promise<Sample> => {
       const place = at++;
@@ -142,7 +132,11 @@ export async function downloadShard(
   }
 
   async function download({ input }: ShardRow, place: number, key: string): Promise<Sample> {
-    const { facts, ...fetched } = await fetch(input.url);
+    const { url } = input;
+    const { facts, ...fetched } = await engines.intake.fetch(async (): Promise<FetchOutcome> => {
+      ctx.signal.throwIfAborted();
+      return typeof url === 'string' ? engines.images.get(url, ctx.signal) : dropped('no_url');
+    });
     const of = async (result: SampleResult, image?: Uint8Array): Promise<Sample> => {
       ctx.progress(1);
       const record = sampleRecord(input, key, result, options);
@@ -152,37 +146,12 @@ export async function downloadShard(
     const { bytes } = fetched.value;
     const { length } = bytes;
     const made = await workOnImage(watch, place, () => engines.make(bytes));
-    engines.bodies.adjust(-length);
+    engines.intake.done(length);
     if (!made.kept) return of(failed(made, facts));
     const { bytes: image, ...rest } = made.value;
     const success = { status: 'success', errorMessage: null, reason: null, detail: null } as const;
     return of({ ...success, ...rest, facts: facts ?? null }, image);
   }
-
-  /** The bytes of an image are held from here on. */
-  async function fetch(url: SampleRecord[string] | undefined): Promise<FetchOutcome> {
-    const stale = once(() => engines.fresh.adjust(-1));
-    const timer = setTimeout(stale, FRESH_MS);
-    try {
-      ctx.signal.throwIfAborted();
-      const fetched: FetchOutcome =
-        typeof url === 'string' ? await engines.images.get(url, ctx.signal) : dropped('no_url');
-      if (fetched.kept) engines.bodies.adjust(fetched.value.bytes.length);
-      return fetched;
-    } finally {
-      clearTimeout(timer);
-      stale();
-      engines.asked.adjust(-1);
-    }
-  }
-}
-
-function once(work: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) work();
-    done = true;
-  };
 }
 
 function failed(outcome: Dropped, facts: FetchFacts | undefined): SampleResult {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,9 +57,10 @@ export async function measureTree(
   return { cpu: user + system, wall, peakMB, peakRssMB };
 }
 
-/** Of all processes below `root`, without itself, which is time(1). */
-function residentBytes(root: number): { readonly rss: number; readonly pss: number } {
+/** Of all processes below `root`, with or without itself. Linux alone: elsewhere 0. */
+export function residentBytes(root: number, itself = false): { readonly rss: number; readonly pss: number } {
   const parents = new Map<number, number>();
+  if (!existsSync('/proc/self/smaps_rollup')) return { rss: 0, pss: 0 };
   for (const name of readdirSync('/proc')) {
     const stat = /^\d+$/.test(name) ? read(`/proc/${name}/stat`) : undefined;
     if (stat) parents.set(Number(name), Number(stat.replace(/^.*\) /s, '').split(' ')[1]));
@@ -68,7 +69,7 @@ function residentBytes(root: number): { readonly rss: number; readonly pss: numb
   for (const pid of parents.keys()) {
     let at = pid;
     while (at > 1 && at !== root) at = parents.get(at) ?? 0;
-    if (at !== root || pid === root) continue;
+    if (at !== root || (pid === root && !itself)) continue;
     const rollup = read(`/proc/${pid}/smaps_rollup`) ?? '';
     sum.rss += kilobytes(rollup, 'Rss');
     sum.pss += kilobytes(rollup, 'Pss');

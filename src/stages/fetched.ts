@@ -1,6 +1,7 @@
 import { type Column, createParquetWriter, type RowOf, TableBuilder } from '../formats/index.ts';
 import type { Dropped, FetchFacts, Pair } from '../schema/index.ts';
 import type { ByteSink } from '../storage/index.ts';
+import { FETCH_TIME_COLUMNS, fetchTimes } from './fetch-times.ts';
 import { cut } from './trail.ts';
 
 /**
@@ -19,11 +20,7 @@ export const FETCHED_COLUMNS = [
   { name: 'final_url', type: 'string', nullable: true },
   { name: 'tries', type: 'int32' },
   { name: 'fetched_bytes', type: 'int64' },
-  { name: 'queue_ms', type: 'int32' },
-  { name: 'dns_ms', type: 'int32' },
-  { name: 'connect_ms', type: 'int32' },
-  { name: 'first_byte_ms', type: 'int32' },
-  { name: 'total_ms', type: 'int32' },
+  ...FETCH_TIME_COLUMNS,
 ] as const satisfies readonly Column[];
 
 export type FetchedRecord = RowOf<typeof FETCHED_COLUMNS>;
@@ -68,14 +65,6 @@ export function fetchedFacts({ uid, url }: Pair, facts: FetchFacts): FetchedFact
     final_url: facts.finalUrl === url ? null : cut(facts.finalUrl),
     tries: facts.tries,
     fetched_bytes: BigInt(facts.wireBytes),
-    queue_ms: whole(facts.queueMs),
-    dns_ms: whole(facts.dnsMs),
-    connect_ms: whole(facts.connectMs),
-    first_byte_ms: whole(facts.firstByteMs),
-    total_ms: whole(facts.totalMs),
+    ...fetchTimes(facts),
   };
-}
-
-function whole(ms: number): number {
-  return Math.min(Math.round(ms), 2 ** 31 - 1);
 }

@@ -12,6 +12,7 @@ import {
 } from '../../schema/index.ts';
 import type { Shelf, Shelved } from '../../storage/index.ts';
 import type { Turnstile } from '../budget.ts';
+import { fetchTimes } from '../fetch-times.ts';
 import { type ImageWatch, workOnImage } from '../image-watch.ts';
 import type { Intake } from '../intake.ts';
 import { mapOrdered } from '../ordered.ts';
@@ -109,7 +110,7 @@ export async function downloadShard(
       if (image && options.outputFormat !== 'parquet') freeBytes(image);
       counter.add(record);
       count(ledger, record);
-      if (facts) times.push(timesOf(String(record.key), facts));
+      if (facts) times.push({ key: String(record.key), ...fetchTimes(facts) });
     }
     const written = await writer.finish();
     const files = shardFiles(task.index, options);
@@ -174,17 +175,4 @@ function count(ledger: LedgerCounter, { reason }: SampleRecord): void {
   ledger.in();
   if (typeof reason === 'string' && isReason(reason)) ledger.drop(reason satisfies Reason);
   else ledger.out();
-}
-
-function timesOf(key: string, facts: FetchFacts): RowOf<typeof TIMES_COLUMNS> {
-  const { queueMs, dnsMs, connectMs, firstByteMs, totalMs } = facts;
-  const whole = (ms: number) => Math.min(Math.round(ms), 2 ** 31 - 1);
-  return {
-    key,
-    queue_ms: whole(queueMs),
-    dns_ms: whole(dnsMs),
-    connect_ms: whole(connectMs),
-    first_byte_ms: whole(firstByteMs),
-    total_ms: whole(totalMs),
-  };
 }

@@ -2,6 +2,7 @@ import { type Column, readParquetRows } from '../../formats/parquet.ts';
 import { readWebdataset } from '../../formats/webdataset.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { type Storage, streamSource } from '../../storage/index.ts';
+import { FETCH_TIME_COLUMNS } from '../fetch-times.ts';
 import { type SampleRecord, shardColumns } from './columns.ts';
 import { type ShardFiles, shardFiles } from './layout.ts';
 import type { DownloadOptions } from './options.ts';
@@ -9,11 +10,7 @@ import type { DownloadOptions } from './options.ts';
 /** When each sample was waited for, in milliseconds: these are of one run and no part of what it gives. */
 export const TIMES_COLUMNS = [
   { name: 'key', type: 'string' },
-  { name: 'queue_ms', type: 'int32' },
-  { name: 'dns_ms', type: 'int32' },
-  { name: 'connect_ms', type: 'int32' },
-  { name: 'first_byte_ms', type: 'int32' },
-  { name: 'total_ms', type: 'int32' },
+  ...FETCH_TIME_COLUMNS,
 ] as const satisfies readonly Column[];
 
 /** A sample of a finished shard; the image is null where it has none. */

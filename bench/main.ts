@@ -11,6 +11,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'download-mix': () => import('./download-mix.ts'),
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
+    harvest: () => import('./harvest.ts'),
     image: () => import('./image.ts'),
   };
 

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runLocally } from '../src/executors/index.ts';
 import type { StageProgress } from '../src/pipeline/index.ts';
+import { cpuSeconds } from './cpu.ts';
 import { residentBytes } from './process-tree.ts';
 
 const SHARED = join(import.meta.dirname, '..', '..', 'shared', 'data');
@@ -65,18 +66,4 @@ export async function bench(args: readonly string[]): Promise<void> {
 function row({ stage, done, seconds }: StageProgress, cpu: number): string[] {
   const perThing = done > 0 ? [(done / seconds).toFixed(0), ((1000 * cpu) / done).toFixed(2)] : ['', ''];
   return [stage, String(done), seconds.toFixed(2), cpu.toFixed(2), ...perThing];
-}
-
-/** Of this process, and of the processes that it began and that have ended: harvest's, when a stage is over. */
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  const [children = 0, childrenInSystem = 0] = existsSync('/proc/self/stat')
-    ? readFileSync('/proc/self/stat', 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ')
-        .slice(13, 15)
-        .map(Number)
-    : [];
-  // In hundredths of a second: USER_HZ, proc(5).
-  return (user + system) / 1e6 + (children + childrenInSystem) / 100;
 }

@@ -4,7 +4,8 @@ import type { FetchOutcome } from '../schema/index.ts';
 export interface ImageSource {
   /**
    * Fetches the image at `url`. Whatever a server or an archive does ends as an outcome, never as an exception.
-   * Outcomes of the web carry `facts`, kept and dropped ones; those of an archive have none.
+   * Outcomes of the web carry `facts`, kept and dropped ones; those of an archive have none. The bytes are whoever asked's:
+   * they may be handed over to a thread, or freed.
    * @param url absolute; its fragment is ignored
    * @param signal gives this one up
    * @throws the reason of `signal` where it is aborted; an Error where the source was closed: neither says

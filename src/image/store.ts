@@ -17,13 +17,14 @@ export interface StoreSize {
 
 /**
  * Shrinks for storage: the shorter side becomes `shortestSide`, the longer one follows in ratio (rounded to the
- * nearest pixel), by the mean over the covered area. Never enlarges: a smaller image comes back as it is.
+ * nearest pixel), by the mean over the covered area. Never enlarges: a smaller image comes back as it is. What comes
+ * back may be given back (`giveBack`).
  */
 export function resizeForStore(image: RgbImage, { shortestSide }: StoreSize): RgbImage {
   const ratio = shortestSide / Math.min(image.width, image.height);
   if (ratio >= 1) return image;
   const size = { width: Math.round(image.width * ratio), height: Math.round(image.height * ratio) };
-  const data = new Uint8Array(size.width * size.height * 3);
+  const data = takeBuffer(size.width * size.height * 3);
   shrinkByArea(image, size, { left: 0, top: 0, ...size }, { data, width: size.width, left: 0, top: 0 });
   return { data, ...size };
 }

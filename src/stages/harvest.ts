@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import { createNpyWriter, createParquetWriter, createTarWriter } from '../formats/index.ts';
-import { decodeImage, encodeJpeg, MAX_JPEG_SIDE, perceptualHash, resizeForStore } from '../image/index.ts';
+import { createNpyWriter, createParquetWriter, createTarWriter, freeBytes } from '../formats/index.ts';
+import {
+  decodeImage,
+  encodeJpeg,
+  giveBack,
+  MAX_JPEG_SIDE,
+  perceptualHash,
+  resizeForStore,
+} from '../image/index.ts';
 import type { SafetyTagger } from '../safety/index.ts';
 import {
   type DecodedImage,
@@ -220,10 +227,16 @@ class Harvester {
     await pictures.reserve(1);
     try {
       const work = () => look(bytes, this.#recipe, model);
+      const { length } = bytes;
       const seen = await (this.#watch ? workOnImage(this.#watch, row, work) : work());
-      intake.done(bytes.length);
+      freeBytes(bytes);
+      intake.done(length);
       if (!seen.kept) return { ...seen, similarity: null };
-      return await this.#decide(pair, seen.value, over);
+      try {
+        return await this.#decide(pair, seen.value, over);
+      } finally {
+        giveBack(seen.value.stored.data);
+      }
     } finally {
       pictures.adjust(-1);
     }
@@ -236,6 +249,7 @@ class Harvester {
     const scoring = scorer.score(picture.crop, pair.text, guard);
     over();
     const { image, text, similarity } = await scoring;
+    freeBytes(picture.crop.data);
     const verdict = judge(pair, image, similarity, this.#recipe, safety);
     if (!verdict.kept) return { ...verdict, similarity };
     const jpeg = await this.#shelf.put(await encodeJpeg(picture.stored, this.#recipe.image.storeQuality));
@@ -263,16 +277,24 @@ async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promis
   if (!decoded.kept) return decoded;
   const image = decoded.value;
   const refused = refuseSize(image, recipe);
-  if (refused) return refused;
-  return kept({
-    crop: model.crop(image),
-    stored: resizeForStore(image, { shortestSide: recipe.image.storeShortestSide }),
+  if (refused) {
+    giveBack(image.data);
+    return refused;
+  }
+  const crop = model.crop(image);
+  const stored = resizeForStore(image, { shortestSide: recipe.image.storeShortestSide });
+  const prepared = kept({
+    // Where nothing was to be done they are the picture itself, whose memory serves another soon.
+    crop: crop.data === image.data ? { ...crop, data: crop.data.slice() } : crop,
+    stored,
     width: image.width,
     height: image.height,
     format: image.format,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     phash: perceptualHash(image),
   });
+  if (stored.data !== image.data) giveBack(image.data);
+  return prepared;
 }
 
 function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | undefined {

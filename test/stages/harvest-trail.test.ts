@@ -52,7 +52,7 @@ const tools: HarvestTools = {
       // Answers come in another order than they were asked for.
       for (let i = url.length % 3; i > 0; i--) await new Promise(setImmediate);
       if (!url.includes('/picture')) return dropped('http_status', '404');
-      return kept({ bytes: PICTURE, finalUrl: url, contentType: 'image/png' });
+      return kept({ bytes: new Uint8Array(PICTURE), finalUrl: url, contentType: 'image/png' });
     },
     close: async () => undefined,
   },

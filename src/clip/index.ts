@@ -1,4 +1,7 @@
+export type { ModelVariant } from './layout.ts';
+export { VARIANTS } from './layout.ts';
 export { type ClipModel, type ClipOptions, loadClip } from './model.ts';
 export { identifyModel, type ModelIdentity } from './model-files.ts';
 export type { CroppedImage } from './preprocess.ts';
+export { chooseProvider, PROVIDERS, type Provider, type ProviderChoice } from './providers.ts';
 export { describeModel, resolveModel } from './registry.ts';

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RunLocallyOptions } from '../executors/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
@@ -39,6 +39,30 @@ export function withInputs(command: Command): Command {
       wholeNumber,
     )
     .option('--json', 'print the result as JSON');
+}
+
+/** As src/clip has them, which is not loaded for a help. */
+export const MODEL_VARIANTS = ['fp32', 'fp16', 'int8'] as const;
+const PROVIDER_CHOICES = ['auto', 'cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const;
+
+/** Options of whatever embeds. */
+export interface ModelFlags {
+  readonly model?: string;
+  readonly modelVariant?: (typeof MODEL_VARIANTS)[number];
+  readonly provider?: (typeof PROVIDER_CHOICES)[number];
+}
+
+export function withModelOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--model-variant <variant>',
+        'numbers of its weights (default: the first that is there)',
+      ).choices(MODEL_VARIANTS),
+    )
+    .addOption(
+      new Option('--provider <name>', 'what the networks run on (default: cpu)').choices(PROVIDER_CHOICES),
+    );
 }
 
 export function withSeen(command: Command): Command {

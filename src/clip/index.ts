@@ -4,4 +4,12 @@ export { type ClipModel, type ClipOptions, loadClip } from './model.ts';
 export { identifyModel, type ModelIdentity } from './model-files.ts';
 export type { CroppedImage } from './preprocess.ts';
 export { chooseProvider, PROVIDERS, type Provider, type ProviderChoice } from './providers.ts';
-export { describeModel, resolveModel } from './registry.ts';
+export { DEFAULT_HUB, LOCK_FILE, type PulledFile, type PullOptions, pullModel } from './pull.ts';
+export {
+  describeModel,
+  knownModel,
+  type ListedModel,
+  listModels,
+  modelsHome,
+  resolveModel,
+} from './registry.ts';

@@ -133,7 +133,7 @@ function refuseUnknownText(dir: string, { model_type, text_cfg }: Config): void 
   if (model_type?.startsWith('siglip'))
     throw invalid(dir, 'config.json', 'is of a SigLIP, whose tokenizer (SentencePiece) is not followed yet');
   const clean = text_cfg?.tokenizer_kwargs?.clean;
-  if (clean !== undefined && clean !== 'whitespace')
+  if (clean !== undefined && clean !== 'lower')
     throw invalid(dir, 'config.json', `wants texts cleaned by '${clean}', which is not followed`);
   if (text_cfg?.hf_model_name != null)
     throw invalid(

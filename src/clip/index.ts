@@ -1,9 +1,8 @@
-export type { ModelVariant } from './layout.ts';
-export { VARIANTS } from './layout.ts';
+export type { ModelVariant, Provider, ProviderChoice } from './choices.ts';
 export { type ClipModel, type ClipOptions, loadClip } from './model.ts';
 export { identifyModel, type ModelIdentity } from './model-files.ts';
 export type { CroppedImage } from './preprocess.ts';
-export { chooseProvider, PROVIDERS, type Provider, type ProviderChoice } from './providers.ts';
+export { type ChosenProvider, chooseProvider } from './providers.ts';
 export { DEFAULT_HUB, LOCK_FILE, type PulledFile, type PullOptions, pullModel } from './pull.ts';
 export {
   describeModel,

@@ -1,4 +1,4 @@
-import type { ModelVariant } from './layout.ts';
+import type { ModelVariant } from './choices.ts';
 
 /** A model that is published as ONNX, and where. */
 export interface KnownModel {

@@ -1,13 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ModelVariant, VARIANTS } from './choices.ts';
 import { invalid } from './invalid.ts';
 
-/** Numbers that a network's weights are kept as. */
-export const VARIANTS = ['fp32', 'fp16', 'int8'] as const;
-export type ModelVariant = (typeof VARIANTS)[number];
-
 /** What optimum and transformers.js put behind a network's name (transformers.js, DEFAULT_DTYPE_SUFFIX_MAPPING). */
-export const SUFFIXES: Readonly<Record<ModelVariant, readonly string[]>> = {
+const SUFFIXES: Readonly<Record<ModelVariant, readonly string[]>> = {
   fp32: [''],
   fp16: ['_fp16'],
   int8: ['_quantized', '_int8'],

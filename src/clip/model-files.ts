@@ -4,8 +4,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { tokenizerOfBpeFiles, VOCABULARY } from './bpe-files.ts';
+import type { ModelVariant } from './choices.ts';
 import { invalid } from './invalid.ts';
-import { findNetworks, type ModelVariant, weightFiles } from './layout.ts';
+import { findNetworks, weightFiles } from './layout.ts';
 import { openClipPreprocessing, type Preprocessing, parsePreprocessing } from './preprocess.ts';
 import { TOKENIZER_CONFIG, type TokenizerConfig } from './tokenizer.ts';
 

@@ -1,10 +1,9 @@
 import * as ort from 'onnxruntime-node';
 import type { RgbImage } from '../schema/index.ts';
+import type { ModelVariant, Provider } from './choices.ts';
 import { invalid } from './invalid.ts';
-import type { ModelVariant } from './layout.ts';
 import { identify, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
 import { type CroppedImage, cropForModel, toPixelValues } from './preprocess.ts';
-import type { Provider } from './providers.ts';
 import { openTowers, type Tower } from './session.ts';
 import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
 

@@ -2,12 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { GleanerError } from '../schema/index.ts';
-
-/** What a network can be run on, by the names of onnxruntime-node. */
-export const PROVIDERS = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const;
-export type Provider = (typeof PROVIDERS)[number];
-/** A provider by name, or the best that works. */
-export type ProviderChoice = Provider | 'auto';
+import { PROVIDERS, type Provider, type ProviderChoice } from './choices.ts';
 
 /** The provider that was taken, and what to tell of it. */
 export interface ChosenProvider {

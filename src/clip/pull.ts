@@ -6,8 +6,8 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
 import { fileStorage, type ObjectFacts, type RetryOptions, streamLocation } from '../storage/index.ts';
+import type { ModelVariant } from './choices.ts';
 import type { KnownModel } from './known-models.ts';
-import type { ModelVariant } from './layout.ts';
 import { readModelFolder } from './model-files.ts';
 
 /** Where models are published. */

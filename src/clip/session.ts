@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import type { Provider } from './choices.ts';
 import { invalid } from './invalid.ts';
 import { weightFiles } from './layout.ts';
 import { fileSize } from './model-files.ts';
-import type { Provider } from './providers.ts';
 
 /** One of a model's two networks: named tensors in, one matrix of embeddings out. */
 export interface Tower {

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { type ModelVariant, VARIANTS } from '../../clip/choices.ts';
 import { formatCount } from '../../stages/report/numbers.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { ProgressLines } from '../progress.ts';
-import { MODEL_VARIANTS } from '../run-options.ts';
 import { formatBytes } from '../terminal.ts';
 
 interface PullFlags {
   readonly hub?: string;
   readonly to?: string;
-  readonly modelVariant?: (typeof MODEL_VARIANTS)[number];
+  readonly modelVariant?: ModelVariant;
   readonly json?: true;
 }
 
@@ -50,9 +50,7 @@ function pullCommand(context: CommandContext): Command {
         'folder of the model (default: NAME in $GLEANER_MODELS, or in ~/.cache/gleaner/models)',
       )
       .addOption(
-        new Option('--model-variant <variant>', 'numbers of its weights')
-          .choices(MODEL_VARIANTS)
-          .default('fp32'),
+        new Option('--model-variant <variant>', 'numbers of its weights').choices(VARIANTS).default('fp32'),
       )
       .option('--json', 'print the files as JSON')
       // --json is an option of both, and commander gives it to the outer one.

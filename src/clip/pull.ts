@@ -106,7 +106,7 @@ async function pullFile(
   const wanted = pinned ?? recorded;
   const checked = pinned !== undefined ? 'pinned' : recorded !== undefined ? 'recorded' : 'new';
   const target = join(dir, path);
-  const there = await digestOf(target);
+  const there = (await whatElse(target)) === undefined ? await digestOf(target) : undefined;
   if (there) {
     const sha256 = there.hash.digest('hex');
     if (wanted === undefined || sha256 === wanted)
@@ -119,9 +119,31 @@ async function pullFile(
     const whose = checked === 'pinned' ? 'that gleaner knows' : `that ${LOCK_FILE} has of the first download`;
     throw notPulled(options, `${path} has the SHA-256 ${sha256}, not ${wanted} ${whose}. It was not kept.`);
   }
+  const other = await whatElse(part);
+  if (other !== undefined) {
+    await removePart(part);
+    throw notPulled(options, `${path} is ${other}. It was not kept.`);
+  }
   await rename(part, target);
   await removePart(part);
   return { path, bytes, sha256, checked, downloaded: true };
+}
+
+/** What comes in place of a file where somebody stands between, and must not be recorded; undefined where it may be the file. */
+async function whatElse(path: string): Promise<string | undefined> {
+  const head: Buffer[] = [];
+  try {
+    for await (const chunk of createReadStream(path, { end: 63 }) as AsyncIterable<Buffer>) head.push(chunk);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const text = Buffer.concat(head).toString('latin1');
+  if (/^\s*<(?:!doctype|html)/i.test(text)) return 'a web page, as of a proxy that wants a login';
+  // https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+  if (text.startsWith('version https://git-lfs.github.com/spec/'))
+    return 'a pointer of Git LFS, not the file';
+  return undefined;
 }
 
 /** Brings a file whole to `part`, from where an earlier start left it. */

@@ -176,6 +176,21 @@ describe('pullModel', () => {
     expect(Object.keys(lock().files)).toEqual(PATHS);
   });
 
+  it.each([
+    ['a web page', '<!DOCTYPE html><title>Log in</title>'],
+    ['a pointer of Git LFS', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n'],
+  ])('neither records nor keeps %s in place of a file, and takes the file then', async (what, text) => {
+    const file = readFileSync(join(source, 'onnx/text_model.onnx'));
+    hub.files.set(hubPath('onnx/text_model.onnx'), Buffer.from(text));
+    await expect(pull()).rejects.toThrow(`onnx/text_model.onnx is ${what}`);
+    expect(Object.keys(lock().files)).not.toContain('onnx/text_model.onnx');
+    // Also where somebody put it there.
+    writeFileSync(join(dir, 'onnx/text_model.onnx'), text);
+    hub.files.set(hubPath('onnx/text_model.onnx'), file);
+    await pull();
+    expectWhole();
+  });
+
   it('does not follow a redirect into a private network that nobody named', async () => {
     const other = await LoopbackHub.start();
     onTestFinished(() => other[Symbol.asyncDispose]());
@@ -186,8 +201,8 @@ describe('pullModel', () => {
 
   it('refuses a folder of another model, a variant that is not published, and what is no model', async () => {
     await expect(pull({ variant: 'int8' })).rejects.toThrow(/not published as int8, but as fp32/);
-    hub.files.set(hubPath('config.json'), Buffer.from('<!doctype html>'));
-    await expect(pull()).rejects.toThrow(/config\.json: is not understood \(not JSON\)/);
+    hub.files.set(hubPath('config.json'), Buffer.from('{}'));
+    await expect(pull()).rejects.toThrow(/config\.json: has no projection_dim/);
     await expect(pull({ model: { ...MODEL, repository: 'else/where' } })).rejects.toThrow(
       /holds someone\/tiny/,
     );

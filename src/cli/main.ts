@@ -7,6 +7,7 @@ import { downloadCommand } from './commands/download.ts';
 import { explainCommand } from './commands/explain.ts';
 import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
+import { modelsCommand } from './commands/models.ts';
 import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -25,6 +26,7 @@ const COMMANDS = [
   statsCommand,
   explainCommand,
   verifyCommand,
+  modelsCommand,
 ];
 
 function createProgram(context: CommandContext): Command {
@@ -37,7 +39,7 @@ function createProgram(context: CommandContext): Command {
     .helpCommand(false)
     .addHelpText('after', '\nEvery command has a help of its own: gleaner run --help\n');
   for (const create of COMMANDS) program.addCommand(create(context));
-  for (const command of [program, ...program.commands])
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)])
     command.exitOverride().configureOutput({
       writeOut: context.print,
       outputError: () => undefined, // Said once, below, in our own form.

@@ -1,11 +1,13 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ModelVariant, PROVIDER_CHOICES, type ProviderChoice, VARIANTS } from '../clip/choices.ts';
+import type { RecipeOverrides } from '../config/index.ts';
 import type { RunLocallyOptions } from '../executors/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { ProgressLines, stageStep } from './progress.ts';
 
 /** Options that run and the stages of a run share, as commander gives them. */
-export interface RunFlags {
+export interface RunFlags extends ModelFlags {
   readonly wat?: readonly string[];
   readonly crawl?: string;
   readonly wats?: { readonly from: number; readonly to: number | null };
@@ -14,7 +16,6 @@ export interface RunFlags {
   readonly baseUrl?: string;
   readonly out: string;
   readonly recipe: string;
-  readonly model?: string;
   readonly imagesFrom?: readonly string[];
   readonly allowHost?: readonly string[];
   readonly contact?: string;
@@ -39,6 +40,26 @@ export function withInputs(command: Command): Command {
       wholeNumber,
     )
     .option('--json', 'print the result as JSON');
+}
+
+/** Options of whatever embeds. */
+export interface ModelFlags {
+  readonly model?: string;
+  readonly modelVariant?: ModelVariant;
+  readonly provider?: ProviderChoice;
+}
+
+export function withModelOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--model-variant <variant>',
+        'numbers of its weights (default: the first that is there)',
+      ).choices(VARIANTS),
+    )
+    .addOption(
+      new Option('--provider <name>', 'what the networks run on (default: cpu)').choices(PROVIDER_CHOICES),
+    );
 }
 
 export function withSeen(command: Command): Command {
@@ -67,7 +88,8 @@ export async function runWithProgress(
       ...(flags.model !== undefined && { model: flags.model }),
       ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
       ...(flags.allowHost && { allowHosts: flags.allowHost }),
-      ...(flags.contact !== undefined && { overrides: { fetch: { contact: flags.contact } } }),
+      overrides: overridesOf(flags),
+      onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
       ...(flags.seen && { seen: flags.seen }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
@@ -75,6 +97,18 @@ export async function runWithProgress(
   } finally {
     lines.end();
   }
+}
+
+/** Options that are values of a recipe. */
+function overridesOf({ contact, modelVariant, provider }: RunFlags): RecipeOverrides {
+  const score = {
+    ...(modelVariant !== undefined && { variant: modelVariant }),
+    ...(provider !== undefined && { provider }),
+  };
+  return {
+    ...(contact !== undefined && { fetch: { contact } }),
+    ...(Object.keys(score).length > 0 && { score }),
+  };
 }
 
 /** What to read, out of options of which some exclude others. @throws GleanerError USAGE */

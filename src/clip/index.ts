@@ -1,4 +1,14 @@
+export type { ModelVariant, Provider, ProviderChoice } from './choices.ts';
 export { type ClipModel, type ClipOptions, loadClip } from './model.ts';
 export { identifyModel, type ModelIdentity } from './model-files.ts';
 export type { CroppedImage } from './preprocess.ts';
-export { describeModel, resolveModel } from './registry.ts';
+export { type ChosenProvider, chooseProvider } from './providers.ts';
+export { DEFAULT_HUB, LOCK_FILE, type PulledFile, type PullOptions, pullModel } from './pull.ts';
+export {
+  describeModel,
+  knownModel,
+  type ListedModel,
+  listModels,
+  modelsHome,
+  resolveModel,
+} from './registry.ts';

@@ -3,8 +3,11 @@ import { createReadStream, existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { GleanerError } from '../schema/index.ts';
-import { type Preprocessing, parsePreprocessing } from './preprocess.ts';
+import { tokenizerOfBpeFiles, VOCABULARY } from './bpe-files.ts';
+import type { ModelVariant } from './choices.ts';
+import { invalid } from './invalid.ts';
+import { findNetworks, weightFiles } from './layout.ts';
+import { openClipPreprocessing, type Preprocessing, parsePreprocessing } from './preprocess.ts';
 import { TOKENIZER_CONFIG, type TokenizerConfig } from './tokenizer.ts';
 
 /** A model by content: what has to be equal for two embeddings to be comparable. */
@@ -29,10 +32,18 @@ export interface ModelFolder {
   readonly tokenizerConfig: TokenizerConfig;
   /** Whether a token sees only those before it (CLIP), so that padding may be left out. */
   readonly causal: boolean;
-  /** Paths in `dir`. */
+  readonly variant: ModelVariant;
+  /** Paths in `dir`; the same where one network embeds both. */
   readonly vision: string;
   readonly text: string;
+  /** What else than `image_embeds` and `text_embeds` an output with embeddings is called. */
+  readonly outputs: readonly string[];
   readonly paths: readonly string[];
+}
+
+export interface ModelFolderOptions {
+  /** @default the first of fp32, fp16 and int8 that is there */
+  readonly variant?: ModelVariant | undefined;
 }
 
 const COUNT = z.int().min(1);
@@ -40,68 +51,127 @@ const CONFIG = z.looseObject({
   model_type: z.string().optional(),
   projection_dim: COUNT.optional(),
   text_config: z
-    .looseObject({ max_position_embeddings: COUNT.min(2).optional(), projection_dim: COUNT.optional() })
+    .looseObject({
+      max_position_embeddings: COUNT.min(2).optional(),
+      projection_dim: COUNT.optional(),
+      hidden_size: COUNT.optional(),
+    })
+    .optional(),
+  // open_clip's: open_clip_config.json has these in `model_cfg`, config.json of its ONNX exports at the top.
+  embed_dim: COUNT.optional(),
+  text_cfg: z
+    .looseObject({
+      context_length: COUNT.min(2).default(77),
+      hf_model_name: z.string().nullish(),
+      tokenizer_kwargs: z.looseObject({ clean: z.string().optional() }).nullish(),
+    })
     .optional(),
 });
+type Config = z.infer<typeof CONFIG>;
 
 /** transformers writes 10^30 where a tokenizer has no limit. */
 const MAX_CONTEXT = 1 << 16;
 
-/** A GleanerError MODEL_INVALID about one file of a model. */
-export function invalid(dir: string, file: string, problem: string, cause?: unknown): GleanerError {
-  return new GleanerError('MODEL_INVALID', { path: join(dir, file), problem }, { cause });
-}
-
 /**
- * Reads the configuration of a model folder as the hub lays it out: config.json, preprocessor_config.json,
- * tokenizer.json, tokenizer_config.json (optional), and vision_model.onnx and text_model.onnx, in onnx/ or beside
- * them.
+ * Reads the configuration of a model folder as the hub lays it out: config.json, preprocessor_config.json, tokenizer.json
+ * (or CLIP's vocab.json and merges.txt), tokenizer_config.json (optional), and networks ({@link findNetworks}), in onnx/ or
+ * beside them. Or as open_clip's models are published as ONNX: its model configuration in config.json,
+ * visual/preprocess_cfg.json, and textual/tokenizer.json.
  *
  * @throws GleanerError MODEL_INVALID, naming the file that is missing or not understood.
  */
-export async function readModelFolder(folder: string): Promise<ModelFolder> {
+export async function readModelFolder(
+  folder: string,
+  { variant }: ModelFolderOptions = {},
+): Promise<ModelFolder> {
   const dir = resolve(folder);
-  const read = <T>(file: string, parse: (json: unknown) => T) => readJson(dir, file, parse);
-  const config = await read('config.json', (json) => CONFIG.parse(json));
-  const preprocessing = await read('preprocessor_config.json', parsePreprocessing);
-  const tokenizer = await read('tokenizer.json', (json) => json);
-  const hasTokenizerConfig = existsSync(join(dir, 'tokenizer_config.json'));
-  const tokenizerConfig = hasTokenizerConfig
-    ? await read('tokenizer_config.json', (json) => TOKENIZER_CONFIG.parse(json))
-    : {};
-  const dimension = config.projection_dim ?? config.text_config?.projection_dim;
-  if (dimension === undefined) throw invalid(dir, 'config.json', 'has no projection_dim');
-  const contextLength = config.text_config?.max_position_embeddings ?? tokenizerConfig.model_max_length;
-  if (contextLength == null || contextLength < 2 || contextLength > MAX_CONTEXT)
-    throw invalid(
-      dir,
-      'config.json',
-      'has no text_config.max_position_embeddings, nor tokenizer_config.json a limit',
-    );
-  const [vision, text] = [findOnnx(dir, 'vision_model.onnx'), findOnnx(dir, 'text_model.onnx')];
-  const weights = [vision, text].flatMap((file) => [
-    file,
-    ...[`${file}_data`].filter((f) => existsSync(join(dir, f))),
-  ]);
+  const config = await readJson(dir, 'config.json', (json) => CONFIG.parse(json));
+  const openClip = config.embed_dim !== undefined && config.text_cfg !== undefined;
+  const pixels = openClip ? 'visual/preprocess_cfg.json' : 'preprocessor_config.json';
+  const preprocessing = await readJson(dir, pixels, openClip ? openClipPreprocessing : parsePreprocessing);
+  refuseUnknownText(dir, config);
+  const words = await readTokenizer(dir, openClip ? 'textual/' : '');
+  const { dimension, contextLength } = sizesOf(dir, config, words.tokenizerConfig);
+  const networks = findNetworks(dir, variant);
+  const weights = new Set([networks.vision, networks.text].flatMap((file) => weightFiles(dir, file)));
   return {
     dir,
     name: basename(dir),
     dimension,
     contextLength,
     preprocessing,
-    tokenizer,
-    tokenizerConfig,
-    causal: config.model_type === 'clip',
-    vision,
-    text,
-    paths: [
-      'config.json',
-      'preprocessor_config.json',
-      'tokenizer.json',
-      ...(hasTokenizerConfig ? ['tokenizer_config.json'] : []),
-      ...weights,
-    ],
+    tokenizer: words.tokenizer,
+    tokenizerConfig: words.tokenizerConfig,
+    causal: openClip ? config.text_cfg?.hf_model_name == null : config.model_type === 'clip',
+    ...networks,
+    outputs: openClip ? ['embedding'] : [],
+    paths: ['config.json', pixels, ...words.paths, ...weights],
   };
+}
+
+function sizesOf(
+  dir: string,
+  config: Config,
+  tokenizerConfig: TokenizerConfig,
+): Pick<ModelFolder, 'dimension' | 'contextLength'> {
+  const dimension = config.projection_dim ?? config.text_config?.projection_dim ?? config.embed_dim;
+  if (dimension === undefined) throw invalid(dir, 'config.json', 'has no projection_dim');
+  const contextLength =
+    config.text_config?.max_position_embeddings ??
+    config.text_cfg?.context_length ??
+    tokenizerConfig.model_max_length;
+  if (contextLength == null || contextLength < 2 || contextLength > MAX_CONTEXT)
+    throw invalid(
+      dir,
+      'config.json',
+      'has no text_config.max_position_embeddings, nor tokenizer_config.json a limit',
+    );
+  return { dimension, contextLength };
+}
+
+/** Refuses texts that are prepared in a way that has not been checked against a reference: ids would be wrong in silence. */
+function refuseUnknownText(dir: string, { model_type, text_cfg }: Config): void {
+  if (model_type?.startsWith('siglip'))
+    throw invalid(dir, 'config.json', 'is of a SigLIP, whose tokenizer (SentencePiece) is not followed yet');
+  const clean = text_cfg?.tokenizer_kwargs?.clean;
+  if (clean !== undefined && clean !== 'lower')
+    throw invalid(dir, 'config.json', `wants texts cleaned by '${clean}', which is not followed`);
+  if (text_cfg?.hf_model_name != null)
+    throw invalid(
+      dir,
+      'config.json',
+      `has the tokenizer of ${text_cfg.hf_model_name}, which is not followed in this layout`,
+    );
+}
+
+/** tokenizer.json, or what vocab.json and merges.txt come to. */
+async function readTokenizer(
+  dir: string,
+  folder: string,
+): Promise<{ tokenizer: unknown; tokenizerConfig: TokenizerConfig; paths: readonly string[] }> {
+  const [whole, config] = [`${folder}tokenizer.json`, `${folder}tokenizer_config.json`];
+  const [vocab, merges] = [`${folder}vocab.json`, `${folder}merges.txt`];
+  const exists = (path: string) => existsSync(join(dir, path));
+  const hasConfig = exists(config);
+  const tokenizerConfig = hasConfig
+    ? await readJson(dir, config, (json) => TOKENIZER_CONFIG.parse(json))
+    : {};
+  const configPaths = hasConfig ? [config] : [];
+  if (exists(whole) || !(exists(vocab) || exists(merges))) {
+    const tokenizer = await readJson(dir, whole, (json) => json);
+    return { tokenizer, tokenizerConfig, paths: [whole, ...configPaths] };
+  }
+  const { tokenizer_class: kind } = tokenizerConfig;
+  if (kind && !/^CLIPTokenizer(?:Fast)?$/.test(kind))
+    throw invalid(dir, whole, `is missing (of a ${kind}, ${vocab} and ${merges} do not say enough)`);
+  const ids = await readJson(dir, vocab, (json) => VOCABULARY.parse(json));
+  const mergesText = await readText(dir, merges);
+  try {
+    const tokenizer = tokenizerOfBpeFiles(ids, mergesText);
+    return { tokenizer, tokenizerConfig, paths: [vocab, merges, ...configPaths] };
+  } catch (error) {
+    throw invalid(dir, merges, `is not understood (${firstIssue(error)})`, error);
+  }
 }
 
 /**
@@ -109,8 +179,8 @@ export async function readModelFolder(folder: string): Promise<ModelFolder> {
  *
  * @throws GleanerError MODEL_INVALID
  */
-export async function identifyModel(dir: string): Promise<ModelIdentity> {
-  return identify(await readModelFolder(dir));
+export async function identifyModel(dir: string, options: ModelFolderOptions = {}): Promise<ModelIdentity> {
+  return identify(await readModelFolder(dir, options));
 }
 
 export async function identify({ dir, name, dimension, paths }: ModelFolder): Promise<ModelIdentity> {
@@ -128,16 +198,19 @@ export async function identify({ dir, name, dimension, paths }: ModelFolder): Pr
 }
 
 async function readJson<T>(dir: string, file: string, parse: (json: unknown) => T): Promise<T> {
-  let text: string;
-  try {
-    text = await readFile(join(dir, file), 'utf8');
-  } catch (error) {
-    throw invalid(dir, file, existsSync(dir) ? 'is missing' : 'no such folder', error);
-  }
+  const text = await readText(dir, file);
   try {
     return parse(JSON.parse(text));
   } catch (error) {
     throw invalid(dir, file, `is not understood (${firstIssue(error)})`, error);
+  }
+}
+
+async function readText(dir: string, file: string): Promise<string> {
+  try {
+    return await readFile(join(dir, file), 'utf8');
+  } catch (error) {
+    throw invalid(dir, file, existsSync(dir) ? 'is missing' : 'no such folder', error);
   }
 }
 
@@ -147,12 +220,6 @@ function firstIssue(error: unknown): string {
     return `${issue?.path.join('.') || 'its top'}: ${issue?.message ?? 'wrong'}`;
   }
   return error instanceof SyntaxError ? 'not JSON' : String(error instanceof Error ? error.message : error);
-}
-
-function findOnnx(dir: string, file: string): string {
-  const path = [`onnx/${file}`, file].find((candidate) => existsSync(join(dir, candidate)));
-  if (path === undefined) throw invalid(dir, `onnx/${file}`, 'is missing');
-  return path;
 }
 
 /** Bytes of a file of the model, for messages. */

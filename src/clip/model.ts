@@ -1,8 +1,10 @@
 import * as ort from 'onnxruntime-node';
 import type { RgbImage } from '../schema/index.ts';
-import { identify, invalid, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
+import type { ModelVariant, Provider } from './choices.ts';
+import { invalid } from './invalid.ts';
+import { identify, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
 import { type CroppedImage, cropForModel, toPixelValues } from './preprocess.ts';
-import { openTower, type Tower } from './session.ts';
+import { openTowers, type Tower } from './session.ts';
 import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
 
 export interface ClipOptions {
@@ -13,8 +15,10 @@ export interface ClipOptions {
    * embedded twice: a search query has no use for that. @default true
    */
   readonly steady?: boolean;
-  /** @default 'cpu' */
-  readonly provider?: 'cpu';
+  /** What the networks run on; chooseProvider says what works. @default 'cpu' */
+  readonly provider?: Provider | undefined;
+  /** @default the first of fp32, fp16 and int8 that the folder has */
+  readonly variant?: ModelVariant | undefined;
 }
 
 /** A contrastive encoder of images and texts. */
@@ -49,17 +53,25 @@ const LENGTH_STEP = 8;
  * configuration says. Later, from embedImages and embedTexts, where the network gives NaN.
  */
 export async function loadClip(dir: string, options: ClipOptions = {}): Promise<ClipModel> {
-  const folder = await readModelFolder(dir);
+  const folder = await readModelFolder(dir, { variant: options.variant });
   const tokenizer = readTokenizer(folder);
   const identity = await identify(folder);
   const { dimension } = folder;
-  const shared = { dir: folder.dir, dimension, threads: options.threads ?? 1 };
-  const vision = await openTower({ ...shared, file: folder.vision, output: 'image_embeds' });
-  const text = await openTower({ ...shared, file: folder.text, output: 'text_embeds' });
+  const { preprocessing, contextLength } = folder;
+  const { vision, text } = await openTowers(
+    {
+      dir: folder.dir,
+      dimension,
+      outputs: folder.outputs,
+      threads: options.threads ?? 1,
+      provider: options.provider,
+    },
+    folder,
+    [preprocessing.cropHeight, preprocessing.cropWidth],
+  );
   const pixelInput = findPixelInput(folder, vision);
   const least = options.steady === false ? 1 : MIN_BATCH;
   const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, least);
-  const { preprocessing, contextLength } = folder;
   const crop = (image: RgbImage) => {
     if (!isCrop(image)) return cropForModel(image, preprocessing);
     if (image.width !== preprocessing.cropWidth || image.height !== preprocessing.cropHeight)
@@ -111,22 +123,23 @@ export function tokenEmbedder(
   least = MIN_BATCH,
 ): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
   const { dir, text: file, causal, contextLength } = folder;
-  const known = ['input_ids', 'attention_mask'];
-  const unknown = [...tower.inputs.keys()].filter((name) => !known.includes(name));
-  const input = tower.inputs.get('input_ids');
+  const input = [...tower.inputs.values()].find(({ name }) => IDS_NAMES.includes(name));
+  const unknown = [...tower.inputs.keys()].filter((n) => n !== input?.name && n !== 'attention_mask');
   if (!input || unknown.length > 0)
     throw invalid(
       dir,
       file,
       `wants the inputs ${[...tower.inputs.keys()].join(', ')}; input_ids is needed and attention_mask known`,
     );
-  const masked = tower.inputs.has('attention_mask');
+  const { name: idsName } = input;
+  const idsType = input.type;
+  const maskInput = tower.inputs.get('attention_mask');
   const fixed = input.shape[1];
   if (typeof fixed === 'number' && fixed > 0 && fixed < contextLength)
     throw invalid(dir, file, `takes ${fixed} tokens, but the configuration says ${contextLength}`);
   const lengthOf = (caption: readonly number[]) => {
     if (typeof fixed === 'number' && fixed > 0) return fixed;
-    if (!causal && !masked) return contextLength;
+    if (!causal && !maskInput) return contextLength;
     if (tower.alone) return Math.max(1, caption.length);
     return Math.min(contextLength, Math.max(1, Math.ceil(caption.length / LENGTH_STEP)) * LENGTH_STEP);
   };
@@ -150,17 +163,20 @@ export function tokenEmbedder(
       mask.fill(1n, row * length, row * length + caption.length);
     }
     const shape = [captions.length, length];
-    const integers = (name: string, values: BigInt64Array) =>
-      tower.inputs.get(name)?.type === 'int32'
+    const integers = (type: string, values: BigInt64Array) =>
+      type === 'int32'
         ? new ort.Tensor('int32', Int32Array.from(values, Number), shape)
         : new ort.Tensor('int64', values, shape);
     const feeds = {
-      input_ids: integers('input_ids', ids),
-      ...(masked && { attention_mask: integers('attention_mask', mask) }),
+      [idsName]: integers(idsType, ids),
+      ...(maskInput && { [maskInput.name]: integers(maskInput.type, mask) }),
     };
     return tower.run(feeds, captions.length);
   }
 }
+
+/** optimum's name, and that of open_clip's exports for immich. */
+const IDS_NAMES = ['input_ids', 'text'];
 
 function readTokenizer(folder: ModelFolder): ClipTokenizer {
   try {

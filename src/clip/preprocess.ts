@@ -43,6 +43,16 @@ const CONFIG = z.looseObject({
   do_normalize: z.boolean().default(true),
   image_mean: CHANNELS.optional(),
   image_std: CHANNELS.optional(),
+  image_processor_type: z.string().optional(),
+  feature_extractor_type: z.string().optional(),
+});
+const OPEN_CLIP = z.looseObject({
+  size: z.union([SIDE, z.tuple([SIDE, SIDE])]),
+  mode: z.literal('RGB').default('RGB'),
+  mean: CHANNELS,
+  std: CHANNELS,
+  interpolation: z.enum(['bicubic', 'bilinear']),
+  resize_mode: z.enum(['shortest', 'squash']).default('shortest'),
 });
 
 /** Numbers of PIL.Image.Resampling that the config may name. */
@@ -55,17 +65,15 @@ const FILTERS: Readonly<Record<number, ResampleFilter>> = { 2: 'bilinear', 3: 'b
  * @throws Error that says in one line what is wrong with it.
  */
 export function parsePreprocessing(json: unknown): Preprocessing {
-  const result = CONFIG.safeParse(json);
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new Error(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'not understood'}`);
-  }
-  const config = result.data;
+  const config = understand(CONFIG, json);
   if (!config.do_resize) throw new Error('do_resize: false is not supported');
   const filter = FILTERS[config.resample];
   if (!filter) throw new Error(`resample: ${config.resample} is not bilinear (2), bicubic (3) or box (4)`);
   const { size: resize } = config;
-  const crop = config.do_center_crop ? config.crop_size : 'width' in resize ? resize : undefined;
+  // SigLIP's processor has no crop at all: what it resizes to, ratio or not, is what the model sees.
+  const squashes = /^Siglip/.test(config.image_processor_type ?? config.feature_extractor_type ?? '');
+  const crops = config.do_center_crop && !squashes;
+  const crop = crops ? config.crop_size : 'width' in resize ? resize : undefined;
   if (crop === undefined) throw new Error('crop_size: missing, so that pictures would differ in size');
   const least = 'width' in resize ? resize : { width: resize.shortestEdge, height: resize.shortestEdge };
   if (crop.width > least.width || crop.height > least.height) throw new Error('crop_size: larger than size');
@@ -80,6 +88,34 @@ export function parsePreprocessing(json: unknown): Preprocessing {
     mean: config.do_normalize && mean ? mean : [0, 0, 0],
     std: config.do_normalize && std ? std : [1, 1, 1],
   };
+}
+
+/**
+ * Reads open_clip's preprocess_cfg (open_clip/transform.py, PreprocessCfg): the shorter side resized and the middle cut out, or
+ * the picture squashed to a square.
+ *
+ * @throws Error that says in one line what is wrong with it.
+ */
+export function openClipPreprocessing(json: unknown): Preprocessing {
+  const { size, mean, std, interpolation, resize_mode } = understand(OPEN_CLIP, json);
+  const [height, width] = typeof size === 'number' ? [size, size] : size;
+  if (height !== width) throw new Error('size: not a square');
+  return {
+    resize: resize_mode === 'squash' ? { width, height } : { shortestEdge: width },
+    filter: interpolation,
+    cropWidth: width,
+    cropHeight: height,
+    rescale: 1 / 255,
+    mean,
+    std,
+  };
+}
+
+function understand<T>(schema: z.ZodType<T>, json: unknown): T {
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new Error(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'not understood'}`);
 }
 
 /**

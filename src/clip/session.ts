@@ -1,7 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { fileSize, invalid } from './model-files.ts';
+import type { Provider } from './choices.ts';
+import { invalid } from './invalid.ts';
+import { weightFiles } from './layout.ts';
+import { fileSize } from './model-files.ts';
 
 /** One of a model's two networks: named tensors in, one matrix of embeddings out. */
 export interface Tower {
@@ -21,34 +24,123 @@ export interface TowerOptions {
   /** Path in `dir`. */
   readonly file: string;
   /** Name that CLIP exports give the output; without it, the network's only output is taken. */
-  readonly output: 'image_embeds' | 'text_embeds';
+  readonly output: TowerOutput;
+  /** What else an output with embeddings is called. @default [] */
+  readonly outputs?: readonly string[];
   readonly dimension: number;
   readonly threads: number;
+  /** @default 'cpu' */
+  readonly provider?: Provider | undefined;
 }
 
+type TowerOutput = 'image_embeds' | 'text_embeds';
+type Inputs = ReadonlyMap<string, ort.InferenceSession.TensorValueMetadata>;
+
 /**
- * Loads a network on the CPU.
+ * Loads a network.
  *
  * @throws GleanerError MODEL_INVALID where the file is no ONNX network that gives embeddings of that dimension.
  */
-export async function openTower({ dir, file, output, dimension, threads }: TowerOptions): Promise<Tower> {
-  const session = await load(dir, file, threads);
+export async function openTower(options: TowerOptions): Promise<Tower> {
+  const session = await load(options);
+  const inputs = inputsOf(session);
+  return makeTower(session, options, inputs, {}, await isAlone(options, inputs));
+}
+
+/**
+ * Loads the two networks of a model; or one that embeds both, which is kept in memory once. Such a network always runs as a
+ * whole: the half that is not asked for gets one row of zeros.
+ *
+ * @param side of the square that stands in for an image, in pixels
+ * @throws GleanerError MODEL_INVALID
+ */
+export async function openTowers(
+  shared: Omit<TowerOptions, 'file' | 'output'>,
+  files: { readonly vision: string; readonly text: string },
+  side: readonly [height: number, width: number],
+): Promise<{ readonly vision: Tower; readonly text: Tower }> {
+  const vision = { ...shared, file: files.vision, output: 'image_embeds' } as const;
+  const text = { ...shared, file: files.text, output: 'text_embeds' } as const;
+  if (files.vision !== files.text) {
+    const opened = await openTower(vision);
+    try {
+      return { vision: opened, text: await openTower(text) };
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  }
+  const session = await load(vision);
+  const all = [...inputsOf(session)];
+  const pixels: Inputs = new Map(all.filter(([, { shape }]) => shape.length === 4));
+  const tokens: Inputs = new Map(all.filter(([, { shape }]) => shape.length !== 4));
+  if (pixels.size === 0 || tokens.size === 0)
+    throw invalid(
+      shared.dir,
+      files.vision,
+      `has the inputs ${session.inputNames.join(', ')}: not both halves`,
+    );
+  const alone = await isAlone(vision, new Map(all));
+  let open = 2;
+  const close = async () => {
+    open--;
+    if (open === 0) await session.release();
+  };
+  return {
+    vision: { ...makeTower(session, vision, pixels, blank(tokens, [2]), alone), close },
+    text: { ...makeTower(session, text, tokens, blank(pixels, [3, ...side]), alone), close },
+  };
+}
+
+/** One row for inputs that are not asked about: ones for tokens and their mask, zeros for pixels. */
+function blank(inputs: Inputs, sizes: readonly number[]): Record<string, ort.Tensor> {
+  const tensors = [...inputs].map(([name, { type, shape }]) => {
+    const fixed = shape
+      .slice(1)
+      .map((size, i) => (typeof size === 'number' && size > 0 ? size : (sizes[i] ?? 1)));
+    const dims = [1, ...fixed];
+    const n = fixed.reduce((product, size) => product * size, 1);
+    if (type === 'int64') return [name, new ort.Tensor(type, new BigInt64Array(n).fill(1n), dims)] as const;
+    if (type === 'int32') return [name, new ort.Tensor(type, new Int32Array(n).fill(1), dims)] as const;
+    return [name, new ort.Tensor('float32', new Float32Array(n), dims)] as const;
+  });
+  return Object.fromEntries(tensors);
+}
+
+function inputsOf(session: ort.InferenceSession): Inputs {
+  return new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
+}
+
+async function isAlone({ dir, file }: TowerOptions, inputs: Inputs): Promise<boolean> {
+  const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
+  return takesOne || (await quantizesAtRunTime(join(dir, file)));
+}
+
+function makeTower(
+  session: ort.InferenceSession,
+  { dir, file, output, outputs = [], dimension }: TowerOptions,
+  inputs: Inputs,
+  others: Readonly<Record<string, ort.Tensor>>,
+  alone: boolean,
+): Tower {
   const fail = (problem: string) => invalid(dir, file, problem);
-  const outputs = session.outputMetadata;
+  const given = session.outputMetadata;
   const metadata =
-    outputs.find(({ name }) => name === output) ?? (outputs.length === 1 ? outputs[0] : undefined);
+    given.find(({ name }) => name === output) ??
+    given.find(({ name }) => outputs.includes(name)) ??
+    (given.length === 1 ? given[0] : undefined);
   if (!metadata?.isTensor) throw fail(`has no output ${output}, but ${session.outputNames.join(', ')}`);
   const width = metadata.shape.at(-1);
   if (typeof width === 'number' && width >= 0 && width !== dimension)
     throw fail(`gives embeddings of ${width} numbers, but config.json says ${dimension}`);
-  const inputs = new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
-  const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
   return {
     inputs,
     dimension,
-    alone: takesOne || (await quantizesAtRunTime(join(dir, file))),
+    alone,
     async run(feeds, rows) {
-      const result = await session.run(feeds, [metadata.name]);
+      const result = await session.run({ ...others, ...feeds }, [metadata.name]).catch((error: unknown) => {
+        throw invalid(dir, file, `cannot be run (${lineOf(error)})`, error);
+      });
       const tensor = result[metadata.name];
       if (!tensor || !(tensor.data instanceof Float32Array)) throw fail(`${metadata.name} is not float32`);
       const [n, columns] = tensor.dims;
@@ -79,20 +171,47 @@ async function quantizesAtRunTime(path: string): Promise<boolean> {
   return false;
 }
 
-async function load(dir: string, file: string, threads: number): Promise<ort.InferenceSession> {
+async function load({ dir, file, threads, provider = 'cpu' }: TowerOptions): Promise<ort.InferenceSession> {
   try {
     return await ort.InferenceSession.create(join(dir, file), {
-      executionProviders: ['cpu'],
+      executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
     });
   } catch (error) {
-    const reason =
-      error instanceof Error ? error.message.replaceAll(/\s+/g, ' ').slice(0, 120) : 'unknown error';
-    const problem = `is not an ONNX network that can be loaded, or is cut off (${await fileSize(dir, file)} bytes; ${reason})`;
-    throw invalid(dir, file, problem, error);
+    const message = lineOf(error);
+    throw invalid(
+      dir,
+      file,
+      `${await whatIsWrong(dir, file, message)} (${provider}: ${message.slice(0, 120)})`,
+      error,
+    );
   }
+}
+
+/** An error of onnxruntime in one line; the path is said before it. */
+function lineOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .replaceAll(/\s+/g, ' ')
+    .replace(/^Load model from .* failed: ?/, '')
+    .replace(/\.$/, '')
+    .slice(0, 300);
+}
+
+/** What onnxruntime's message about a network means. */
+async function whatIsWrong(dir: string, file: string, message: string): Promise<string> {
+  const data = /External data path .*?([^/\\"\]]+\.onnx_data\w*)/.exec(message)?.[1];
+  if (data !== undefined) return `has weights in ${data}, which is missing`;
+  const operator =
+    /(?:No Op registered for|No opset import for domain|is not a registered function\/op|Could not find an implementation for) ?'?([\w.]+)?/.exec(
+      message,
+    );
+  if (operator)
+    return `has an operator that onnxruntime does not know${operator[1] ? ` (${operator[1]})` : ''}`;
+  const parts = await Promise.all(weightFiles(dir, file).map((part) => fileSize(dir, part)));
+  return `is not an ONNX network that can be loaded, or is cut off (${parts.join(' + ')} bytes)`;
 }
 
 /** Brings each row to length 1; false where a row has none. Sums are taken in double precision. */

@@ -87,14 +87,16 @@ function resolveRecipe(name: string, raw: object): Recipe {
 
 /**
  * Names a recipe by its values: its name and description do not count, so that a copy under another name is the
- * same recipe, nor who asks and by which way (`fetch.contact`, `fetch.proxy`): neither decides about a pair.
+ * same recipe, nor who asks and by which way (`fetch.contact`, `fetch.proxy`): neither decides about a pair. Nor what networks
+ * are run on (`score.provider`), which is the machine's; the identity of a run has it.
  *
  * @returns 64 hexadecimal digits
  */
 export function recipeHash(recipe: Recipe): string {
-  const { name: _name, description: _description, fetch, ...rest } = recipe;
+  const { name: _name, description: _description, fetch, score, ...rest } = recipe;
   const { contact: _contact, proxy: _proxy, ...fetching } = fetch;
-  const deciding = { ...rest, fetch: fetching };
+  const { provider: _provider, ...scoring } = score;
+  const deciding = { ...rest, fetch: fetching, score: scoring };
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex');
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROVIDER_CHOICES, VARIANTS } from '../clip/choices.ts';
 
 const count = z.int().positive();
 const milliseconds = z.int().positive();
@@ -152,6 +153,13 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       /** Pairs with a cosine of image and text below this are dropped. LAION-400M: 0.3. */
       minSimilarity: z.number().min(-1).max(1).nullable().default(null),
+      /** Numbers of the model's weights; null takes the first of fp32, fp16 and int8 that its folder has. */
+      variant: z.enum(VARIANTS).nullable().default(null),
+      /**
+       * What the networks are run on; 'auto' takes the best that works. A matter of the machine, not of the recipe: it does not
+       * count for recipeHash, but a run keeps to the one that it began with.
+       */
+      provider: z.enum(PROVIDER_CHOICES).default('cpu'),
       /** Images and texts a call of the model. */
       batchSize: count.default(32),
     })

@@ -35,7 +35,9 @@ export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
     });
   const recipe = withSecrets(stored.recipe);
   const images: ImagesFrom = stored.images;
-  const scoring = await checkScoring({ model: stored.modelDir }, recipe, images);
+  // A run keeps to its provider: 'auto' might find another by now.
+  const score = { ...recipe.score, provider: stored.provider ?? 'cpu' };
+  const scoring = await checkScoring({ model: stored.modelDir }, { ...recipe, score }, images);
   const blocklists = await digestBlocklists(recipe);
   await retryStages({
     root: dir,

@@ -40,6 +40,8 @@ export interface RunLocallyOptions {
   readonly processFile?: URL;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StageProgress) => void;
+  /** Called with a line that a user should read, as on what networks are run. */
+  readonly onNotice?: (line: string) => void;
 }
 
 /**
@@ -76,13 +78,13 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   });
 }
 
-type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'categories'>;
+type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'provider' | 'categories'>;
 /** Of a run that ends before images are looked at. */
-const NO_SCORING: Scoring = { model: null, modelDir: null, categories: null };
+const NO_SCORING: Scoring = { model: null, modelDir: null, provider: null, categories: null };
 
 /** Looks at what the harvest will need: what is no good is told now, not when the first image is asked for. */
 export async function checkScoring(
-  options: Pick<RunLocallyOptions, 'model'>,
+  options: Pick<RunLocallyOptions, 'model' | 'onNotice'>,
   recipe: Recipe,
   images: ImagesFrom,
 ): Promise<Scoring> {
@@ -97,8 +99,12 @@ export async function checkScoring(
     await fetcher.createWebSource({ ...recipe.fetch, optOut, allowHosts: images.allowHosts }).close();
   }
   const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
-  const model = await clip.identifyModel(modelDir);
-  return { model, modelDir, categories: await safety.loadSafetyCategories(recipe.safety.categories) };
+  const { variant, provider: choice } = recipe.score;
+  const model = await clip.identifyModel(modelDir, { variant: variant ?? undefined });
+  const { provider, said } = await clip.chooseProvider(choice);
+  if (said !== undefined) options.onNotice?.(said);
+  const categories = await safety.loadSafetyCategories(recipe.safety.categories);
+  return { model, modelDir, provider, categories };
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */

@@ -27,7 +27,11 @@ export async function loadEngines(
 ): Promise<HarvestEngines & AsyncDisposable> {
   if (!spec.modelDir || !spec.categories) throw new Error('a harvest needs a model and safety categories');
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
-  const model = await loadClip(spec.modelDir, { threads: 1 });
+  const model = await loadClip(spec.modelDir, {
+    threads: 1,
+    variant: spec.recipe.score.variant ?? undefined,
+    provider: spec.provider ?? undefined,
+  });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
   const images = await openImages(spec.images, spec.recipe, share);
   return {

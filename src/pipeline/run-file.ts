@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { ModelIdentity } from '../clip/index.ts';
+import { PROVIDERS } from '../clip/choices.ts';
+import type { ModelIdentity, Provider } from '../clip/index.ts';
 import {
   canonicalJson,
   GLEANER_VERSION,
@@ -35,6 +36,8 @@ export interface RunSpec {
   readonly blocklists: Readonly<Record<string, string>>;
   /** Folder of the model on this machine; no part of the run's identity. */
   readonly modelDir: string | null;
+  /** What the model's networks are run on; null in a run that ends before scoring. */
+  readonly provider: Provider | null;
 }
 
 const RUN_FILE = 'run.json';
@@ -53,6 +56,7 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
     'list of earlier runs (--seen)': digest(spec.seen.map(({ name }) => name)),
     'content of its earlier runs (--seen)': digest(spec.seen.map(({ sha256 }) => sha256)),
     model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),
+    'execution provider (--provider)': digest(spec.provider),
     'list of WAT files': digest(named(spec.wats)),
     'image source': digest(images),
   };
@@ -72,10 +76,10 @@ export function runFingerprint(spec: RunSpec): string {
  * @throws GleanerError RUN_MISMATCH where the folder holds a run with another recipe, model or input
  */
 export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
-  const { wats, images, seen, model, modelDir } = spec;
+  const { wats, images, seen, model, modelDir, provider } = spec;
   const mine = identities(spec);
   const recipe = withoutSecrets(spec.recipe);
-  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir };
+  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir, provider };
   const text = `${JSON.stringify(run, null, 1)}\n`;
   if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
   const theirs = (await readRunFile(storage))?.identities;
@@ -99,6 +103,7 @@ const storedRunSchema = z.object({
     .object({ name: z.string(), dimension: z.int(), files: z.record(z.string(), z.string()) })
     .nullable(),
   modelDir: z.string().nullable(),
+  provider: z.enum(PROVIDERS).nullable().default(null),
 });
 
 /** A run as its folder describes it. */

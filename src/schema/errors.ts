@@ -32,6 +32,12 @@ export const ERRORS = {
     template:
       '{path}: {problem}. A model is a folder as the hub lays it out, with config.json, preprocessor_config.json, tokenizer.json and ONNX files.',
   },
+  PROVIDER_FAILED: {
+    exit: 1,
+    template:
+      "--provider {provider}: does not work here: {problem}. 'auto' takes what does, 'cpu' always does.",
+  },
+  MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
   PORT_IN_USE: {
     exit: 1,
     template: 'port {port} on {host} is in use. Choose another with {option}, or 0 for any that is free.',

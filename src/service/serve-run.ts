@@ -1,4 +1,10 @@
-import { loadClip, resolveModel } from '../clip/index.ts';
+import {
+  chooseProvider,
+  loadClip,
+  type ModelVariant,
+  type ProviderChoice,
+  resolveModel,
+} from '../clip/index.ts';
 import { createWebSource } from '../fetcher/index.ts';
 import { readRunFile } from '../pipeline/index.ts';
 import { fileStorage } from '../storage/index.ts';
@@ -12,6 +18,12 @@ export interface ServeRunOptions {
   readonly host?: string;
   /** A built-in model or a folder. @default the one that the run was made with */
   readonly model?: string;
+  /** @default the one that the run was made with, for its model */
+  readonly variant?: ModelVariant | undefined;
+  /** What the networks run on. @default 'cpu' */
+  readonly provider?: ProviderChoice | undefined;
+  /** Called with a line that a user should read. */
+  readonly onNotice?: (line: string) => void;
   /** HOST:PORT pairs that a query's `image_url` may name although their address is not public. @default [] */
   readonly allowHosts?: readonly string[];
 }
@@ -25,7 +37,15 @@ export async function serveRun(dir: string, options: ServeRunOptions): Promise<S
   const { port, host, allowHosts = [] } = options;
   const run = await readRunFile(fileStorage(dir));
   const model = options.model ?? run?.modelDir ?? 'gleaner-mini';
-  const embedder = clipEmbedder(await loadClip(resolveModel(model), { threads: 1, steady: false }));
+  const { provider, said } = await chooseProvider(options.provider ?? 'cpu');
+  if (said !== undefined) options.onNotice?.(said);
+  const embedder = clipEmbedder(
+    await loadClip(resolveModel(model), {
+      ...{ threads: 1, steady: false, provider },
+      variant:
+        options.variant ?? (options.model === undefined ? run?.recipe.score.variant : null) ?? undefined,
+    }),
+  );
   const web = createWebSource({ allowHosts, anonymous: true });
   try {
     const fetchImage = (url: string) => web.get(url);

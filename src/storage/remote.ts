@@ -41,7 +41,19 @@ export interface RemoteObject {
   head(signal: AbortSignal): Promise<ObjectFacts>;
 }
 
+/** Where an earlier reader of an object stopped. */
+export interface RemoteBookmark {
+  /** Bytes that it had. */
+  readonly position: number;
+  /** What the server said of the object then. */
+  readonly facts: ObjectFacts;
+  /** CRC-32 of these bytes. */
+  readonly checksum: number;
+}
+
 export interface RemoteOptions {
+  /** Go on from here: only what comes after is given, and an object that is another one by now is an error. */
+  readonly from?: RemoteBookmark | undefined;
   readonly retry?: RetryOptions;
   /** A server that says nothing for so long, in milliseconds, is hung up on and asked again. @default 60000 */
   readonly idleMs?: number;
@@ -67,10 +79,10 @@ export async function* streamRemote(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const clock = options.clock ?? systemClock;
   const backoff = new Backoff(options.retry ?? {}, clock);
-  let facts: ObjectFacts | undefined;
-  let position = 0;
+  let facts = options.from?.facts;
+  let position = options.from?.position ?? 0;
   /** Of the bytes before `position`; kept only where nothing better tells that the object is still the same. */
-  let checksum = 0;
+  let checksum = options.from?.checksum ?? 0;
 
   for (;;) {
     using attempt = new Attempt(options, clock);

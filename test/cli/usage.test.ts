@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gzipMember } from '../../src/formats/index.ts';
+import { writeTinyModel } from '../clip/tiny-model.ts';
 import { makeSmallCrawl, type SmallCrawl, watRecord } from '../support/crawl.ts';
 import { gleaner } from '../support/gleaner.ts';
 
@@ -92,6 +93,11 @@ describe('gleaner, used wrongly', () => {
       code: 1,
       stderr: oneLine(/another image source/),
     });
+    const model = ['--model', writeTinyModel(inFolder('other-model'))];
+    expect(await run('--recipe', mine, ...wat, ...archive, ...out, ...model)).toMatchObject({
+      code: 1,
+      stderr: oneLine(/kept: holds a run with another model/),
+    });
     expect(await gleaner(['verify', inFolder('kept')])).toMatchObject({ code: 0 });
   });
 
@@ -104,6 +110,26 @@ describe('gleaner, used wrongly', () => {
     });
     expect(await run(...args, inFolder('no-model'))).toMatchObject({ code: 1, stderr: oneLine(/no-model/) });
     expect(await readdir(folder)).not.toContain('c');
+  });
+
+  it('refuses a provider that this machine cannot have, and a variant that the model has not', async () => {
+    const other = process.platform === 'darwin' ? 'dml' : 'coreml';
+    const args = ['--wat', ...crawl.wats, '--contact', 'me@example.com', '--out', inFolder('e')];
+    expect(await run(...args, '--provider', other)).toMatchObject({
+      code: 1,
+      stderr: oneLine(
+        new RegExp(`--provider ${other}: does not work here: this build of onnxruntime has only`),
+      ),
+    });
+    expect(await run(...args, '--provider', 'abacus')).toMatchObject({
+      code: 2,
+      stderr: oneLine(/Allowed choices/),
+    });
+    expect(await run(...args, '--model-variant', 'int8')).toMatchObject({
+      code: 1,
+      stderr: oneLine(/onnx\/vision_model_quantized\.onnx: is missing \(there is fp32\)/),
+    });
+    expect(await readdir(folder)).not.toContain('e');
   });
 
   it('says what to add before the open web is crawled, and leaves nothing', async () => {
@@ -169,7 +195,7 @@ describe('gleaner, used wrongly', () => {
 describe('gleaner --help', () => {
   const commands = [
     ...['run', 'extract', 'dedup', 'download', 'retry'],
-    ...['index', 'serve', 'stats', 'explain', 'verify'],
+    ...['index', 'serve', 'stats', 'explain', 'verify', 'models'],
   ];
 
   it('lists every command', async () => {
@@ -181,6 +207,6 @@ describe('gleaner --help', () => {
   it.each(commands)('%s shows examples', async (command) => {
     const { code, stdout } = await gleaner([command, '--help']);
     expect(code).toBe(0);
-    expect(stdout).toContain(`  $ gleaner ${command} `);
+    expect(stdout).toContain(`  $ gleaner ${command}`);
   });
 });

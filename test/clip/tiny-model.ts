@@ -3,7 +3,7 @@
  * the vision network flattens its pixels, [b, 3, 2, 2] → [b, 12]; the text network casts its ids, [b, 12] → [b, 12].
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Protocol buffers: a field of bytes, of text, or a whole number. */
 function field(number: number, value: Uint8Array | string | number): Uint8Array {
@@ -24,6 +24,7 @@ const concat = (...parts: Uint8Array[]) => Buffer.concat(parts);
 
 const FLOAT = 1;
 const INT64 = 7;
+const FLOAT16 = 10;
 
 /** ValueInfoProto: a name, an element type, dimensions (text: symbolic). */
 function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
@@ -35,13 +36,13 @@ function value(name: string, type: number, dims: readonly (number | string)[]): 
 function network(
   nodes: readonly Uint8Array[],
   inputs: readonly Uint8Array[],
-  output: Uint8Array,
+  ...outputs: readonly Uint8Array[]
 ): Uint8Array {
   const graph = concat(
     ...nodes.map((node) => field(1, node)),
     field(2, 'tiny'),
     ...inputs.map((input) => field(11, input)),
-    field(12, output),
+    ...outputs.map((output) => field(12, output)),
   );
   return concat(field(1, 8), field(7, graph), field(8, concat(field(1, ''), field(2, 17))));
 }
@@ -98,6 +99,67 @@ export function tinyText({
     names.map((name) => value(name, INT64, ['batch', dimension])),
     value('text_embeds', FLOAT, ['batch', dimension]),
   );
+}
+
+/** Both halves in one network, as optimum's model.onnx, which has more outputs than are asked for. */
+export function tinyJoint(): Uint8Array {
+  const toFloat = concat(field(1, 'to'), field(3, FLOAT), field(20, 2));
+  return network(
+    [
+      concat(field(1, 'pixel_values'), field(2, 'image_embeds'), field(4, 'Flatten')),
+      concat(field(1, 'input_ids'), field(2, 'text_embeds'), field(4, 'Cast'), field(5, toFloat)),
+      concat(field(1, 'attention_mask'), field(2, 'mask'), field(4, 'Identity')),
+    ],
+    [
+      value('input_ids', INT64, ['text_batch_size', 12]),
+      value('pixel_values', FLOAT, ['image_batch_size', 3, 2, 2]),
+      value('attention_mask', INT64, ['text_batch_size', 12]),
+    ],
+    value('mask', INT64, ['text_batch_size', 12]),
+    value('text_embeds', FLOAT, ['text_batch_size', 12]),
+    value('image_embeds', FLOAT, ['image_batch_size', 12]),
+  );
+}
+
+/** A vision network of halves: what it takes and what it gives are float16. */
+export function tinyHalves(): Uint8Array {
+  return network(
+    [concat(field(1, 'pixel_values'), field(2, 'image_embeds'), field(4, 'Flatten'))],
+    [value('pixel_values', FLOAT16, ['batch', 3, 2, 2])],
+    value('image_embeds', FLOAT16, ['batch', 12]),
+  );
+}
+
+/** A vision network of one node with this operator, of a domain of operators or ONNX's own. */
+export function tinyOperator(operator: string, domain = ''): Uint8Array {
+  return network(
+    [concat(field(1, 'pixel_values'), field(2, 'image_embeds'), field(4, operator), field(7, domain))],
+    [value('pixel_values', FLOAT, ['batch', 3, 2, 2])],
+    value('image_embeds', FLOAT, ['batch', 12]),
+  );
+}
+
+/** A vision network whose weights lie in a file beside it (TensorProto.external_data). */
+export function tinyExternal(location: string): Uint8Array {
+  const entry = (key: string, text: string) => field(13, concat(field(1, key), field(2, text)));
+  const weights = concat(
+    field(1, 12),
+    field(2, FLOAT),
+    field(8, 'weights'),
+    entry('location', location),
+    entry('offset', '0'),
+    entry('length', '48'),
+    field(14, 1),
+  );
+  const graph = concat(
+    field(1, concat(field(1, 'pixel_values'), field(2, 'flat'), field(4, 'Flatten'))),
+    field(1, concat(field(1, 'flat'), field(1, 'weights'), field(2, 'image_embeds'), field(4, 'Mul'))),
+    field(2, 'tiny'),
+    field(5, weights),
+    field(11, value('pixel_values', FLOAT, ['batch', 3, 2, 2])),
+    field(12, value('image_embeds', FLOAT, ['batch', 12])),
+  );
+  return concat(field(1, 8), field(7, graph), field(8, concat(field(1, ''), field(2, 17))));
 }
 
 /** Letters, `ca` and `cat</w>`, and the two special tokens, in the form of CLIP's tokenizer.json. */
@@ -206,10 +268,10 @@ export function writeTinyModel(dir: string, changes: Readonly<Record<string, unk
     'onnx/text_model.onnx': tinyText(),
     ...changes,
   };
-  mkdirSync(join(dir, 'onnx'), { recursive: true });
   for (const [name, content] of Object.entries(files)) {
     if (content === null) continue;
     const raw = typeof content === 'string' || content instanceof Uint8Array;
+    mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), raw ? content : JSON.stringify(content));
   }
   return dir;

@@ -46,7 +46,7 @@ describe('loadRecipe', () => {
 
   it('changes single values by overrides and leaves the rest of the section', () => {
     const recipe = loadRecipe('laion400m', { score: { minSimilarity: 0.28 }, image: { minBytes: 1 } });
-    expect(recipe.score).toEqual({ minSimilarity: 0.28, batchSize: 32 });
+    expect(recipe.score).toMatchObject({ minSimilarity: 0.28, batchSize: 32 });
     expect(recipe.image).toMatchObject({ minBytes: 1, storeShortestSide: 256 });
   });
 
@@ -79,6 +79,12 @@ describe('recipeHash', () => {
     const c = loadRecipe(await yaml('name: a\nscore: { minSimilarity: 0.31, batchSize: 8 }'));
     expect(recipeHash(a)).toBe(recipeHash(b));
     expect(recipeHash(a)).not.toBe(recipeHash(c));
+  });
+
+  it('depends on the numbers of the weights, not on what they are run on', async () => {
+    const hash = async (score: string) => recipeHash(loadRecipe(await yaml(`name: a\nscore: ${score}`)));
+    expect(await hash('{ provider: auto }')).toBe(await hash('{ provider: cuda }'));
+    expect(await hash('{ variant: int8 }')).not.toBe(await hash('{ variant: fp32 }'));
   });
 
   it('canonicalJson sorts keys at every depth and leaves arrays', () => {

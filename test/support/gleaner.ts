@@ -11,7 +11,10 @@ export interface Finished {
 }
 
 /** Runs the command line as a user does, to its end. */
-export function gleaner(args: readonly string[], options: { cwd?: string } = {}): Promise<Finished> {
+export function gleaner(
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<Finished> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,

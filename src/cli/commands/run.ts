@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
-import { type RunFlags, runWithProgress, withInputs, withSeen } from '../run-options.ts';
+import { type RunFlags, runWithProgress, withInputs, withModelOptions, withSeen } from '../run-options.ts';
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
@@ -10,12 +10,12 @@ export function runCommand(context: CommandContext): Command {
     'gleaner run --wat june/*.warc.wat.gz --contact you@example.com --out june --seen may --seen april.bloom',
     'gleaner run --wat crawl.warc.wat.gz --contact you@example.com --model ./clip-vit-base-patch32 --out out',
   ]);
-  return withSeen(withInputs(command))
-    .option(
-      '--model <model>',
-      'built-in model, or a folder with an ONNX CLIP as the hub lays it out',
-      'gleaner-mini',
-    )
+  const scoring = withSeen(withInputs(command)).option(
+    '--model <model>',
+    "name as 'gleaner models' lists it, or a folder with an ONNX CLIP as the hub lays it out",
+    'gleaner-mini',
+  );
+  return withModelOptions(scoring)
     .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .option(

@@ -96,15 +96,17 @@ export async function checkScoring(
     const optOut = await fetcher.readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut);
     await fetcher.createWebSource({ ...recipe.fetch, optOut, allowHosts: images.allowHosts }).close();
   }
+  await safety.readKnownContent(recipe.safety.knownContent, streamFile);
   const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
   const model = await clip.identifyModel(modelDir);
   return { model, modelDir, categories: await safety.loadSafetyCategories(recipe.safety.categories) };
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */
-export async function digestBlocklists({ extract, fetch }: Recipe): Promise<Record<string, string>> {
+export async function digestBlocklists({ extract, fetch, safety }: Recipe): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists]) {
+  const known = safety.knownContent.map(({ path }) => path);
+  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists, ...known]) {
     const digest = createHash('sha256');
     for await (const chunk of streamFile(path)) digest.update(chunk);
     digests[path] = digest.digest('hex');

@@ -4,6 +4,8 @@ import type { Recipe } from '../config/index.ts';
 import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
+  type KnownContent,
+  readKnownContent,
   type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
@@ -29,9 +31,11 @@ export async function loadEngines(
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
   const model = await loadClip(spec.modelDir, { threads: 1 });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
-  const images = await openImages(spec.images, spec.recipe, share);
+  const { knownContent } = spec.recipe.safety;
+  const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
+  const images = await openImages(spec.images, spec.recipe, share, known?.refuseUrl);
   return {
-    ...harvestEngines({ model, safety, images }, spec.recipe, share, join(root, 'harvest')),
+    ...harvestEngines({ model, safety, images, known }, spec.recipe, share, join(root, 'harvest')),
     async [Symbol.asyncDispose]() {
       await images.close();
       await model.close();
@@ -48,7 +52,12 @@ async function loadSafety(
   return createSafetyTagger(categories, prompts, recipe.safety);
 }
 
-async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Promise<ImageSource> {
+async function openImages(
+  from: ImagesFrom,
+  recipe: Recipe,
+  share: number,
+  refuseUrl: KnownContent['refuseUrl'] | undefined,
+): Promise<ImageSource> {
   if (from.kind === 'archive')
     return createArchiveSource(
       from.files.map(({ name, path }) => ({
@@ -56,7 +65,11 @@ async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Prom
         open: () => streamFile(path),
         source: () => openFile(path),
       })),
-      { maxBodyBytes: recipe.fetch.maxBodyBytes, maxRedirects: recipe.fetch.maxRedirects },
+      {
+        maxBodyBytes: recipe.fetch.maxBodyBytes,
+        maxRedirects: recipe.fetch.maxRedirects,
+        ...(refuseUrl && { refuseUrl }),
+      },
     );
-  return openWeb(recipe.fetch, from.allowHosts, share);
+  return openWeb(recipe.fetch, from.allowHosts, share, refuseUrl);
 }

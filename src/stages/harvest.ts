@@ -3,7 +3,7 @@ import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import { createNpyWriter, createParquetWriter, createTarWriter } from '../formats/index.ts';
 import { decodeImage, encodeJpeg, MAX_JPEG_SIDE, perceptualHash, resizeForStore } from '../image/index.ts';
-import type { SafetyTagger } from '../safety/index.ts';
+import type { KnownContent, SafetyTagger } from '../safety/index.ts';
 import {
   type DecodedImage,
   type Dropped,
@@ -22,6 +22,7 @@ import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
+import { type KnownPair, UNNAMED, writeKnownContent } from './known-content.ts';
 import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
 import type { StageContext, StageResult } from './stage.ts';
@@ -57,7 +58,7 @@ const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonl
  * bytes, and an image that stalls holds up what is written and nothing else.
  *
  * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension), dropped.parquet and, with
- * what it took to fetch each image, fetched.parquet in `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
+ * what it took to fetch each image, fetched.parquet in `folder`; known-content.jsonl too where something was on such a list. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
  * Memory: what the engines allow, the embeddings of the kept rows, and what is said of pairs that wait for those before
  * them; images that are kept wait on a shelf, which goes to disk.
@@ -77,6 +78,7 @@ export async function harvest(
   const rows: HarvestRow[] = [];
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
+  const known: KnownPair[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
   const sinks = [files.images, files.dropped, files.fetched];
@@ -96,6 +98,10 @@ export async function harvest(
       if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
       if (!fate.kept) {
         count(fate);
+        if (fate.reason === 'known_content') {
+          known.push({ uid: pair.uid, detail: fate.detail });
+          continue;
+        }
         trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
         if (trail.full) await trail.flush();
         continue;
@@ -108,6 +114,8 @@ export async function harvest(
       embeddings.push({ image: fate.imageEmbedding, text: fate.textEmbedding });
       rows.push(fate.row);
     }
+    // At the end, so that their place does not say which pairs they were.
+    for (const _ of known) trail.add({ ...UNNAMED, reason: 'known_content' });
     await writer.finish();
     await trail.finish();
     await fetched.finish();
@@ -130,6 +138,7 @@ export async function harvest(
       embeddings.map((e) => e.text),
     ),
   );
+  if (known.length > 0) written.push(await writeKnownContent(ctx.storage, files.knownContent, known));
   const ledgers = Object.fromEntries([...counters].map(([step, counter]) => [step, counter.ledger()]));
   return { files: written, ledgers, facts: { rows: rows.length } };
 
@@ -202,24 +211,32 @@ class Harvester {
       here();
     });
     try {
-      const { intake, images } = this.#engines;
+      const { intake, images, known } = this.#engines;
       const fetched = await intake.fetch(async () => {
         this.#ctx.signal.throwIfAborted();
-        return images.get(pair.url, this.#ctx.signal);
+        return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
-      const facts = fetched.facts && fetchedFacts(pair, fetched.facts);
-      if (!fetched.kept) return { pair, fate: { ...fetched, similarity: null }, facts };
-      return { pair, fate: await this.#see(pair, row, fetched.value.bytes, over), facts };
+      const fate = fetched.kept
+        ? await this.#see(pair, row, fetched.value.bytes, over)
+        : { ...refused(fetched), similarity: null };
+      // Of known content it is not told either where it was and how large it is.
+      const named = fate.kept || fate.reason !== 'known_content';
+      return { pair, fate, facts: named && fetched.facts ? fetchedFacts(pair, fetched.facts) : undefined };
     } finally {
       over();
     }
   }
 
   async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
-    const { intake, pictures, model } = this.#engines;
+    const { intake, pictures, model, known } = this.#engines;
+    const listed = known?.refuseBytes(bytes);
+    if (listed) {
+      intake.done(bytes.length);
+      return { ...listed, similarity: null };
+    }
     await pictures.reserve(1);
     try {
-      const work = () => look(bytes, this.#recipe, model);
+      const work = () => look(bytes, this.#recipe, model, known);
       const seen = await (this.#watch ? workOnImage(this.#watch, row, work) : work());
       intake.done(bytes.length);
       if (!seen.kept) return { ...seen, similarity: null };
@@ -258,12 +275,22 @@ function once(work: () => void): () => void {
   };
 }
 
-async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promise<Outcome<Prepared>> {
+function refused({ kept: no, reason, detail }: Dropped): Dropped {
+  return { kept: no, reason, detail };
+}
+
+async function look(
+  bytes: Uint8Array,
+  recipe: Recipe,
+  model: ClipModel,
+  known: KnownContent | undefined,
+): Promise<Outcome<Prepared>> {
   const decoded = await decodeImage(bytes, recipe.image);
   if (!decoded.kept) return decoded;
   const image = decoded.value;
-  const refused = refuseSize(image, recipe);
-  if (refused) return refused;
+  const phash = perceptualHash(image);
+  const refusal = known?.refusePicture(phash) ?? refuseSize(image, recipe);
+  if (refusal) return refusal;
   return kept({
     crop: model.crop(image),
     stored: resizeForStore(image, { shortestSide: recipe.image.storeShortestSide }),
@@ -271,7 +298,7 @@ async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promis
     height: image.height,
     format: image.format,
     sha256: createHash('sha256').update(bytes).digest('hex'),
-    phash: perceptualHash(image),
+    phash,
   });
 }
 

@@ -11,6 +11,8 @@ export interface HarvestFiles {
   readonly textEmbeddings: string;
   readonly dropped: string;
   readonly fetched: string;
+  /** What was on a list of known content: only where something was, and for its owner alone. */
+  readonly knownContent: string;
 }
 
 /** Where the files of a harvested shard lie, by the folder of the shard. */
@@ -22,6 +24,7 @@ export function harvestFiles(folder: string): HarvestFiles {
     textEmbeddings: `${folder}/text_emb.npy`,
     dropped: `${folder}/dropped.parquet`,
     fetched: `${folder}/fetched.parquet`,
+    knownContent: `${folder}/known-content.jsonl`,
   };
 }
 

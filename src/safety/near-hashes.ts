@@ -1,8 +1,6 @@
 /** A hash is looked up by four parts of 16 bits. */
 const PARTS = 4;
 const PART_VALUES = 1 << 16;
-/** Farthest that can be asked for: with more, a part may differ in 4 bits, and 2,517 places a part are looked at. */
-export const MAX_DISTANCE = 15;
 
 /**
  * 64-bit hashes, found by Hamming distance: of four parts of 16 bits one at least differs in no more than a quarter of

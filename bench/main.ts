@@ -12,6 +12,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
     image: () => import('./image.ts'),
+    'known-content': () => import('./known-content.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

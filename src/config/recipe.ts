@@ -180,6 +180,8 @@ export const recipeSchema = z.strictObject({
       categories: z.string().default('stand-in'),
       dropMinors: z.boolean().default(true),
       dropAnimals: z.boolean().default(true),
+      /** Hold UNLIKELY pairs against both too, which LAION-400M did not. */
+      dropUnlikely: z.boolean().default(false),
       /**
        * Lists of known content: what is on one is never fetched (url, domain), decoded (md5, sha1, sha256) or embedded
        * (phash), and named nowhere but in a restricted report.

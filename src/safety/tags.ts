@@ -1,11 +1,14 @@
 import { type Dropped, dropped, kept, type Nsfw, type Outcome } from '../schema/index.ts';
 import type { SafetyCategories } from './categories.ts';
+import { wordFinder } from './words.ts';
 
 export interface SafetyOptions {
   /** Drop NSFW and UNSURE pairs that may show a minor. @default true */
   readonly dropMinors?: boolean;
   /** Drop NSFW and UNSURE pairs that may show an animal. @default true */
   readonly dropAnimals?: boolean;
+  /** Drop UNLIKELY pairs that may show either too; LAION-400M did not. @default false */
+  readonly dropUnlikely?: boolean;
 }
 
 export interface SafetyTagger {
@@ -48,7 +51,7 @@ export function safetyPrompts(categories: SafetyCategories): readonly string[] {
  * The safety step of LAION-400M (clip_filter.py and df_clipfilter of its crawling@home workers). An image is scored
  * against the safe and the sexual prompts by cosine; of the two best, both sexual: NSFW, one: UNSURE, none: UNLIKELY.
  * A pair that is NSFW or UNSURE is dropped where its text has a word for a minor or one of the image's two best
- * under-age prompts is a minor's; then likewise for animals.
+ * under-age prompts is a minor's; then likewise for animals. With `dropUnlikely` this is asked of every pair.
  *
  * Two prompts of equal cosine: the flagged one counts as better, so that doubt goes against the image.
  *
@@ -62,7 +65,7 @@ export function safetyPrompts(categories: SafetyCategories): readonly string[] {
 export function createSafetyTagger(
   categories: SafetyCategories,
   promptEmbeddings: Float32Array,
-  { dropMinors = true, dropAnimals = true }: SafetyOptions = {},
+  { dropMinors = true, dropAnimals = true, dropUnlikely = false }: SafetyOptions = {},
 ): SafetyTagger {
   const count = safetyPrompts(categories).length;
   const dimension = promptEmbeddings.length / count;
@@ -85,12 +88,12 @@ export function createSafetyTagger(
       if (imageEmbedding.length !== dimension)
         throw new RangeError(`an embedding of ${imageEmbedding.length} numbers, not ${dimension}`);
       const sexual = twoBest(imageEmbedding, classes).filter((p) => p.flagged).length;
-      if (sexual === 0) return kept('UNLIKELY');
+      if (sexual === 0 && !dropUnlikely) return kept('UNLIKELY');
       for (const refuse of guards) {
         const refused = refuse(imageEmbedding, text);
         if (refused) return refused;
       }
-      return kept(sexual === 2 ? 'NSFW' : 'UNSURE');
+      return kept(sexual === 2 ? 'NSFW' : sexual === 1 ? 'UNSURE' : 'UNLIKELY');
     },
   };
 }
@@ -122,19 +125,4 @@ function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-/** Finds the first of the words and phrases that stands whole in a text, in any case or width of letters. */
-export function wordFinder(words: readonly string[]): (text: string) => string | undefined {
-  if (words.length === 0) return () => undefined;
-  const fold = (text: string) => text.normalize('NFKC').toLowerCase().replaceAll(/\s+/g, ' ');
-  const alternatives = words
-    .map(fold)
-    .toSorted((a, b) => b.length - a.length)
-    .map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-  const pattern = new RegExp(
-    `(?<![\\p{L}\\p{M}\\p{N}])(?:${alternatives.join('|')})(?![\\p{L}\\p{M}\\p{N}])`,
-    'u',
-  );
-  return (text) => pattern.exec(fold(text))?.[0];
 }

@@ -187,6 +187,16 @@ export const recipeSchema = z.strictObject({
        * (phash), and named nowhere but in a restricted report.
        */
       knownContent: z.array(knownContentSchema).default([]),
+      /** Networks that have a say besides the prompts: folders as docs/formats.md describes them. */
+      classifiers: z
+        .array(
+          z.strictObject({
+            path: z.string().min(1),
+            /** In place of the folder's own, by label: this score or more. */
+            thresholds: z.record(z.string(), z.number().min(0).max(1)).default({}),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
   harvest: z

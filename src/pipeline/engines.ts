@@ -4,7 +4,9 @@ import type { Recipe } from '../config/index.ts';
 import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
+  type ImageClassifier,
   type KnownContent,
+  loadClassifier,
   readKnownContent,
   type SafetyCategories,
   type SafetyTagger,
@@ -33,12 +35,21 @@ export async function loadEngines(
   const safety = await loadSafety(spec.categories, spec.recipe, model);
   const { knownContent } = spec.recipe.safety;
   const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
+  const classifiers: ImageClassifier[] = [];
+  for (const { path, thresholds } of spec.recipe.safety.classifiers)
+    classifiers.push(await loadClassifier(path, thresholds));
   const images = await openImages(spec.images, spec.recipe, share, known?.refuseUrl);
   return {
-    ...harvestEngines({ model, safety, images, known }, spec.recipe, share, join(root, 'harvest')),
+    ...harvestEngines(
+      { model, safety, images, known, classifiers },
+      spec.recipe,
+      share,
+      join(root, 'harvest'),
+    ),
     async [Symbol.asyncDispose]() {
       await images.close();
       await model.close();
+      for (const classifier of classifiers) await classifier.close();
     },
   };
 }

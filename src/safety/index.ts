@@ -1,4 +1,5 @@
 export { loadSafetyCategories, type SafetyCategories } from './categories.ts';
+export { classifierFiles, type Findings, type ImageClassifier, loadClassifier } from './classifier.ts';
 export {
   type KnownContent,
   type KnownContentList,

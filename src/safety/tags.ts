@@ -11,14 +11,18 @@ export interface SafetyOptions {
   readonly dropUnlikely?: boolean;
 }
 
+/** Classes by how many of the two best prompts are sexual. */
+const GRAVITY: readonly Nsfw[] = ['UNLIKELY', 'UNSURE', 'NSFW'];
+
 export interface SafetyTagger {
   /**
    * Tags one pair.
    *
    * @param imageEmbedding - As many numbers as an embedding of a prompt has, L2-normalised.
+   * @param opinion a classifier's: the graver of the two classes counts
    * @returns the NSFW class; or dropped as `minor` or `animal`, the detail naming the word or the prompt.
    */
-  tag(imageEmbedding: Float32Array, text: string): Outcome<Nsfw>;
+  tag(imageEmbedding: Float32Array, text: string, opinion?: Nsfw): Outcome<Nsfw>;
 }
 
 /** Prompts with their embeddings; `flagged` ones are what is looked for. */
@@ -84,16 +88,17 @@ export function createSafetyTagger(
     ...(dropAnimals ? [createGuard('animal', animals, categories.animals.words)] : []),
   ];
   return {
-    tag(imageEmbedding, text) {
+    tag(imageEmbedding, text, opinion = 'UNLIKELY') {
       if (imageEmbedding.length !== dimension)
         throw new RangeError(`an embedding of ${imageEmbedding.length} numbers, not ${dimension}`);
       const sexual = twoBest(imageEmbedding, classes).filter((p) => p.flagged).length;
-      if (sexual === 0 && !dropUnlikely) return kept('UNLIKELY');
+      const nsfw = GRAVITY[Math.max(sexual, GRAVITY.indexOf(opinion))] ?? 'NSFW';
+      if (nsfw === 'UNLIKELY' && !dropUnlikely) return kept(nsfw);
       for (const refuse of guards) {
         const refused = refuse(imageEmbedding, text);
         if (refused) return refused;
       }
-      return kept(sexual === 2 ? 'NSFW' : sexual === 1 ? 'UNSURE' : 'UNLIKELY');
+      return kept(nsfw);
     },
   };
 }

@@ -32,6 +32,11 @@ export const ERRORS = {
     template:
       '{path}: {problem}. A model is a folder as the hub lays it out, with config.json, preprocessor_config.json, tokenizer.json and ONNX files.',
   },
+  CLASSIFIER_INVALID: {
+    exit: 1,
+    template:
+      '{path}: {problem}. A classifier is a folder with config.json, preprocessor_config.json and model.onnx (docs/formats.md).',
+  },
   PORT_IN_USE: {
     exit: 1,
     template: 'port {port} on {host} is in use. Choose another with {option}, or 0 for any that is free.',

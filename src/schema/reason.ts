@@ -65,6 +65,7 @@ export const REASONS = {
   similarity: { step: 'matched', title: 'text does not match the image' },
   // Safety.
   minor: { step: 'safe', title: 'possible minor beside possible sexual content' },
+  classifier: { step: 'safe', title: 'refused by an image classifier' },
   animal: { step: 'safe', title: 'animal beside possible sexual content' },
 } as const satisfies Record<string, { step: FunnelStep; title: string }>;
 

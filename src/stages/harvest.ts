@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto';
-import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import { createNpyWriter, createParquetWriter, createTarWriter } from '../formats/index.ts';
-import { decodeImage, encodeJpeg, MAX_JPEG_SIDE, perceptualHash, resizeForStore } from '../image/index.ts';
-import type { KnownContent, SafetyTagger } from '../safety/index.ts';
+import { encodeJpeg } from '../image/index.ts';
+import type { Findings } from '../safety/index.ts';
 import {
-  type DecodedImage,
   type Dropped,
   dropped,
   type FunnelStep,
@@ -15,7 +12,6 @@ import {
   type Outcome,
   type Pair,
   REASONS,
-  type RgbImage,
 } from '../schema/index.ts';
 import type { FileInfo, Shelf } from '../storage/index.ts';
 import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
@@ -23,24 +19,13 @@ import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
 import { type KnownPair, UNNAMED, writeKnownContent } from './known-content.ts';
+import { look, type Prepared } from './look.ts';
 import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
+import type { Scored } from './scorer.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
-
-/** A decoded image as harvest keeps it while it waits for its batch: small copies, never the full picture. */
-interface Prepared {
-  /** What the model sees: resized and cropped. */
-  readonly crop: RgbImage;
-  /** What the release stores if the pair is kept. */
-  readonly stored: RgbImage;
-  readonly width: number;
-  readonly height: number;
-  readonly format: string;
-  readonly sha256: string;
-  readonly phash: string;
-}
 
 /** A pair that is through: it waits for those before it. */
 interface Done {
@@ -228,7 +213,7 @@ class Harvester {
   }
 
   async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
-    const { intake, pictures, model, known } = this.#engines;
+    const { intake, pictures, known } = this.#engines;
     const listed = known?.refuseBytes(bytes);
     if (listed) {
       intake.done(bytes.length);
@@ -236,7 +221,7 @@ class Harvester {
     }
     await pictures.reserve(1);
     try {
-      const work = () => look(bytes, this.#recipe, model, known);
+      const work = () => look(bytes, this.#recipe, this.#engines);
       const seen = await (this.#watch ? workOnImage(this.#watch, row, work) : work());
       intake.done(bytes.length);
       if (!seen.kept) return { ...seen, similarity: null };
@@ -247,13 +232,14 @@ class Harvester {
   }
 
   async #decide(pair: Pair, picture: Prepared, over: () => void): Promise<Fate> {
-    const { scorer, safety } = this.#engines;
+    const { scorer } = this.#engines;
     // Nothing else is at work beside a suspect: what ends the process then is the suspect.
     const guard = this.#watch && this.#watch.suspects.size > 0 ? this.#watch.turnstile : undefined;
     const scoring = scorer.score(picture.crop, pair.text, guard);
     over();
-    const { image, text, similarity } = await scoring;
-    const verdict = judge(pair, image, similarity, this.#recipe, safety);
+    const scored = await scoring;
+    const { image, text, similarity } = scored;
+    const verdict = await judge(pair, picture, scored, this.#recipe, this.#engines);
     if (!verdict.kept) return { ...verdict, similarity };
     const jpeg = await this.#shelf.put(await encodeJpeg(picture.stored, this.#recipe.image.storeQuality));
     const row = toRow(pair, picture, verdict.value, similarity);
@@ -279,58 +265,37 @@ function refused({ kept: no, reason, detail }: Dropped): Dropped {
   return { kept: no, reason, detail };
 }
 
-async function look(
-  bytes: Uint8Array,
-  recipe: Recipe,
-  model: ClipModel,
-  known: KnownContent | undefined,
-): Promise<Outcome<Prepared>> {
-  const decoded = await decodeImage(bytes, recipe.image);
-  if (!decoded.kept) return decoded;
-  const image = decoded.value;
-  const phash = perceptualHash(image);
-  const refusal = known?.refusePicture(phash) ?? refuseSize(image, recipe);
-  if (refusal) return refusal;
-  return kept({
-    crop: model.crop(image),
-    stored: resizeForStore(image, { shortestSide: recipe.image.storeShortestSide }),
-    width: image.width,
-    height: image.height,
-    format: image.format,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-    phash,
-  });
-}
-
-function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | undefined {
-  const [shorter, longer] = width < height ? [width, height] : [height, width];
-  const { minShortestSide, maxAspectRatio, storeShortestSide } = recipe.image;
-  if (minShortestSide !== null && shorter < minShortestSide)
-    return dropped('size_small', `${width}×${height}`);
-  if (maxAspectRatio !== null && longer > maxAspectRatio * shorter)
-    return dropped('aspect', `${width}×${height}`);
-  // What is stored is a JPEG, and a JPEG has at most 65,535 pixels on a side (ITU-T T.81, B.2.2).
-  if (longer * Math.min(1, storeShortestSide / shorter) > MAX_JPEG_SIDE)
-    return dropped('aspect', `${width}×${height}`);
-  return undefined;
-}
-
 /** Steps 5 to 8 of the recipe: the threshold, the NSFW class, and what may not stand beside it. */
-function judge(
+async function judge(
   { text }: Pair,
-  imageEmbedding: Float32Array,
-  similarity: number,
+  picture: Prepared,
+  { image, similarity }: Scored,
   recipe: Recipe,
-  safety: SafetyTagger,
-): Outcome<HarvestRow['nsfw']> {
+  { safety, classifiers = [] }: HarvestEngines,
+): Promise<Outcome<Pick<HarvestRow, 'nsfw' | 'tags'>>> {
   const { minSimilarity } = recipe.score;
   if (minSimilarity !== null && similarity < minSimilarity)
     return dropped('similarity', similarity.toFixed(4));
-  return safety.tag(imageEmbedding, text);
+  const found: Findings[] = [];
+  for (const [i, classifier] of classifiers.entries()) {
+    const prepared = picture.classified[i];
+    if (prepared) found.push(await classifier.classify(prepared));
+  }
+  const refusal = found.find(({ drop }) => drop !== null)?.drop;
+  if (refusal) return dropped('classifier', refusal);
+  const opinion = (['NSFW', 'UNSURE'] as const).find((nsfw) => found.some((one) => one.nsfw === nsfw));
+  const tagged = safety.tag(image, text, opinion);
+  const tags = [...new Set(found.flatMap((one) => one.tags))].join(' ');
+  return tagged.kept ? kept({ nsfw: tagged.value, tags }) : tagged;
 }
 
-function toRow(pair: Pair, picture: Prepared, nsfw: HarvestRow['nsfw'], similarity: number): HarvestRow {
+function toRow(
+  pair: Pair,
+  picture: Prepared,
+  tags: Pick<HarvestRow, 'nsfw' | 'tags'>,
+  similarity: number,
+): HarvestRow {
   const { width, height, format, sha256, phash, stored } = picture;
   const sizes = { width, height, storedWidth: stored.width, storedHeight: stored.height };
-  return { ...pair, ...sizes, format, sha256, phash, nsfw, similarity };
+  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity };
 }

@@ -44,6 +44,7 @@ export const HARVEST_COLUMNS = [
   { name: 'sha256', type: 'string' },
   { name: 'phash', type: 'string' },
   { name: 'nsfw', type: 'string' },
+  { name: 'tags', type: 'string' },
   { name: 'similarity', type: 'double' },
   { name: 'image_offset', type: 'int64' },
   { name: 'image_bytes', type: 'int32' },
@@ -104,6 +105,7 @@ function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestR
     sha256: record.sha256,
     phash: record.phash,
     nsfw: parseNsfw(record.nsfw, path),
+    tags: record.tags,
     similarity: record.similarity,
   };
 }

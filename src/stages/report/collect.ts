@@ -207,7 +207,8 @@ function publishable(recipe: Recipe): Recipe {
   const categories = baseName(recipe.safety.categories);
   const fetch = { ...recipe.fetch, contact: null, proxy: null };
   const knownContent = recipe.safety.knownContent.map((list) => ({ ...list, path: baseName(list.path) }));
-  return { ...recipe, fetch, safety: { ...recipe.safety, categories, knownContent } };
+  const classifiers = recipe.safety.classifiers.map((one) => ({ ...one, path: baseName(one.path) }));
+  return { ...recipe, fetch, safety: { ...recipe.safety, categories, knownContent, classifiers } };
 }
 
 function baseName(path: string): string {

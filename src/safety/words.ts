@@ -50,7 +50,7 @@ function escaped(word: string): string {
  * left out, white space as one blank. Case is folded over capitals, so that ß is ss, both sigmas are one, and dotless and
  * dotted i are i in Turkish as elsewhere. Accents count.
  */
-export function foldWord(text: string): string {
+function foldWord(text: string): string {
   return text
     .normalize('NFKC')
     .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')

@@ -73,6 +73,48 @@ describe('the NSFW class', () => {
   });
 });
 
+it('all rules are those of the paper, on scores of every kind, equal ones among them', () => {
+  // A reading of its own of the rules: how many others are better decides, not an order that is sorted.
+  const two = (
+    scores: Readonly<Record<string, number>>,
+    flagged: readonly string[],
+    others: readonly string[],
+  ) => {
+    const better = (p: string) =>
+      [...flagged, ...others].filter((q) => {
+        const [mine = 0, its = 0] = [scores[p], scores[q]];
+        if (its !== mine) return its > mine;
+        if (flagged.includes(q) !== flagged.includes(p)) return flagged.includes(q);
+        return [...flagged, ...others].indexOf(q) < [...flagged, ...others].indexOf(p);
+      }).length;
+    return flagged.filter((p) => better(p) < 2).length;
+  };
+  const { safe, sexual, minors, animals } = CATEGORIES;
+  // Few values, so that many are equal; all are exact in 32 bits.
+  const score = fc.integer({ min: -4, max: 4 }).map((n) => n / 8);
+  const text = fc.constantFrom('some text', 'A Kid', 'hot dog', 'kid and dog', 'kidney');
+  const outcomes = new Map<string, number>();
+  fc.assert(
+    fc.property(
+      fc.array(score, { minLength: PROMPTS.length, maxLength: PROMPTS.length }),
+      text,
+      fc.boolean(),
+      (list, words, all) => {
+        const scores = Object.fromEntries(PROMPTS.map((prompt, i) => [prompt, list[i] ?? 0]));
+        const nsfw = (['UNLIKELY', 'UNSURE', 'NSFW'] as const)[two(scores, sexual, safe)] ?? '';
+        const asked = all || nsfw !== 'UNLIKELY';
+        const minor = /\bkid\b/i.test(words) || two(scores, minors.prompts, minors.others) > 0;
+        const animal = /\bdog\b/i.test(words) || two(scores, animals.prompts, animals.others) > 0;
+        const expected = asked && minor ? 'minor' : asked && animal ? 'animal' : nsfw;
+        expect(judge(scores, words, { dropUnlikely: all }).split(',')[0]).toBe(expected);
+        outcomes.set(expected, (outcomes.get(expected) ?? 0) + 1);
+      },
+    ),
+    { numRuns: 5000 },
+  );
+  expect([...outcomes.keys()].sort()).toEqual(['NSFW', 'UNLIKELY', 'UNSURE', 'animal', 'minor']);
+});
+
 describe('what may not stand beside it', () => {
   const unsure = { ...ADULT, lips: 0.3, house: 0.2 };
   const nsfw = { ...ADULT, lips: 0.3, swimsuit: 0.2 };

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { listEntries } from '../formats/index.ts';
@@ -57,16 +58,16 @@ export async function loadSafetyCategories(nameOrPath: string): Promise<SafetyCa
     throw new GleanerError('FILE_NOT_FOUND', { path: nameOrPath, hint }, { cause: error });
   }
   const categories = parseCategories(nameOrPath, text);
-  const base = file instanceof URL ? file : pathToFileURL(file);
+  const base = dirname(file instanceof URL ? fileURLToPath(file) : file);
   const { minors, animals } = categories;
   return { ...categories, minors: await withWords(minors, base), animals: await withWords(animals, base) };
 }
 
 /** What a list says is part of a run's identity, not where it lies. */
-async function withWords<G extends SafetyCategories['minors']>(guard: G, base: URL): Promise<G> {
+async function withWords<G extends SafetyCategories['minors']>(guard: G, base: string): Promise<G> {
   const words = new Set(guard.words);
   for (const list of guard.wordLists) {
-    const path = fileURLToPath(new URL(encodeURI(list), base));
+    const path = resolve(base, list);
     for await (const { text } of listEntries(path, streamFile(path))) words.add(text);
   }
   return { ...guard, words: [...words], wordLists: [] };

@@ -13,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
     image: () => import('./image.ts'),
+    'known-content': () => import('./known-content.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

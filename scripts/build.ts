@@ -9,6 +9,6 @@ const run = (name: string, ...args: string[]) =>
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 run('tsc', '-p', 'tsconfig.build.json');
-for (const file of globSync('**/*.yaml', { cwd: join(root, 'src') }))
+for (const file of globSync('**/*.{yaml,txt}', { cwd: join(root, 'src') }))
   cpSync(join(root, 'src', file), join(root, 'dist', file));
 run('vite', 'build', 'web');

@@ -4,6 +4,24 @@ import { PROVIDER_CHOICES, VARIANTS } from '../clip/choices.ts';
 const count = z.int().positive();
 const milliseconds = z.int().positive();
 
+const knownContentSchema = z
+  .strictObject({
+    /** What matches are reported under. */
+    name: z.string().min(1).max(100),
+    /** One entry a line with '#' comments, or .csv or .tsv with a header; plain or gzip. */
+    path: z.string().min(1),
+    /** Hashes of the bytes as fetched; of the picture, gleaner's 64-bit dHash; URLs; domains with all below them. */
+    kind: z.enum(['md5', 'sha1', 'sha256', 'phash', 'url', 'domain']),
+    /** Bits of 64 that a phash may differ in. */
+    maxDistance: z.int().min(0).max(15).default(0),
+    /** Column of a CSV or TSV file; null: the one with the name of the kind. */
+    column: z.string().min(1).nullable().default(null),
+  })
+  .refine(({ kind, maxDistance }) => kind === 'phash' || maxDistance === 0, {
+    path: ['maxDistance'],
+    message: 'is for the kind phash alone',
+  });
+
 /**
  * What a run does to its pairs, in the order in which it does it. Every number that decides about a pair stands
  * here, with its unit in its name; a limit of `null` means: no such limit.
@@ -170,6 +188,23 @@ export const recipeSchema = z.strictObject({
       categories: z.string().default('stand-in'),
       dropMinors: z.boolean().default(true),
       dropAnimals: z.boolean().default(true),
+      /** Hold UNLIKELY pairs against both too, which LAION-400M did not. */
+      dropUnlikely: z.boolean().default(false),
+      /**
+       * Lists of known content: what is on one is never fetched (url, domain), decoded (md5, sha1, sha256) or embedded
+       * (phash), and named nowhere but in a restricted report.
+       */
+      knownContent: z.array(knownContentSchema).default([]),
+      /** Networks that have a say besides the prompts: folders as docs/formats.md describes them. */
+      classifiers: z
+        .array(
+          z.strictObject({
+            path: z.string().min(1),
+            /** In place of the folder's own, by label: this score or more. */
+            thresholds: z.record(z.string(), z.number().min(0).max(1)).default({}),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
   harvest: z

@@ -76,6 +76,8 @@ const DEFAULTS: Omit<DownloadOptions, 'columns'> = {
 export async function downloadLocally(options: DownloadLocallyOptions): Promise<DownloadSummary> {
   const { signal = new AbortController().signal, onProgress } = options;
   const recipe = loadRecipe(options.recipe ?? 'everything', options.overrides);
+  if (recipe.safety.knownContent.length > 0)
+    throw usage('safety.knownContent is for harvest: a download lists every URL that it was given.');
   const columns: ListColumns = { url: 'url', caption: null, additional: [], ...options.columns };
   checkColumns(columns);
   const settings = { ...DEFAULTS, ...options.options };

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import {
   type CrawlSelection,
@@ -98,6 +99,9 @@ export async function checkScoring(
     const optOut = await fetcher.readOptOut(recipe.fetch.optOutLists, streamFile, recipe.fetch.optOut);
     await fetcher.createWebSource({ ...recipe.fetch, optOut, allowHosts: images.allowHosts }).close();
   }
+  await safety.readKnownContent(recipe.safety.knownContent, streamFile);
+  for (const { path, thresholds } of recipe.safety.classifiers)
+    await (await safety.loadClassifier(path, thresholds)).close();
   const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
   const { variant, provider: choice } = recipe.score;
   const model = await clip.identifyModel(modelDir, { variant: variant ?? undefined });
@@ -108,9 +112,17 @@ export async function checkScoring(
 }
 
 /** A list that was edited is another list: what was extracted under the old one is not gone on with. */
-export async function digestBlocklists({ extract, fetch }: Recipe): Promise<Record<string, string>> {
+export async function digestBlocklists({ extract, fetch, safety }: Recipe): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const path of [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists]) {
+  const known = safety.knownContent.map(({ path }) => path);
+  const classifiers: string[] = [];
+  if (safety.classifiers.length > 0) {
+    const { classifierFiles } = await import('../safety/index.ts');
+    for (const { path } of safety.classifiers)
+      classifiers.push(...classifierFiles(path).map((name) => join(path, name)));
+  }
+  const lists = [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists, ...known];
+  for (const path of [...lists, ...classifiers]) {
     const digest = createHash('sha256');
     for await (const chunk of streamFile(path)) digest.update(chunk);
     digests[path] = digest.digest('hex');

@@ -1,5 +1,5 @@
 import { parseHttpResponse, readWarc, type WarcRecord } from '../formats/index.ts';
-import { dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
+import { type Dropped, dropped, type FetchedImage, kept, type Outcome } from '../schema/index.ts';
 import type { ByteSource } from '../storage/index.ts';
 import { orAbort } from './abort.ts';
 import { type ArchiveEntry, type ArchiveFile, type ArchiveIndex, indexArchive } from './archive-index.ts';
@@ -14,6 +14,8 @@ export interface ArchiveOptions {
   readonly maxBodyBytes?: number;
   /** Archived redirects that are followed for one image. @default 5 */
   readonly maxRedirects?: number;
+  /** Asked of each URL, those of archived redirects too, before it is looked up. @default nothing is refused */
+  readonly refuseUrl?: (href: string) => Dropped | undefined;
 }
 
 export interface ArchiveSource extends ImageSource {
@@ -36,7 +38,7 @@ export function createArchiveSource(
   files: readonly ArchiveFile[],
   options: ArchiveOptions = {},
 ): ArchiveSource {
-  const { maxBodyBytes = 20 * 1024 * 1024, maxRedirects = 5 } = options;
+  const { maxBodyBytes = 20 * 1024 * 1024, maxRedirects = 5, refuseUrl } = options;
   const maxRecordBytes = maxBodyBytes + RECORD_EXTRA_BYTES;
   const closing = new AbortController();
   const opened = new Map<ArchiveFile, ReturnType<ArchiveFile['source']>>();
@@ -54,6 +56,8 @@ export function createArchiveSource(
     const seen = new Set<string>();
     while (!seen.has(href)) {
       seen.add(href);
+      const refused = refuseUrl?.(href);
+      if (refused) return refused;
       const entry = entries.get(href);
       if (!entry) return dropped('not_archived', seen.size > 1 ? 'target of a redirect' : '');
       // Only an image or a redirect has something to read.

@@ -1,5 +1,5 @@
 import { Resolver } from 'node:dns';
-import { GleanerError } from '../schema/index.ts';
+import { type Dropped, GleanerError } from '../schema/index.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { checkContact, isIdentified, userAgentOf } from './contact.ts';
 import { DNS_DEFAULTS, type DnsSettings } from './dns.ts';
@@ -32,6 +32,8 @@ export interface WebSourceOptions {
    * @default []
    */
   readonly optOut?: readonly string[] | OptOut;
+  /** Asked of each URL, those of redirects too, before anything is asked of its host. @default nothing is refused */
+  readonly refuseUrl?: ((href: string) => Dropped | undefined) | undefined;
   /**
    * HOST:PORT pairs (exact; '127.0.0.1:8080', '[::1]:80') that may be fetched although their address is not public.
    * @default []
@@ -181,6 +183,7 @@ export function webSettings(options: WebSourceOptions): WebSettings {
     respectRobots: true,
     respectHeaders: true,
     optOut: [],
+    refuseUrl: undefined,
     allowHosts: [],
     verifyTls: true,
     http2: false,

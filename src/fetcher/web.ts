@@ -7,7 +7,7 @@ import { DeadHosts, refuseDead, watchHosts } from './dead-hosts.ts';
 import { fetchDeadlineMs } from './deadline.ts';
 import { createDispatch, type FetchStats } from './dispatch.ts';
 import { createResolver } from './dns.ts';
-import { compose, type Exchange, headerText, type Interceptor } from './exchange.ts';
+import { compose, type Exchange, failure, headerText, type Interceptor } from './exchange.ts';
 import { DomainLimiter, limitDomains } from './limit.ts';
 import { honourOptOut, OptOut, optOutOf } from './opt-out.ts';
 import { usage, type WebSettings, type WebSourceOptions, webSettings } from './options.ts';
@@ -144,7 +144,8 @@ function chain(
     watchHosts(dead),
   )(dispatch);
   const links: Interceptor[] = [followRedirects(settings.maxRedirects)];
-  const { optOut } = settings;
+  const { optOut, refuseUrl } = settings;
+  if (refuseUrl) links.push(askFirst(refuseUrl));
   links.push(honourOptOut(optOut instanceof OptOut ? optOut : optOutOf(optOut)));
   if (settings.respectRobots) {
     const fetchRobots = followRedirects(MAX_ROBOTS_REDIRECTS)(transport);
@@ -152,4 +153,12 @@ function chain(
   }
   if (settings.respectHeaders) links.push(honourHeaders(settings.robotsToken));
   return compose(...links)(transport);
+}
+
+/** Refuses URLs, those of redirects too, before anything is asked of their host. */
+function askFirst(refuse: NonNullable<WebSettings['refuseUrl']>): Interceptor {
+  return (next) => async (request) => {
+    const refused = refuse(request.url.href);
+    return refused ? failure(refused.reason, refused.detail) : next(request);
+  };
 }

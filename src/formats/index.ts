@@ -14,6 +14,7 @@ export {
   readDelimited,
   readLines,
 } from './delimited.ts';
+export { DigestSet } from './digest-set.ts';
 export { readExif } from './exif.ts';
 export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
@@ -30,7 +31,7 @@ export {
   readKeys,
   writeKeyFile,
 } from './keys.ts';
-export { type ListEntry, listEntries } from './list.ts';
+export { type ListEntry, listEntries, plain } from './list.ts';
 export { mendMojibake, WINDOWS_1252 } from './mojibake.ts';
 export {
   createNpyWriter,

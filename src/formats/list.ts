@@ -45,7 +45,12 @@ async function* lines(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGen
   if (rest !== '') yield rest;
 }
 
-async function* plain(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * The bytes of a file that is plain or gzip, plain.
+ * @param path for messages
+ * @throws GleanerError FILE_UNREADABLE where a gzip file is damaged
+ */
+export async function* plain(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) return;

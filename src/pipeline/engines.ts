@@ -4,6 +4,10 @@ import type { Recipe } from '../config/index.ts';
 import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
+  type ImageClassifier,
+  type KnownContent,
+  loadClassifier,
+  readKnownContent,
   type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
@@ -33,12 +37,23 @@ export async function loadEngines(
     provider: spec.provider ?? undefined,
   });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
-  const images = await openImages(spec.images, spec.recipe, share);
+  const { knownContent } = spec.recipe.safety;
+  const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
+  const classifiers: ImageClassifier[] = [];
+  for (const { path, thresholds } of spec.recipe.safety.classifiers)
+    classifiers.push(await loadClassifier(path, thresholds));
+  const images = await openImages(spec.images, spec.recipe, share, known?.refuseUrl);
   return {
-    ...harvestEngines({ model, safety, images }, spec.recipe, share, join(root, 'harvest')),
+    ...harvestEngines(
+      { model, safety, images, known, classifiers },
+      spec.recipe,
+      share,
+      join(root, 'harvest'),
+    ),
     async [Symbol.asyncDispose]() {
       await images.close();
       await model.close();
+      for (const classifier of classifiers) await classifier.close();
     },
   };
 }
@@ -52,7 +67,12 @@ async function loadSafety(
   return createSafetyTagger(categories, prompts, recipe.safety);
 }
 
-async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Promise<ImageSource> {
+async function openImages(
+  from: ImagesFrom,
+  recipe: Recipe,
+  share: number,
+  refuseUrl: KnownContent['refuseUrl'] | undefined,
+): Promise<ImageSource> {
   if (from.kind === 'archive')
     return createArchiveSource(
       from.files.map(({ name, path }) => ({
@@ -60,7 +80,11 @@ async function openImages(from: ImagesFrom, recipe: Recipe, share: number): Prom
         open: () => streamFile(path),
         source: () => openFile(path),
       })),
-      { maxBodyBytes: recipe.fetch.maxBodyBytes, maxRedirects: recipe.fetch.maxRedirects },
+      {
+        maxBodyBytes: recipe.fetch.maxBodyBytes,
+        maxRedirects: recipe.fetch.maxRedirects,
+        ...(refuseUrl && { refuseUrl }),
+      },
     );
-  return openWeb(recipe.fetch, from.allowHosts, share);
+  return openWeb(recipe.fetch, from.allowHosts, share, refuseUrl);
 }

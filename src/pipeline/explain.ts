@@ -17,7 +17,8 @@ export type Fate = { readonly fetched?: FetchedRecord } & (
 
 /**
  * Says what became of an image URL, a page's pairs under that URL, or of one uid: every row of the release and of
- * the dropped trail that names it, the kept ones first. Links without a text are counted by a run, not listed.
+ * the dropped trail that names it, the kept ones first. Links without a text are counted by a run, not listed, and so is
+ * what is on a list of known content.
  *
  * @param urlOrUid an image URL as it was published (a fragment does not count), or 32 hexadecimal digits. Of a URL of
  *   more than 2,048 characters the trail has the beginning: other dropped ones that begin so are found too
@@ -33,6 +34,8 @@ export async function explainPair(storage: Storage, urlOrUid: string): Promise<F
     });
   const wanted = canonical(urlOrUid);
   const fates: Fate[] = [];
+  // Rows that name no pair are nobody's.
+  if (wanted === '') return fates;
   for (const path of metadata)
     for await (const row of streamSource(storage, path, (source) =>
       readParquetRows(source, RELEASE_COLUMNS, { name: path }),

@@ -1,5 +1,5 @@
 import type { Recipe } from '../config/index.ts';
-import { createWebSource, type ImageSource, readOptOut } from '../fetcher/index.ts';
+import { createWebSource, type ImageSource, readOptOut, type WebSourceOptions } from '../fetcher/index.ts';
 import { partOf, queueTimeoutMs } from '../stages/intake.ts';
 import { streamFile } from '../storage/index.ts';
 
@@ -12,10 +12,12 @@ export async function openWeb(
   fetch: Recipe['fetch'],
   allowHosts: readonly string[],
   share: number,
+  refuseUrl?: WebSourceOptions['refuseUrl'],
 ): Promise<ImageSource> {
   return createWebSource({
     ...fetch,
     allowHosts,
+    refuseUrl,
     optOut: await readOptOut(fetch.optOutLists, streamFile, fetch.optOut),
     concurrency: partOf(fetch.concurrency, share),
     maxStalled: partOf(fetch.maxStalled, share),

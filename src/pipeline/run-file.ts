@@ -32,7 +32,7 @@ export interface RunSpec {
   readonly categories: SafetyCategories | null;
   /** Earlier runs whose pairs are dropped, in the order in which they are asked. */
   readonly seen: readonly SeenRun[];
-  /** sha256 of each blocklist that the recipe names, by the path it names it with. */
+  /** sha256 of each list (blocked, opted out, known content) and file of a classifier that the recipe names, by the path it names it with. */
   readonly blocklists: Readonly<Record<string, string>>;
   /** Folder of the model on this machine; no part of the run's identity. */
   readonly modelDir: string | null;
@@ -52,7 +52,7 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
     'version of gleaner': GLEANER_VERSION,
     recipe: recipeHash(spec.recipe),
     'set of safety categories': digest(spec.categories),
-    'content of its blocklists': digest(spec.blocklists),
+    'content of its lists or classifiers': digest(spec.blocklists),
     'list of earlier runs (--seen)': digest(spec.seen.map(({ name }) => name)),
     'content of its earlier runs (--seen)': digest(spec.seen.map(({ sha256 }) => sha256)),
     model: digest(spec.model && { dimension: spec.model.dimension, files: spec.model.files }),

@@ -6,7 +6,7 @@ import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
+import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
@@ -125,7 +125,15 @@ export class TaskRunner implements AsyncDisposable {
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
-        return releaseTrail(task.dropped, ctx);
+        const lists = recipe.safety.knownContent;
+        if (lists.length === 0) return releaseTrail(task.dropped, ctx);
+        const [{ readKnownContent }, { namesKnown }] = await Promise.all([
+          import('../safety/index.ts'),
+          import('../stages/unnamed-trail.ts'),
+        ]);
+        const ofUrls = lists.filter(({ kind }) => kind === 'url' || kind === 'domain');
+        const known = await readKnownContent(ofUrls, streamFile);
+        return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
       }
       case 'report': {
         const { model } = this.#environment.spec;

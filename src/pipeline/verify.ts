@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
 import { balances, FUNNEL_STEPS, type FunnelStep, GleanerError, type Ledger } from '../schema/index.ts';
+import { readKnownContent } from '../stages/known-content.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
@@ -46,6 +47,7 @@ export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => v
       if (!balances(ledger)) problems.push(`tasks/${manifest.task}.json: ${step}: ${unbalanced(ledger)}`);
   const ledgers = sumLedgers(manifests);
   problems.push(...checkChain(ledgers, manifests));
+  if (problems.length === 0) problems.push(...(await checkKnown(storage, manifests, ledgers)));
   const released = manifests.filter((manifest) => manifest.task.startsWith('release/'));
   // Damaged files are named above; reading on through them would only repeat it.
   const rows = problems.length === 0 ? await checkRelease(storage, released, ledgers, problems) : 0;
@@ -72,6 +74,22 @@ async function checkFile(storage: Storage, file: FileInfo): Promise<string[]> {
 
 function unbalanced(ledger: Ledger): string {
   return `in ${ledger.in} is not out ${ledger.out} and dropped ${JSON.stringify(ledger.dropped)}`;
+}
+
+/** The restricted reports hold a line for each pair that was dropped as known content. */
+async function checkKnown(
+  storage: Storage,
+  manifests: readonly Manifest[],
+  ledgers: RunLedgers,
+): Promise<string[]> {
+  let listed = 0;
+  for (const { path } of manifests.flatMap(({ files }) => files))
+    if (path.endsWith('/known-content.jsonl') && (await storage.size(path)) !== undefined)
+      for await (const _ of readKnownContent(storage, path)) listed++;
+  const counted = ledgers.fetched.dropped.known_content ?? 0;
+  return listed === counted
+    ? []
+    : [`${counted} pairs were dropped as known content, but the restricted reports list ${listed}`];
 }
 
 /** What leaves a step has to enter the next one that was run; records and links are counted in units of their own. */

@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { listEntries } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
+import { streamFile } from '../storage/index.ts';
 
 const PHRASES = z.array(z.string().trim().min(1)).readonly();
 const GUARD = z
@@ -12,6 +16,8 @@ const GUARD = z
     others: PHRASES,
     /** Words and phrases that drop a pair when its text has them. */
     words: PHRASES,
+    /** Files with more of them, by paths relative to this one: one a line, '#' comments, plain or gzip. */
+    wordLists: PHRASES.default([]),
   })
   .readonly();
 const CATEGORIES = z
@@ -29,7 +35,7 @@ const CATEGORIES = z
   })
   .readonly();
 
-/** A set of category prompts and words, with its provenance. */
+/** A set of category prompts and words, with its provenance; the words of its lists stand among its own. */
 export type SafetyCategories = z.infer<typeof CATEGORIES>;
 
 const BUILT_IN: readonly string[] = ['stand-in'];
@@ -38,7 +44,7 @@ const BUILT_IN: readonly string[] = ['stand-in'];
  * Reads a set of categories: the built-in `stand-in` (harmless words in the place of explicit ones: it shows the
  * mechanism, its tags say nothing of real content), or the path of a YAML file of the same form.
  *
- * @throws GleanerError FILE_NOT_FOUND, RECIPE_INVALID
+ * @throws GleanerError FILE_NOT_FOUND, FILE_UNREADABLE, RECIPE_INVALID
  */
 export async function loadSafetyCategories(nameOrPath: string): Promise<SafetyCategories> {
   const file = BUILT_IN.includes(nameOrPath)
@@ -51,7 +57,20 @@ export async function loadSafetyCategories(nameOrPath: string): Promise<SafetyCa
     const hint = `Give a YAML file of safety categories, or the built-in ${BUILT_IN.join(', ')}.`;
     throw new GleanerError('FILE_NOT_FOUND', { path: nameOrPath, hint }, { cause: error });
   }
-  return parseCategories(nameOrPath, text);
+  const categories = parseCategories(nameOrPath, text);
+  const base = dirname(file instanceof URL ? fileURLToPath(file) : file);
+  const { minors, animals } = categories;
+  return { ...categories, minors: await withWords(minors, base), animals: await withWords(animals, base) };
+}
+
+/** What a list says is part of a run's identity, not where it lies. */
+async function withWords<G extends SafetyCategories['minors']>(guard: G, base: string): Promise<G> {
+  const words = new Set(guard.words);
+  for (const list of guard.wordLists) {
+    const path = resolve(base, list);
+    for await (const { text } of listEntries(path, streamFile(path))) words.add(text);
+  }
+  return { ...guard, words: [...words], wordLists: [] };
 }
 
 /**

@@ -1,2 +1,10 @@
 export { loadSafetyCategories, type SafetyCategories } from './categories.ts';
+export { classifierFiles, type Findings, type ImageClassifier, loadClassifier } from './classifier.ts';
+export {
+  type KnownContent,
+  type KnownContentList,
+  matchDetail,
+  parseMatch,
+  readKnownContent,
+} from './known-content.ts';
 export { createSafetyTagger, type SafetyOptions, type SafetyTagger, safetyPrompts } from './tags.ts';

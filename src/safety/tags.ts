@@ -1,21 +1,28 @@
 import { type Dropped, dropped, kept, type Nsfw, type Outcome } from '../schema/index.ts';
 import type { SafetyCategories } from './categories.ts';
+import { wordFinder } from './words.ts';
 
 export interface SafetyOptions {
   /** Drop NSFW and UNSURE pairs that may show a minor. @default true */
   readonly dropMinors?: boolean;
   /** Drop NSFW and UNSURE pairs that may show an animal. @default true */
   readonly dropAnimals?: boolean;
+  /** Drop UNLIKELY pairs that may show either too; LAION-400M did not. @default false */
+  readonly dropUnlikely?: boolean;
 }
+
+/** Classes by how many of the two best prompts are sexual. */
+const GRAVITY: readonly Nsfw[] = ['UNLIKELY', 'UNSURE', 'NSFW'];
 
 export interface SafetyTagger {
   /**
    * Tags one pair.
    *
    * @param imageEmbedding - As many numbers as an embedding of a prompt has, L2-normalised.
+   * @param opinion a classifier's: the graver of the two classes counts
    * @returns the NSFW class; or dropped as `minor` or `animal`, the detail naming the word or the prompt.
    */
-  tag(imageEmbedding: Float32Array, text: string): Outcome<Nsfw>;
+  tag(imageEmbedding: Float32Array, text: string, opinion?: Nsfw): Outcome<Nsfw>;
 }
 
 /** Prompts with their embeddings; `flagged` ones are what is looked for. */
@@ -48,7 +55,7 @@ export function safetyPrompts(categories: SafetyCategories): readonly string[] {
  * The safety step of LAION-400M (clip_filter.py and df_clipfilter of its crawling@home workers). An image is scored
  * against the safe and the sexual prompts by cosine; of the two best, both sexual: NSFW, one: UNSURE, none: UNLIKELY.
  * A pair that is NSFW or UNSURE is dropped where its text has a word for a minor or one of the image's two best
- * under-age prompts is a minor's; then likewise for animals.
+ * under-age prompts is a minor's; then likewise for animals. With `dropUnlikely` this is asked of every pair.
  *
  * Two prompts of equal cosine: the flagged one counts as better, so that doubt goes against the image.
  *
@@ -62,7 +69,7 @@ export function safetyPrompts(categories: SafetyCategories): readonly string[] {
 export function createSafetyTagger(
   categories: SafetyCategories,
   promptEmbeddings: Float32Array,
-  { dropMinors = true, dropAnimals = true }: SafetyOptions = {},
+  { dropMinors = true, dropAnimals = true, dropUnlikely = false }: SafetyOptions = {},
 ): SafetyTagger {
   const count = safetyPrompts(categories).length;
   const dimension = promptEmbeddings.length / count;
@@ -81,16 +88,17 @@ export function createSafetyTagger(
     ...(dropAnimals ? [createGuard('animal', animals, categories.animals.words)] : []),
   ];
   return {
-    tag(imageEmbedding, text) {
+    tag(imageEmbedding, text, opinion = 'UNLIKELY') {
       if (imageEmbedding.length !== dimension)
         throw new RangeError(`an embedding of ${imageEmbedding.length} numbers, not ${dimension}`);
       const sexual = twoBest(imageEmbedding, classes).filter((p) => p.flagged).length;
-      if (sexual === 0) return kept('UNLIKELY');
+      const nsfw = GRAVITY[Math.max(sexual, GRAVITY.indexOf(opinion))] ?? 'NSFW';
+      if (nsfw === 'UNLIKELY' && !dropUnlikely) return kept(nsfw);
       for (const refuse of guards) {
         const refused = refuse(imageEmbedding, text);
         if (refused) return refused;
       }
-      return kept(sexual === 2 ? 'NSFW' : 'UNSURE');
+      return kept(nsfw);
     },
   };
 }
@@ -122,19 +130,4 @@ function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-/** Finds the first of the words and phrases that stands whole in a text, in any case or width of letters. */
-export function wordFinder(words: readonly string[]): (text: string) => string | undefined {
-  if (words.length === 0) return () => undefined;
-  const fold = (text: string) => text.normalize('NFKC').toLowerCase().replaceAll(/\s+/g, ' ');
-  const alternatives = words
-    .map(fold)
-    .toSorted((a, b) => b.length - a.length)
-    .map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-  const pattern = new RegExp(
-    `(?<![\\p{L}\\p{M}\\p{N}])(?:${alternatives.join('|')})(?![\\p{L}\\p{M}\\p{N}])`,
-    'u',
-  );
-  return (text) => pattern.exec(fold(text))?.[0];
 }

@@ -38,6 +38,11 @@ export const ERRORS = {
       "--provider {provider}: does not work here: {problem}. 'auto' takes what does, 'cpu' always does.",
   },
   MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
+  CLASSIFIER_INVALID: {
+    exit: 1,
+    template:
+      '{path}: {problem}. A classifier is a folder with config.json, preprocessor_config.json and model.onnx (docs/formats.md).',
+  },
   PORT_IN_USE: {
     exit: 1,
     template: 'port {port} on {host} is in use. Choose another with {option}, or 0 for any that is free.',

@@ -38,6 +38,8 @@ export const REASONS = {
   duplicate: { step: 'unique', title: 'URL and text seen before' },
   seen: { step: 'unique', title: 'URL and text in an earlier run' },
   // Fetching, from the web or from an archive.
+  // Found by URL before fetching, by bytes after it or by the decoded picture: which of these is not told.
+  known_content: { step: 'fetched', title: 'on a list of known content' },
   opt_out: { step: 'fetched', title: 'host or URL is on an opt-out list' },
   robots: { step: 'fetched', title: 'closed by robots.txt' },
   robots_header: { step: 'fetched', title: 'closed by X-Robots-Tag or TDM-Reservation' },
@@ -63,6 +65,7 @@ export const REASONS = {
   similarity: { step: 'matched', title: 'text does not match the image' },
   // Safety.
   minor: { step: 'safe', title: 'possible minor beside possible sexual content' },
+  classifier: { step: 'safe', title: 'refused by an image classifier' },
   animal: { step: 'safe', title: 'animal beside possible sexual content' },
 } as const satisfies Record<string, { step: FunnelStep; title: string }>;
 
@@ -71,9 +74,12 @@ export type Reason = keyof typeof REASONS;
 /** All reasons, in the order of the funnel. */
 export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
-/** Those that fetching again may help: of the web and of what it sent, not of texts, scores and what was seen before. */
-export const RETRYABLE_REASONS: readonly Reason[] = REASON_NAMES.filter((name) =>
-  ['fetched', 'image'].includes(REASONS[name].step),
+/**
+ * Those that fetching again may help: of the web and of what it sent, not of texts, scores and what was seen before. What is
+ * on a list of known content is never asked for again.
+ */
+export const RETRYABLE_REASONS: readonly Reason[] = REASON_NAMES.filter(
+  (name) => ['fetched', 'image'].includes(REASONS[name].step) && name !== 'known_content',
 );
 
 /** Whether `name` is one of the closed list: for what is read back from files. */

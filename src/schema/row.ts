@@ -17,6 +17,8 @@ export interface HarvestRow extends Pair {
   /** 64-bit difference hash of the picture, 16 lower-case hexadecimal digits. */
   readonly phash: string;
   readonly nsfw: Nsfw;
+  /** Labels that classifiers noted, parted by blanks; '' where there is none. */
+  readonly tags: string;
   /** Cosine of image and text embedding, -1 to 1. */
   readonly similarity: number;
 }

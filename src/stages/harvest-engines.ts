@@ -1,7 +1,7 @@
 import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import type { ImageSource } from '../fetcher/index.ts';
-import type { SafetyTagger } from '../safety/index.ts';
+import type { ImageClassifier, KnownContent, SafetyTagger } from '../safety/index.ts';
 import { Shelf, ShelfRoom } from '../storage/index.ts';
 import { ByteBudget } from './budget.ts';
 import { Intake } from './intake.ts';
@@ -12,6 +12,10 @@ export interface HarvestTools {
   readonly images: ImageSource;
   readonly model: ClipModel;
   readonly safety: SafetyTagger;
+  /** Lists of what is never fetched, decoded or embedded, where the recipe names some. */
+  readonly known?: KnownContent | undefined;
+  /** Second opinions on what a picture shows, where the recipe names some. */
+  readonly classifiers?: readonly ImageClassifier[];
 }
 
 /** The engines of a harvest: they outlive a task, so that a model is loaded and connections are made once. */

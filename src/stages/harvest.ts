@@ -1,18 +1,8 @@
-import { createHash } from 'node:crypto';
-import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import { createNpyWriter, createParquetWriter, createTarWriter, freeBytes } from '../formats/index.ts';
+import { encodeJpeg, giveBack } from '../image/index.ts';
+import type { Findings } from '../safety/index.ts';
 import {
-  decodeImage,
-  encodeJpeg,
-  giveBack,
-  MAX_JPEG_SIDE,
-  perceptualHash,
-  resizeForStore,
-} from '../image/index.ts';
-import type { SafetyTagger } from '../safety/index.ts';
-import {
-  type DecodedImage,
   type Dropped,
   dropped,
   type FunnelStep,
@@ -22,31 +12,20 @@ import {
   type Outcome,
   type Pair,
   REASONS,
-  type RgbImage,
 } from '../schema/index.ts';
 import type { FileInfo, Shelf } from '../storage/index.ts';
 import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
+import { type KnownPair, UNNAMED, writeKnownContent } from './known-content.ts';
+import { look, type Prepared } from './look.ts';
 import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
+import type { Scored } from './scorer.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
-
-/** A decoded image as harvest keeps it while it waits for its batch: small copies, never the full picture. */
-interface Prepared {
-  /** What the model sees: resized and cropped. */
-  readonly crop: RgbImage;
-  /** What the release stores if the pair is kept. */
-  readonly stored: RgbImage;
-  readonly width: number;
-  readonly height: number;
-  readonly format: string;
-  readonly sha256: string;
-  readonly phash: string;
-}
 
 /** A pair that is through: it waits for those before it. */
 interface Done {
@@ -64,7 +43,7 @@ const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonl
  * bytes, and an image that stalls holds up what is written and nothing else.
  *
  * Leaves rows.parquet, images.tar, img_emb.npy, text_emb.npy (float16, rows × dimension), dropped.parquet and, with
- * what it took to fetch each image, fetched.parquet in `folder`. Ledgers: fetched, image, matched, safe. Facts: rows.
+ * what it took to fetch each image, fetched.parquet in `folder`; known-content.jsonl too where something was on such a list. Ledgers: fetched, image, matched, safe. Facts: rows.
  *
  * Memory: what the engines allow, the embeddings of the kept rows, and what is said of pairs that wait for those before
  * them; images that are kept wait on a shelf, which goes to disk.
@@ -84,6 +63,7 @@ export async function harvest(
   const rows: HarvestRow[] = [];
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
+  const known: KnownPair[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
   const sinks = [files.images, files.dropped, files.fetched];
@@ -103,6 +83,10 @@ export async function harvest(
       if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
       if (!fate.kept) {
         count(fate);
+        if (fate.reason === 'known_content') {
+          known.push({ uid: pair.uid, detail: fate.detail });
+          continue;
+        }
         trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
         if (trail.full) await trail.flush();
         continue;
@@ -115,6 +99,8 @@ export async function harvest(
       embeddings.push({ image: fate.imageEmbedding, text: fate.textEmbedding });
       rows.push(fate.row);
     }
+    // At the end, so that their place does not say which pairs they were.
+    for (const _ of known) trail.add({ ...UNNAMED, reason: 'known_content' });
     await writer.finish();
     await trail.finish();
     await fetched.finish();
@@ -137,6 +123,7 @@ export async function harvest(
       embeddings.map((e) => e.text),
     ),
   );
+  if (known.length > 0) written.push(await writeKnownContent(ctx.storage, files.knownContent, known));
   const ledgers = Object.fromEntries([...counters].map(([step, counter]) => [step, counter.ledger()]));
   return { files: written, ledgers, facts: { rows: rows.length } };
 
@@ -209,25 +196,33 @@ class Harvester {
       here();
     });
     try {
-      const { intake, images } = this.#engines;
+      const { intake, images, known } = this.#engines;
       const fetched = await intake.fetch(async () => {
         this.#ctx.signal.throwIfAborted();
-        return images.get(pair.url, this.#ctx.signal);
+        return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
-      const facts = fetched.facts && fetchedFacts(pair, fetched.facts);
-      if (!fetched.kept) return { pair, fate: { ...fetched, similarity: null }, facts };
-      return { pair, fate: await this.#see(pair, row, fetched.value.bytes, over), facts };
+      const fate = fetched.kept
+        ? await this.#see(pair, row, fetched.value.bytes, over)
+        : { ...refused(fetched), similarity: null };
+      // Of known content it is not told either where it was and how large it is.
+      const named = fate.kept || fate.reason !== 'known_content';
+      return { pair, fate, facts: named && fetched.facts ? fetchedFacts(pair, fetched.facts) : undefined };
     } finally {
       over();
     }
   }
 
   async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
-    const { intake, pictures, model } = this.#engines;
+    const { intake, pictures, known } = this.#engines;
+    const { length } = bytes;
+    const listed = known?.refuseBytes(bytes);
+    if (listed) {
+      intake.done(length);
+      return { ...listed, similarity: null };
+    }
     await pictures.reserve(1);
     try {
-      const work = () => look(bytes, this.#recipe, model);
-      const { length } = bytes;
+      const work = () => look(bytes, this.#recipe, this.#engines);
       const seen = await (this.#watch ? workOnImage(this.#watch, row, work) : work());
       freeBytes(bytes);
       intake.done(length);
@@ -235,6 +230,7 @@ class Harvester {
       try {
         return await this.#decide(pair, seen.value, over);
       } finally {
+        freeBytes(seen.value.crop.data);
         giveBack(seen.value.stored.data);
       }
     } finally {
@@ -243,14 +239,14 @@ class Harvester {
   }
 
   async #decide(pair: Pair, picture: Prepared, over: () => void): Promise<Fate> {
-    const { scorer, safety } = this.#engines;
+    const { scorer } = this.#engines;
     // Nothing else is at work beside a suspect: what ends the process then is the suspect.
     const guard = this.#watch && this.#watch.suspects.size > 0 ? this.#watch.turnstile : undefined;
     const scoring = scorer.score(picture.crop, pair.text, guard);
     over();
-    const { image, text, similarity } = await scoring;
-    freeBytes(picture.crop.data);
-    const verdict = judge(pair, image, similarity, this.#recipe, safety);
+    const scored = await scoring;
+    const { image, text, similarity } = scored;
+    const verdict = await judge(pair, picture, scored, this.#recipe, this.#engines);
     if (!verdict.kept) return { ...verdict, similarity };
     const jpeg = await this.#shelf.put(await encodeJpeg(picture.stored, this.#recipe.image.storeQuality));
     const row = toRow(pair, picture, verdict.value, similarity);
@@ -272,60 +268,41 @@ function once(work: () => void): () => void {
   };
 }
 
-async function look(bytes: Uint8Array, recipe: Recipe, model: ClipModel): Promise<Outcome<Prepared>> {
-  const decoded = await decodeImage(bytes, recipe.image);
-  if (!decoded.kept) return decoded;
-  const image = decoded.value;
-  const refused = refuseSize(image, recipe);
-  if (refused) {
-    giveBack(image.data);
-    return refused;
-  }
-  const crop = model.crop(image);
-  const stored = resizeForStore(image, { shortestSide: recipe.image.storeShortestSide });
-  const prepared = kept({
-    // Where nothing was to be done they are the picture itself, whose memory serves another soon.
-    crop: crop.data === image.data ? { ...crop, data: crop.data.slice() } : crop,
-    stored,
-    width: image.width,
-    height: image.height,
-    format: image.format,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-    phash: perceptualHash(image),
-  });
-  if (stored.data !== image.data) giveBack(image.data);
-  return prepared;
-}
-
-function refuseSize({ width, height }: DecodedImage, recipe: Recipe): Dropped | undefined {
-  const [shorter, longer] = width < height ? [width, height] : [height, width];
-  const { minShortestSide, maxAspectRatio, storeShortestSide } = recipe.image;
-  if (minShortestSide !== null && shorter < minShortestSide)
-    return dropped('size_small', `${width}×${height}`);
-  if (maxAspectRatio !== null && longer > maxAspectRatio * shorter)
-    return dropped('aspect', `${width}×${height}`);
-  // What is stored is a JPEG, and a JPEG has at most 65,535 pixels on a side (ITU-T T.81, B.2.2).
-  if (longer * Math.min(1, storeShortestSide / shorter) > MAX_JPEG_SIDE)
-    return dropped('aspect', `${width}×${height}`);
-  return undefined;
+function refused({ kept: no, reason, detail }: Dropped): Dropped {
+  return { kept: no, reason, detail };
 }
 
 /** Steps 5 to 8 of the recipe: the threshold, the NSFW class, and what may not stand beside it. */
-function judge(
+async function judge(
   { text }: Pair,
-  imageEmbedding: Float32Array,
-  similarity: number,
+  picture: Prepared,
+  { image, similarity }: Scored,
   recipe: Recipe,
-  safety: SafetyTagger,
-): Outcome<HarvestRow['nsfw']> {
+  { safety, classifiers = [] }: HarvestEngines,
+): Promise<Outcome<Pick<HarvestRow, 'nsfw' | 'tags'>>> {
   const { minSimilarity } = recipe.score;
   if (minSimilarity !== null && similarity < minSimilarity)
     return dropped('similarity', similarity.toFixed(4));
-  return safety.tag(imageEmbedding, text);
+  const found: Findings[] = [];
+  for (const [i, classifier] of classifiers.entries()) {
+    const prepared = picture.classified[i];
+    if (prepared) found.push(await classifier.classify(prepared));
+  }
+  const refusal = found.find(({ drop }) => drop !== null)?.drop;
+  if (refusal) return dropped('classifier', refusal);
+  const opinion = (['NSFW', 'UNSURE'] as const).find((nsfw) => found.some((one) => one.nsfw === nsfw));
+  const tagged = safety.tag(image, text, opinion);
+  const tags = [...new Set(found.flatMap((one) => one.tags))].join(' ');
+  return tagged.kept ? kept({ nsfw: tagged.value, tags }) : tagged;
 }
 
-function toRow(pair: Pair, picture: Prepared, nsfw: HarvestRow['nsfw'], similarity: number): HarvestRow {
+function toRow(
+  pair: Pair,
+  picture: Prepared,
+  tags: Pick<HarvestRow, 'nsfw' | 'tags'>,
+  similarity: number,
+): HarvestRow {
   const { width, height, format, sha256, phash, stored } = picture;
   const sizes = { width, height, storedWidth: stored.width, storedHeight: stored.height };
-  return { ...pair, ...sizes, format, sha256, phash, nsfw, similarity };
+  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity };
 }

@@ -11,6 +11,8 @@ export interface HarvestFiles {
   readonly textEmbeddings: string;
   readonly dropped: string;
   readonly fetched: string;
+  /** What was on a list of known content: only where something was, and for its owner alone. */
+  readonly knownContent: string;
 }
 
 /** Where the files of a harvested shard lie, by the folder of the shard. */
@@ -22,6 +24,7 @@ export function harvestFiles(folder: string): HarvestFiles {
     textEmbeddings: `${folder}/text_emb.npy`,
     dropped: `${folder}/dropped.parquet`,
     fetched: `${folder}/fetched.parquet`,
+    knownContent: `${folder}/known-content.jsonl`,
   };
 }
 
@@ -41,6 +44,7 @@ export const HARVEST_COLUMNS = [
   { name: 'sha256', type: 'string' },
   { name: 'phash', type: 'string' },
   { name: 'nsfw', type: 'string' },
+  { name: 'tags', type: 'string' },
   { name: 'similarity', type: 'double' },
   { name: 'image_offset', type: 'int64' },
   { name: 'image_bytes', type: 'int32' },
@@ -101,6 +105,7 @@ function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestR
     sha256: record.sha256,
     phash: record.phash,
     nsfw: parseNsfw(record.nsfw, path),
+    tags: record.tags,
     similarity: record.similarity,
   };
 }

@@ -3,6 +3,7 @@ import { type Dropped, GleanerError, type HarvestRow, isReason, type Pair } from
 import { type Storage, streamSource } from '../storage/index.ts';
 import { FETCHED_COLUMNS, type FetchedFacts, type FetchedRecord } from './fetched.ts';
 import { type HarvestFiles, readHarvested } from './harvested.ts';
+import { type KnownPair, readKnownContent } from './known-content.ts';
 import { DROPPED_COLUMNS, type DroppedRecord } from './tables.ts';
 
 /** What became of a pair in harvest. */
@@ -41,6 +42,7 @@ export async function* readPast(
 ): AsyncGenerator<Pair | PastPair, void, undefined> {
   const kept = new Cursor(readKept(storage, files));
   const trail = new Cursor(readTable(storage, files.dropped, DROPPED_COLUMNS));
+  const known = new Cursor(readKnownContent(storage, files.knownContent));
   // Shards of before there were such files have none.
   const hasFacts = (await storage.size(files.fetched)) !== undefined;
   const facts = new Cursor<FetchedRecord>(
@@ -50,7 +52,9 @@ export async function* readPast(
     for await (const pair of pairs) {
       const isIt = ({ uid }: { readonly uid: string }) => uid === pair.uid;
       const dropped = await trail.takeIf(isIt);
-      const past = dropped ? droppedFate(dropped, files.dropped) : await kept.takeIf(({ row }) => isIt(row));
+      const past = dropped
+        ? droppedFate(dropped, files.dropped)
+        : (knownFate(await known.takeIf(isIt)) ?? (await kept.takeIf(({ row }) => isIt(row))));
       if (!past)
         throw new GleanerError('DAMAGED', {
           path: `${storage.location}/${files.rows}`,
@@ -61,7 +65,7 @@ export async function* readPast(
       else yield { pair, past, facts: record };
     }
   } finally {
-    await Promise.all([kept.close(), trail.close(), facts.close()]);
+    await Promise.all([kept.close(), trail.close(), known.close(), facts.close()]);
   }
 }
 
@@ -110,6 +114,10 @@ function droppedFate({ reason, detail, similarity }: DroppedRecord, path: string
   if (!isReason(reason))
     throw new GleanerError('DAMAGED', { path, problem: `'${reason}' is no reason that this version knows.` });
   return { kept: false, reason, detail, similarity };
+}
+
+function knownFate(known: KnownPair | undefined): Fate | undefined {
+  return known && { kept: false, reason: 'known_content', detail: known.detail, similarity: null };
 }
 
 /** Rows that are taken one by one, each when it is the right one. */

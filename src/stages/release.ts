@@ -10,6 +10,7 @@ import { type ByteSink, type FileInfo, type Storage, withSource } from '../stora
 import { type HarvestFiles, readHarvested } from './harvested.ts';
 import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
+import { type NamesKnown, writeUnnamed } from './unnamed-trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
 
 /** Rows of a row group of the metadata: enough to compress well, few enough to hold. */
@@ -121,14 +122,24 @@ async function concatenate(
   });
 }
 
-/** The dropped trail: what each stage dropped, side by side under release/dropped, byte for byte as it was written. */
-export async function releaseTrail(dropped: readonly FileInfo[], ctx: StageContext): Promise<StageResult> {
+/**
+ * The dropped trail: what each stage dropped, side by side under release/dropped, byte for byte as it was written, but
+ * for what names known content.
+ * @param isKnown where the recipe has lists of known content
+ */
+export async function releaseTrail(
+  dropped: readonly FileInfo[],
+  ctx: StageContext,
+  isKnown?: NamesKnown,
+): Promise<StageResult> {
   const files: FileInfo[] = [];
   for (const { path } of dropped) {
+    const unnamed = isKnown && (await writeUnnamed(ctx.storage, path, trailFile(path), isKnown));
     files.push(
-      await writeFile(ctx.storage, trailFile(path), async (sink) => {
-        for await (const chunk of ctx.storage.stream(path)) await sink.write(chunk);
-      }),
+      unnamed ??
+        (await writeFile(ctx.storage, trailFile(path), async (sink) => {
+          for await (const chunk of ctx.storage.stream(path)) await sink.write(chunk);
+        })),
     );
     ctx.progress(1);
   }

@@ -44,6 +44,7 @@ export const RELEASE_COLUMNS = [
   { name: 'stored_height', type: 'int32' },
   { name: 'wat', type: 'string' },
   { name: 'key', type: 'string' },
+  { name: 'tags', type: 'string' },
 ] as const satisfies readonly Column[];
 
 export function releaseRecord(row: Row): RowOf<typeof RELEASE_COLUMNS> {
@@ -67,6 +68,7 @@ export function releaseRecord(row: Row): RowOf<typeof RELEASE_COLUMNS> {
     stored_height: row.storedHeight,
     wat: row.wat,
     key: row.key,
+    tags: row.tags,
   };
 }
 
@@ -93,5 +95,6 @@ export function sampleJson(row: Row): string {
     format: row.format,
     uid: row.uid,
     wat: row.wat,
+    tags: row.tags,
   });
 }

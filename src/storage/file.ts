@@ -16,7 +16,7 @@ import {
 import { dirname, join, resolve, sep } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 import type { FileInfo, OpenSource } from './bytes.ts';
-import type { PendingFile, Storage } from './storage.ts';
+import type { CreateOptions, PendingFile, Storage } from './storage.ts';
 
 /** Names of files that are being written begin so: no reader and no listing sees them. */
 export const PENDING = '.pending-';
@@ -46,8 +46,8 @@ export function fileStorage(root: string): Storage {
     async read(path) {
       return readFile(at(path)).catch((error: unknown) => refuse(at(path), error));
     },
-    async create(path) {
-      return createFile(at(path), path);
+    async create(path, options) {
+      return createFile(at(path), path, options);
     },
     async put(path, bytes, options) {
       const file = await createFile(at(path), path);
@@ -166,10 +166,14 @@ async function* readInPlace(path: string, start: number): AsyncGenerator<Uint8Ar
   }
 }
 
-async function createFile(full: string, path: string): Promise<PendingFile> {
+async function createFile(
+  full: string,
+  path: string,
+  { restricted = false }: CreateOptions = {},
+): Promise<PendingFile> {
   await mkdir(dirname(full), { recursive: true });
   const pending = join(dirname(full), `${PENDING}${randomBytes(8).toString('hex')}`);
-  const file: FileHandle = await open(pending, 'wx');
+  const file: FileHandle = await open(pending, 'wx', restricted ? 0o600 : 0o666);
   const digest = createHash('sha256');
   let bytes = 0;
   let open_ = true;

@@ -6,4 +6,4 @@ export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
 export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';
 export { streamSource, withSource } from './source.ts';
-export type { CommitOptions, PendingFile, Storage } from './storage.ts';
+export type { CommitOptions, CreateOptions, PendingFile, Storage } from './storage.ts';

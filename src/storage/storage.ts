@@ -10,6 +10,11 @@ export interface CommitOptions {
   readonly lasting?: boolean;
 }
 
+export interface CreateOptions {
+  /** Only its owner may read it (mode 0600), from the first byte on. @default false */
+  readonly restricted?: boolean;
+}
+
 /** A file being written: nothing of it is seen under its name before `commit`. */
 export interface PendingFile extends ByteSink {
   /**
@@ -31,7 +36,7 @@ export interface Storage {
   stream(path: string, options?: { readonly start?: number }): AsyncIterable<Uint8Array>;
   /** @throws GleanerError FILE_NOT_FOUND */
   read(path: string): Promise<Uint8Array>;
-  create(path: string): Promise<PendingFile>;
+  create(path: string, options?: CreateOptions): Promise<PendingFile>;
   /** Writes a whole small file atomically. @returns undefined where `ifAbsent` found another */
   put(path: string, bytes: Uint8Array | string, options?: CommitOptions): Promise<FileInfo | undefined>;
   /** Size in bytes, undefined where there is no such file. */

@@ -36,6 +36,7 @@ export function row(n: number, given: Partial<Row> = {}): Row {
     storedHeight: 100,
     format: 'jpeg',
     sha256: '0'.repeat(64),
+    tags: '',
     phash: '0'.repeat(16),
     nsfw: 'UNLIKELY',
     similarity: 0.5,

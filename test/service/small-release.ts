@@ -68,6 +68,7 @@ export async function samples(): Promise<Sample[]> {
           storedHeight: height,
           format: 'jpeg',
           sha256: hash('sha256', image, 'hex'),
+          tags: '',
           phash: '0'.repeat(16),
           nsfw,
           similarity: 0.3 + SHAPES[shape] / 10,

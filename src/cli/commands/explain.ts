@@ -24,7 +24,7 @@ export function explainCommand(context: CommandContext): Command {
       if (flags.json) context.print(asJson(fates));
       else if (fates.length === 0)
         context.print(
-          `${printable(url)}: no pair of this run has it. (Links without a text are counted, not listed.)\n`,
+          `${printable(url)}: no pair of this run has it. (Links without a text and known content are counted, not listed.)\n`,
         );
       else for (const fate of fates) context.print(describe(fate));
     });

@@ -204,9 +204,15 @@ function clampCosine(similarity: number): number {
 
 /** The recipe without what says more of a machine, or of who asked, than of the pairs: folders, contact, proxy. */
 function publishable(recipe: Recipe): Recipe {
-  const categories = recipe.safety.categories.replace(/^.*[/\\]/, '');
+  const categories = baseName(recipe.safety.categories);
   const fetch = { ...recipe.fetch, contact: null, proxy: null };
-  return { ...recipe, fetch, safety: { ...recipe.safety, categories } };
+  const knownContent = recipe.safety.knownContent.map((list) => ({ ...list, path: baseName(list.path) }));
+  const classifiers = recipe.safety.classifiers.map((one) => ({ ...one, path: baseName(one.path) }));
+  return { ...recipe, fetch, safety: { ...recipe.safety, categories, knownContent, classifiers } };
+}
+
+function baseName(path: string): string {
+  return path.replace(/^.*[/\\]/, '');
 }
 
 /** Parquet files below a folder in the order of their names, which are padded. */

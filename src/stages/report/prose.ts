@@ -31,7 +31,10 @@ export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'm
     ...(fetch.respectRobots ? ['robots.txt'] : []),
     ...(fetch.respectHeaders ? ['X-Robots-Tag (noai, noimageai, noindex) and TDM-Reservation'] : []),
   ];
+  const classes = safety.dropUnlikely ? 'of any class' : 'of class NSFW or UNSURE';
   const dropped = [...(safety.dropMinors ? ['minors'] : []), ...(safety.dropAnimals ? ['animals'] : [])];
+  const lists = safety.knownContent.map(({ name, kind }) => `${name} (${kind})`);
+  const known = lists.length > 0 ? ` Lists of known content: ${lists.join(', ')}.` : '';
   return [
     `Links: every image of a page that has an alternative text and an http or https URL, read from WAT files. The licence is a Creative Commons link anywhere on the page.`,
     `Texts: ${texts}; ${extract.languages === null ? 'every language' : `language ${extract.languages.join(', ')}`}.`,
@@ -39,7 +42,7 @@ export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'm
     `Fetching: user agent “${userAgentOf(fetch)}”; bodies up to ${formatCount(fetch.maxBodyBytes)} bytes, ${formatCount(fetch.totalTimeoutMs)} ms a request, ${count(fetch.maxRedirects, 'redirect')}. ${honoured.length > 0 ? `Honoured: ${honoured.join('; ')}.` : 'robots.txt and opt-out headers were not honoured.'}`,
     `Images: ${image.formats.join(', ')}; at least ${formatCount(image.minBytes)} bytes; at most ${formatCount(image.maxPixels)} pixels${shapes.map((shape) => `; ${shape}`).join('')}. Stored as JPEG of quality ${image.storeQuality}, at most ${formatCount(image.storeShortestSide)} pixels on the shorter side.`,
     `Similarity: cosine of the embeddings of image and text by ${model.name}, ${score.minSimilarity === null ? 'recorded, no threshold' : `at least ${score.minSimilarity}`}.`,
-    `Safety: NSFW classes from category prompts (${safety.categories}) scored against the image. ${dropped.length > 0 ? `Pairs of class NSFW or UNSURE that may show ${dropped.join(' or ')} were dropped.` : 'Nothing was dropped by them.'}`,
+    `Safety: NSFW classes from category prompts (${safety.categories}) scored against the image. ${dropped.length > 0 ? `Pairs ${classes} that may show ${dropped.join(' or ')} were dropped.` : 'Nothing was dropped by them.'}${known}`,
   ];
 }
 

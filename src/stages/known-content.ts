@@ -1,0 +1,62 @@
+import { readLines } from '../formats/index.ts';
+import { matchDetail, parseMatch } from '../safety/index.ts';
+import { type DroppedRow, GleanerError } from '../schema/index.ts';
+import type { FileInfo, Storage } from '../storage/index.ts';
+import { writeFile } from './write-file.ts';
+
+/** A pair that was dropped as known content: its uid, and what `parseMatch` reads. Nothing else of it is kept. */
+export interface KnownPair {
+  readonly uid: string;
+  readonly detail: string;
+}
+
+/** What the trail says of a pair that is known content: that there was one. */
+export const UNNAMED: Omit<DroppedRow, 'reason'> = {
+  uid: '',
+  url: '',
+  text: '',
+  pageUrl: '',
+  wat: '',
+  license: '',
+  language: '',
+  languageConfidence: 0,
+  detail: '',
+  similarity: null,
+};
+
+/** Writes the restricted report of a shard, in the order of its pairs, for its owner's eyes alone (mode 0600). */
+export function writeKnownContent(
+  storage: Storage,
+  path: string,
+  pairs: readonly KnownPair[],
+): Promise<FileInfo> {
+  const lines = pairs.map(({ uid, detail }) => {
+    const match = parseMatch(detail);
+    if (!match) throw new Error('a pair is known content that is on no list');
+    return `${JSON.stringify({ uid, ...match })}\n`;
+  });
+  return writeFile(storage, path, async (sink) => sink.write(Buffer.from(lines.join(''))), {
+    restricted: true,
+  });
+}
+
+/**
+ * The restricted report of a shard; nothing where it has none.
+ * @throws GleanerError DAMAGED
+ */
+export async function* readKnownContent(
+  storage: Storage,
+  path: string,
+): AsyncGenerator<KnownPair, void, undefined> {
+  if ((await storage.size(path)) === undefined) return;
+  for await (const line of readLines(storage.stream(path), { name: path })) {
+    const [, uid, list, kind, hash] =
+      /^\{"uid":"([0-9a-f]{32})","list":("(?:[^"\\]|\\.)*"),"kind":"(\w+)","hash":"([0-9a-f]+)"\}$/.exec(
+        line,
+      ) ?? [];
+    const match = parseMatch(`${kind} ${hash} ${list === undefined ? '' : JSON.parse(list)}`);
+    // The line itself is not told.
+    if (!uid || !match) throw new GleanerError('DAMAGED', { path, problem: 'has a line that is no match.' });
+    yield { uid, detail: matchDetail(match) };
+  }
+}

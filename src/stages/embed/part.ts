@@ -3,6 +3,7 @@ import {
   createParquetWriter,
   NPY_HEADER_BYTES,
   npyHeader,
+  type RowOf,
   readParquetRows,
 } from '../../formats/index.ts';
 import { type FileInfo, type Storage, streamSource } from '../../storage/index.ts';
@@ -10,6 +11,9 @@ import { writeFile } from '../write-file.ts';
 import { cellFor, flattenMetadata, MetadataColumns } from './metadata-columns.ts';
 import type { EmbedParts } from './sample.ts';
 import { SEGMENT_COLUMNS, SEGMENT_FILES } from './segment.ts';
+
+/** Rows of a row group, which is what readers and this writer hold in memory. */
+const GROUP_ROWS = 10_000;
 
 /** A segment as it lies in the folder of a run. */
 export interface SegmentPlace {
@@ -26,7 +30,7 @@ export interface PartShape {
 
 /**
  * Puts segments together to a part in clip-retrieval's layout: img_emb/img_emb_N.npy and text_emb/text_emb_N.npy (float16,
- * rows × dimension), metadata/metadata_N.parquet, a row group for each segment. The same segments give the same bytes.
+ * rows × dimension), metadata/metadata_N.parquet. The same rows give the same bytes, however segments were cut.
  */
 export async function writePart(
   storage: Storage,
@@ -69,8 +73,8 @@ async function writeMetadata(
   const others = found.columns();
   return writeFile(storage, path, async (sink) => {
     const writer = createParquetWriter<Column[]>(sink, [...own, ...others]);
-    for (const segment of segments) {
-      const rows = [];
+    let rows: RowOf<Column[]>[] = [];
+    for (const segment of segments)
       for await (const { key, caption, metadata } of rowsOf(storage, segment)) {
         const flat = parts.metadata && metadata !== null ? flattenMetadata(metadata) : undefined;
         rows.push({
@@ -78,9 +82,11 @@ async function writeMetadata(
           caption: caption ?? '',
           ...Object.fromEntries(others.map(({ name, type }) => [name, cellFor(flat?.get(name), type)])),
         });
+        if (rows.length < GROUP_ROWS) continue;
+        await writer.writeRowGroup(rows);
+        rows = [];
       }
-      await writer.writeRowGroup(rows);
-    }
+    await writer.writeRowGroup(rows);
     await writer.finish();
   });
 }

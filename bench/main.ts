@@ -4,6 +4,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     extract: () => import('./extract.ts'),
     dedup: () => import('./dedup.ts'),
     embed: () => import('./embed.ts'),
+    clip: () => import('./clip.ts'),
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),

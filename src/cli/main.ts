@@ -4,6 +4,7 @@ import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { dedupCommand } from './commands/dedup.ts';
 import { downloadCommand } from './commands/download.ts';
+import { embedCommand } from './commands/embed.ts';
 import { explainCommand } from './commands/explain.ts';
 import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
@@ -20,6 +21,7 @@ const COMMANDS = [
   extractCommand,
   dedupCommand,
   downloadCommand,
+  embedCommand,
   retryCommand,
   indexCommand,
   serveCommand,

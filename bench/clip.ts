@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { createTarWriter, readNpyRows } from '../src/formats/index.ts';
 import { fileStorage, openFile } from '../src/storage/index.ts';
@@ -23,7 +23,7 @@ interface Row {
 
 /**
  * `gleaner embed` as a whole process, fp32 and int8, beside onnxruntime-node's loop over ready tensors and the whole of
- * `clip-retrieval inference`, on the same photos with captions: CPU-seconds a 1,000 pairs, pairs a CPU-second beside the
+ * `clip-retrieval inference`, on the same photos with captions: CPU-seconds, pairs a CPU-second beside the
  * loop's, peak memory; then what int8 costs. The model is a random ViT-B/32 of full size, made by make-clip-onnx.py.
  * `--peers` names the folder that the setup.sh of ../shared/peers/clip made.
  */
@@ -55,19 +55,34 @@ export async function bench(args: readonly string[]): Promise<void> {
   try {
     const tar = join(work, 'photos.tar');
     const pairs = await makeTar(values.photos, tar);
+    await makeTar(values.photos, join(work, 'one.tar'), 1);
     const ways = values.ways.split(',');
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const kind of ['fp32', 'int8'] as const) {
         if (ways.includes('loop'))
           done({ name: `loop, ${kind}`, ...(await loop(models[kind], tar, values.batch)) });
         if (!ways.includes('embed')) continue;
-        const out = join(work, kind);
-        await rm(out, { recursive: true, force: true });
-        const command = ['embed', tar, '--out', out, '--model', models[kind], '--batch-size', values.batch];
-        done({
-          name: `gleaner embed, ${kind}`,
-          ...(await measureTree([process.execPath, join(ROOT, 'bin/gleaner.js'), ...command])),
-        });
+        for (const [name, input] of [
+          [`gleaner embed, ${kind}, one pair`, join(work, 'one.tar')],
+          [`gleaner embed, ${kind}`, tar],
+        ] as const) {
+          const out = join(work, kind);
+          await rm(out, { recursive: true, force: true });
+          const command = [
+            'embed',
+            input,
+            '--out',
+            out,
+            '--model',
+            models[kind],
+            '--batch-size',
+            values.batch,
+          ];
+          done({
+            name,
+            ...(await measureTree([process.execPath, join(ROOT, 'bin/gleaner.js'), ...command])),
+          });
+        }
       }
       if (ways.includes('retrieval')) {
         const command = [python, join(HARNESS, 'bench-retrieval.py'), tar, join(work, 'theirs')];
@@ -103,11 +118,11 @@ async function makeModels(python: string, folder: string): Promise<Record<keyof 
 }
 
 /** As make-tar.py: key.jpg, key.txt, key.json for each photo. */
-async function makeTar(photos: string, path: string): Promise<number> {
-  const lines = (await readFile(join(photos, 'labels.jsonl'), 'utf8'))
-    .split('\n')
-    .filter((line) => line !== '');
-  const file = await fileStorage(join(path, '..')).create('photos.tar');
+async function makeTar(photos: string, path: string, most?: number): Promise<number> {
+  const labels = await readFile(join(photos, 'labels.jsonl'), 'utf8');
+  const all = labels.split('\n').filter((line) => line !== '');
+  const lines = all.slice(0, most);
+  const file = await fileStorage(dirname(path)).create(basename(path));
   const tar = createTarWriter(file);
   for (const [i, line] of lines.entries()) {
     const { image, label } = JSON.parse(line) as { image: string; label: string };

@@ -27,6 +27,12 @@ export interface DecodeLimits {
 /** Where libjpeg-turbo works: in this thread, which waits, or in one of libuv's. */
 export type Where = 'here' | 'elsewhere';
 
+/**
+ * How a JPEG's frequencies become levels: by libjpeg-turbo's fast transform, or exactly as Pillow and browsers do it (libjpeg's
+ * `islow`), which the binding does not offer and sharp does.
+ */
+export type Transform = 'fast' | 'exact';
+
 // One image at a time in each worker: parallelism is the pool's, and no picture is asked for twice.
 sharp.concurrency(1);
 sharp.cache(false);
@@ -57,11 +63,13 @@ const MAX_SCANS = 500;
  * Never throws: whatever a decoder raises is an outcome.
  *
  * @param where common JPEGs are decoded: 'here' blocks this thread, and is for one that does nothing else
+ * @param transform 'exact' leaves all JPEGs to sharp, whatever `where` says
  */
 export async function decodeImage(
   bytes: Uint8Array,
   limits: DecodeLimits,
   where: Where = 'elsewhere',
+  transform: Transform = 'fast',
 ): Promise<Outcome<DecodedImage>> {
   if (bytes.length < limits.minBytes) return dropped('body_small', `${bytes.length} bytes`);
   const { format, name } = sniff(bytes);
@@ -70,21 +78,26 @@ export async function decodeImage(
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
     return format === 'jpeg'
-      ? await decodeJpeg(body, limits.maxPixels, where)
+      ? await decodeJpeg(body, limits.maxPixels, transform === 'fast' ? where : undefined)
       : await decodeBySharp(body, format, limits.maxPixels, 'error');
   } catch (error) {
     return dropped('undecodable', lastWords(error));
   }
 }
 
-async function decodeJpeg(body: Buffer, maxPixels: number, where: Where): Promise<Outcome<DecodedImage>> {
+/** @param where libjpeg-turbo may be used; undefined: nowhere */
+async function decodeJpeg(
+  body: Buffer,
+  maxPixels: number,
+  where: Where | undefined,
+): Promise<Outcome<DecodedImage>> {
   const header = readJpegHeader(body);
   if (header === undefined) return dropped('undecodable', 'no frame or no scan');
   const { width, height } = header;
   if (width * height > maxPixels) return dropped('pixels', `${width} x ${height}`);
   if (countScans(body) > MAX_SCANS) return dropped('undecodable', `more than ${MAX_SCANS} scans`);
   const profile = header.profile ? readProfile(header.profile) : 'srgb';
-  if (isCommon(header) && profile !== 'unknown' && (profile === 'srgb' || header.components === 3)) {
+  if (where && isCommon(header) && profile !== 'unknown' && (profile === 'srgb' || header.components === 3)) {
     const image = await decodeByTurbo(body, header, where);
     if (image && profile !== 'srgb') toSrgb(image, profile);
     if (image)

@@ -9,12 +9,15 @@ export interface CropWork {
   readonly preprocessing: Preprocessing;
 }
 
-/** Bytes → what the model sees. Blocks its thread while it works on a JPEG. Never throws for what the bytes are. */
+/**
+ * Bytes → what the model sees, to the level as the reference's decoder: embeddings are compared with those of other tools, and
+ * beside the network the price is small (docs/decisions.md). Never throws for what the bytes are.
+ */
 export async function cropBytes(
   bytes: Uint8Array,
   { limits, preprocessing }: CropWork,
 ): Promise<Outcome<CroppedImage>> {
-  const decoded = await decodeImage(bytes, limits, 'here');
+  const decoded = await decodeImage(bytes, limits, 'here', 'exact');
   if (!decoded.kept) return decoded;
   try {
     return kept(cropForModel(decoded.value, preprocessing));

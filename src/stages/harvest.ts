@@ -1,10 +1,11 @@
 import type { Recipe } from '../config/index.ts';
-import { createNpyWriter, createParquetWriter, createTarWriter, freeBytes } from '../formats/index.ts';
+import { createParquetWriter, createTarWriter, freeBytes } from '../formats/index.ts';
 import { encodeJpeg, giveBack } from '../image/index.ts';
 import type { Findings } from '../safety/index.ts';
 import {
   type Dropped,
   dropped,
+  type FetchOutcome,
   type FunnelStep,
   type HarvestRow,
   kept,
@@ -13,7 +14,7 @@ import {
   type Pair,
   REASONS,
 } from '../schema/index.ts';
-import type { FileInfo, Shelf } from '../storage/index.ts';
+import type { Shelf } from '../storage/index.ts';
 import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
@@ -26,6 +27,7 @@ import type { Scored } from './scorer.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { createTrailWriter } from './trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
+import { writeMatrix } from './write-matrix.ts';
 
 /** A pair that is through: it waits for those before it. */
 interface Done {
@@ -106,6 +108,7 @@ export async function harvest(
     await fetched.finish();
   });
 
+  const shape = { rows: rows.length, columns: engines.model.dimension };
   written.push(
     await writeFile(ctx.storage, files.rows, async (sink) => {
       const writer = createParquetWriter(sink, HARVEST_COLUMNS);
@@ -115,11 +118,15 @@ export async function harvest(
       await writer.finish();
     }),
     await writeMatrix(
+      ctx.storage,
       files.imageEmbeddings,
+      shape,
       embeddings.map((e) => e.image),
     ),
     await writeMatrix(
+      ctx.storage,
       files.textEmbeddings,
+      shape,
       embeddings.map((e) => e.text),
     ),
   );
@@ -145,15 +152,6 @@ export async function harvest(
       return;
     }
     throw new Error(`'${reason}' is no reason of harvest`);
-  }
-
-  function writeMatrix(path: string, vectors: readonly Float32Array[]): Promise<FileInfo> {
-    return writeFile(ctx.storage, path, async (sink) => {
-      const shape = { dtype: 'float16', rows: vectors.length, columns: engines.model.dimension } as const;
-      const writer = await createNpyWriter(sink, shape);
-      for (const vector of vectors) await writer.writeRows(vector);
-      await writer.finish();
-    });
   }
 }
 
@@ -197,16 +195,16 @@ class Harvester {
     });
     try {
       const { intake, images, known } = this.#engines;
-      const fetched = await intake.fetch(async () => {
+      const { facts, ...fetched } = await intake.fetch(async (): Promise<FetchOutcome> => {
         this.#ctx.signal.throwIfAborted();
         return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
       const fate = fetched.kept
         ? await this.#see(pair, row, fetched.value.bytes, over)
-        : { ...refused(fetched), similarity: null };
+        : { ...fetched, similarity: null };
       // Of known content it is not told either where it was and how large it is.
       const named = fate.kept || fate.reason !== 'known_content';
-      return { pair, fate, facts: named && fetched.facts ? fetchedFacts(pair, fetched.facts) : undefined };
+      return { pair, fate, facts: named && facts ? fetchedFacts(pair, facts) : undefined };
     } finally {
       over();
     }
@@ -266,10 +264,6 @@ function once(work: () => void): () => void {
     done = true;
     work();
   };
-}
-
-function refused({ kept: no, reason, detail }: Dropped): Dropped {
-  return { kept: no, reason, detail };
 }
 
 /** Steps 5 to 8 of the recipe: the threshold, the NSFW class, and what may not stand beside it. */

@@ -1,7 +1,8 @@
-import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { workerData } from 'piscina';
 import { freeBytes } from '../../formats/free-bytes.ts';
 import type { Outcome } from '../../schema/index.ts';
 import { type MadeImage, makeImage } from '../../stages/download/make-image.ts';
+import { handOver } from '../body-threads.ts';
 import type { ImageWork } from './image-threads.ts';
 
 const { options, recipe } = workerData as ImageWork;
@@ -10,7 +11,5 @@ const { options, recipe } = workerData as ImageWork;
 export default async function make(body: Uint8Array): Promise<Outcome<MadeImage>> {
   const made = await makeImage(body, options, recipe);
   if (!made.kept || made.value.bytes !== body) freeBytes(body);
-  if (!made.kept) return made;
-  const { buffer } = made.value.bytes;
-  return move({ [transferableSymbol]: [buffer], [valueSymbol]: made } as never) as never;
+  return handOver(made, ({ bytes }) => bytes);
 }

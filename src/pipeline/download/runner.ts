@@ -5,13 +5,15 @@ import type { ImageSource } from '../../fetcher/index.ts';
 import { Turnstile } from '../../stages/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
 import { type DownloadEngines, downloadShard, type ShardRow } from '../../stages/download/download.ts';
+import type { MadeImage } from '../../stages/download/make-image.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import { Intake } from '../../stages/intake.ts';
 import type { StageResult } from '../../stages/stage.ts';
 import { fileStorage, Shelf, ShelfRoom, type Storage } from '../../storage/index.ts';
+import type { BodyThreads } from '../body-threads.ts';
 import { openWeb } from '../open-web.ts';
-import { type ImageThreads, startImageThreads } from './image-threads.ts';
+import { startImageThreads } from './image-threads.ts';
 import type { DownloadSpec } from './run-file.ts';
 import { STAGED } from './settle.ts';
 
@@ -64,7 +66,7 @@ export class ShardRunner implements AsyncDisposable {
   readonly #images: ImageSource;
   readonly #intake: Intake;
   readonly #room = new ShelfRoom(SHELF_BYTES);
-  readonly #threads: ImageThreads;
+  readonly #threads: BodyThreads<MadeImage>;
   readonly #turnstile: Turnstile;
 
   private constructor(environment: ShardEnvironment, images: ImageSource) {
@@ -102,7 +104,7 @@ export class ShardRunner implements AsyncDisposable {
       options,
       {
         images: this.#images,
-        make: (body) => this.#threads.make(body),
+        make: (body) => this.#threads.run(body),
         intake: this.#intake,
         shelf: () => new Shelf(this.#room, join(this.#environment.root, STAGED)),
         turnstile: this.#turnstile,

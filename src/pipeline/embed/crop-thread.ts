@@ -1,8 +1,9 @@
-import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { workerData } from 'piscina';
 import type { CroppedImage } from '../../clip/index.ts';
 import { freeBytes } from '../../formats/free-bytes.ts';
 import type { Outcome } from '../../schema/index.ts';
 import { type CropWork, cropBytes } from '../../stages/embed/crop.ts';
+import { handOver } from '../body-threads.ts';
 
 const work = workerData as CropWork;
 
@@ -10,7 +11,5 @@ const work = workerData as CropWork;
 export default async function crop(body: Uint8Array): Promise<Outcome<CroppedImage>> {
   const cropped = await cropBytes(body, work);
   freeBytes(body);
-  if (!cropped.kept) return cropped;
-  const { buffer } = cropped.value.data;
-  return move({ [transferableSymbol]: [buffer], [valueSymbol]: cropped } as never) as never;
+  return handOver(cropped, ({ data }) => data);
 }

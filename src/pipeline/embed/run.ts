@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import type { ClipModel } from '../../clip/index.ts';
+import type { ClipModel, CroppedImage } from '../../clip/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { ByteBudget } from '../../stages/budget.ts';
 import { writePart } from '../../stages/embed/part.ts';
@@ -8,8 +8,8 @@ import type { EmbedSample } from '../../stages/embed/sample.ts';
 import { EmbedSegment, type PreparedSample } from '../../stages/embed/segment.ts';
 import { mapOrdered } from '../../stages/ordered.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
+import type { BodyThreads } from '../body-threads.ts';
 import { lockFolder } from '../lock.ts';
-import type { CropThreads } from './crop-threads.ts';
 import {
   type EmbedManifest,
   type EmbedSpec,
@@ -47,7 +47,7 @@ export interface RunEmbedOptions {
   readonly model: ClipModel;
   /** Images a call of the network. */
   readonly batchSize: number;
-  readonly threads: CropThreads;
+  readonly threads: BodyThreads<CroppedImage>;
   /** Samples that are lost at most when the process is killed. @default 10,000 */
   readonly segmentSamples?: number;
   readonly signal: AbortSignal;
@@ -214,7 +214,7 @@ class EmbedRun {
       const bytes = bytesOf(item);
       const { image, ...sample } = item.sample;
       try {
-        const crop = image && !sample.left ? await threads.crop(image) : undefined;
+        const crop = image && !sample.left ? await threads.run(image) : undefined;
         return { next: item.next, sample, ...(crop && { crop }) };
       } finally {
         budget.adjust(-bytes);

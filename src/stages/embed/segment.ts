@@ -1,8 +1,9 @@
 import type { ClipModel, CroppedImage } from '../../clip/index.ts';
-import { type Column, createNpyWriter, createParquetWriter } from '../../formats/index.ts';
+import { type Column, createParquetWriter } from '../../formats/index.ts';
 import type { Outcome } from '../../schema/index.ts';
 import type { FileInfo, Storage } from '../../storage/index.ts';
 import { writeFile } from '../write-file.ts';
+import { writeMatrix } from '../write-matrix.ts';
 import type { EmbedParts, EmbedSample, LeftReason } from './sample.ts';
 
 /** A sample whose image went through its thread, where it has one and one was asked for. */
@@ -83,11 +84,12 @@ export class EmbedSegment {
   async write(storage: Storage, folder: string): Promise<readonly FileInfo[]> {
     await this.#embedImages();
     const files: FileInfo[] = [];
+    const shape = { rows: this.rows, columns: this.#model.dimension };
     if (this.#parts.image)
-      files.push(await this.#matrix(storage, `${folder}/${SEGMENT_FILES.image}`, this.#images));
+      files.push(await writeMatrix(storage, `${folder}/${SEGMENT_FILES.image}`, shape, this.#images));
     if (this.#parts.text) {
       const texts = await this.#model.embedTexts(this.#rows.map(({ caption }) => caption ?? ''));
-      files.push(await this.#matrix(storage, `${folder}/${SEGMENT_FILES.text}`, [texts]));
+      files.push(await writeMatrix(storage, `${folder}/${SEGMENT_FILES.text}`, shape, [texts]));
     }
     files.push(
       await writeFile(storage, `${folder}/${SEGMENT_FILES.rows}`, async (sink) => {
@@ -97,14 +99,5 @@ export class EmbedSegment {
       }),
     );
     return files;
-  }
-
-  #matrix(storage: Storage, path: string, pieces: readonly Float32Array[]): Promise<FileInfo> {
-    return writeFile(storage, path, async (sink) => {
-      const shape = { dtype: 'float16', rows: this.rows, columns: this.#model.dimension } as const;
-      const writer = await createNpyWriter(sink, shape);
-      for (const piece of pieces) await writer.writeRows(piece);
-      await writer.finish();
-    });
   }
 }

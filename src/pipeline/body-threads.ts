@@ -1,0 +1,50 @@
+import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
+import type { Outcome } from '../schema/index.ts';
+
+/** Threads that do nothing but work on images. */
+export interface BodyThreads<R> extends AsyncDisposable {
+  /** @param body is the thread's from then on */
+  run(body: Uint8Array): Promise<Outcome<R>>;
+}
+
+export interface BodyThreadsOptions {
+  /** What runs in a thread: a file whose default export takes a body, and gives what `handOver` returns. */
+  readonly file: URL;
+  readonly threads: number;
+  /** Bodies that a thread is handed while it works on another: for where this thread may stand still. @default 0 */
+  readonly queued?: number;
+  /** What all images have in common: the threads' workerData. */
+  readonly work: object;
+}
+
+/**
+ * Starts threads that decode and what goes with it, so that this one has its hands free. A decoder that crashes there ends
+ * the process all the same.
+ */
+export function startBodyThreads<R>(options: BodyThreadsOptions): BodyThreads<R> {
+  const { file, threads, queued = 0, work } = options;
+  const pool = new Piscina<Uint8Array, Outcome<R>>({
+    filename: file.href,
+    minThreads: threads,
+    maxThreads: threads,
+    concurrentTasksPerWorker: 1 + queued,
+    workerData: work,
+    // They have next to nothing on their heap that lasts.
+    resourceLimits: { maxYoungGenerationSizeMb: 3 },
+  });
+  return {
+    run: (body) => {
+      const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body);
+      // Its types take the options of postMessage for the list.
+      return pool.run(own, { transferList: [own.buffer] as never });
+    },
+    [Symbol.asyncDispose]: () => pool.destroy(),
+  };
+}
+
+/** In a thread: gives an outcome back, with the memory of its bytes handed over and not copied. */
+export function handOver<R>(outcome: Outcome<R>, bytesOf: (value: R) => Uint8Array): Outcome<R> {
+  if (!outcome.kept) return outcome;
+  const { buffer } = bytesOf(outcome.value);
+  return move({ [transferableSymbol]: [buffer], [valueSymbol]: outcome } as never) as never;
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { tokenizerOfBpeFiles, VOCABULARY } from './bpe-files.ts';
@@ -185,16 +185,29 @@ export async function identifyModel(dir: string, options: ModelFolderOptions = {
 
 export async function identify({ dir, name, dimension, paths }: ModelFolder): Promise<ModelIdentity> {
   const files: Record<string, string> = {};
-  for (const path of paths) {
-    const hash = createHash('sha256');
+  for (const path of paths)
     try {
-      for await (const chunk of createReadStream(join(dir, path))) hash.update(chunk);
+      files[path] = await sha256(join(dir, path));
     } catch (error) {
       throw invalid(dir, path, 'cannot be read', error);
     }
-    files[path] = hash.digest('hex');
-  }
   return { name, dimension, files };
+}
+
+/** SHA-256 of a file. One buffer is read into again and again: fresh ones for 600 MB cost more than hashing them. */
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path);
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 18);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function readJson<T>(dir: string, file: string, parse: (json: unknown) => T): Promise<T> {

@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import type { Provider } from './choices.ts';
 import { invalid } from './invalid.ts';
 import { weightFiles } from './layout.ts';
 import { fileSize } from './model-files.ts';
+import { readNetwork } from './network.ts';
 
 /** One of a model's two networks: named tensors in, one matrix of embeddings out. */
 export interface Tower {
@@ -42,9 +42,8 @@ type Inputs = ReadonlyMap<string, ort.InferenceSession.TensorValueMetadata>;
  * @throws GleanerError MODEL_INVALID where the file is no ONNX network that gives embeddings of that dimension.
  */
 export async function openTower(options: TowerOptions): Promise<Tower> {
-  const session = await load(options);
-  const inputs = inputsOf(session);
-  return makeTower(session, options, inputs, {}, await isAlone(options, inputs));
+  const loaded = await load(options);
+  return makeTower(loaded, options, loaded.inputs, {});
 }
 
 /**
@@ -70,8 +69,9 @@ export async function openTowers(
       throw error;
     }
   }
-  const session = await load(vision);
-  const all = [...inputsOf(session)];
+  const loaded = await load(vision);
+  const { session } = loaded;
+  const all = [...loaded.inputs];
   const pixels: Inputs = new Map(all.filter(([, { shape }]) => shape.length === 4));
   const tokens: Inputs = new Map(all.filter(([, { shape }]) => shape.length !== 4));
   if (pixels.size === 0 || tokens.size === 0)
@@ -80,15 +80,14 @@ export async function openTowers(
       files.vision,
       `has the inputs ${session.inputNames.join(', ')}: not both halves`,
     );
-  const alone = await isAlone(vision, new Map(all));
   let open = 2;
   const close = async () => {
     open--;
     if (open === 0) await session.release();
   };
   return {
-    vision: { ...makeTower(session, vision, pixels, blank(tokens, [2]), alone), close },
-    text: { ...makeTower(session, text, tokens, blank(pixels, [3, ...side]), alone), close },
+    vision: { ...makeTower(loaded, vision, pixels, blank(tokens, [2])), close },
+    text: { ...makeTower(loaded, text, tokens, blank(pixels, [3, ...side])), close },
   };
 }
 
@@ -107,21 +106,11 @@ function blank(inputs: Inputs, sizes: readonly number[]): Record<string, ort.Ten
   return Object.fromEntries(tensors);
 }
 
-function inputsOf(session: ort.InferenceSession): Inputs {
-  return new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
-}
-
-async function isAlone({ dir, file }: TowerOptions, inputs: Inputs): Promise<boolean> {
-  const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
-  return takesOne || (await quantizesAtRunTime(join(dir, file)));
-}
-
 function makeTower(
-  session: ort.InferenceSession,
+  { session, alone }: Loaded,
   { dir, file, output, outputs = [], dimension }: TowerOptions,
   inputs: Inputs,
   others: Readonly<Record<string, ort.Tensor>>,
-  alone: boolean,
 ): Tower {
   const fail = (problem: string) => invalid(dir, file, problem);
   const given = session.outputMetadata;
@@ -155,30 +144,28 @@ function makeTower(
   };
 }
 
-/**
- * Whether a network rounds what it computes to whole numbers as it runs: by the least and the greatest value of all rows
- * together. The operators are DynamicQuantizeLinear and, of onnxruntime, DynamicQuantizeMatMul and DynamicQuantizeLSTM; their
- * names stand in the file as they are (onnx.proto, NodeProto.op_type).
- */
-async function quantizesAtRunTime(path: string): Promise<boolean> {
-  const name = 'DynamicQuantize';
-  let before = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    const bytes = Buffer.concat([before, chunk]);
-    if (bytes.includes(name)) return true;
-    before = Buffer.from(bytes.subarray(Math.max(0, bytes.length - name.length + 1)));
-  }
-  return false;
+/** A network that is loaded, and whether its rows have to be run one by one. */
+interface Loaded {
+  readonly session: ort.InferenceSession;
+  readonly inputs: Inputs;
+  readonly alone: boolean;
 }
 
-async function load({ dir, file, threads, provider = 'cpu' }: TowerOptions): Promise<ort.InferenceSession> {
+async function load({ dir, file, threads, provider = 'cpu' }: TowerOptions): Promise<Loaded> {
   try {
-    return await ort.InferenceSession.create(join(dir, file), {
+    const { network, quantizes } = await readNetwork(join(dir, file), provider);
+    const options = {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-    });
+    } as const;
+    const session = await (typeof network === 'string'
+      ? ort.InferenceSession.create(network, options)
+      : ort.InferenceSession.create(network, options));
+    const inputs = new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
+    const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
+    return { session, inputs, alone: takesOne || quantizes };
   } catch (error) {
     const message = lineOf(error);
     throw invalid(

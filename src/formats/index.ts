@@ -47,6 +47,14 @@ export {
 } from './npy.ts';
 export { NumberBuffers } from './number-buffers.ts';
 export {
+  ONNX_TYPE,
+  type OnnxConstant,
+  type OnnxGraph,
+  type OnnxTensor,
+  readOnnx,
+  replaceInitializers,
+} from './onnx.ts';
+export {
   type Column,
   type ColumnType,
   type ParquetFooter,

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Protocol buffers: a field of bytes, of text, or a whole number. */
-function field(number: number, value: Uint8Array | string | number): Uint8Array {
+export function field(number: number, value: Uint8Array | string | number): Uint8Array {
   if (typeof value === 'number') return Buffer.concat([varint(number << 3), varint(value)]);
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
   return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
@@ -27,7 +27,7 @@ const INT64 = 7;
 const FLOAT16 = 10;
 
 /** ValueInfoProto: a name, an element type, dimensions (text: symbolic). */
-function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
+export function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
   const shape = concat(...dims.map((d) => field(1, typeof d === 'number' ? field(1, d) : field(2, d))));
   return concat(field(1, name), field(2, field(1, concat(field(1, type), field(2, shape)))));
 }

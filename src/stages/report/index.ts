@@ -16,6 +16,7 @@ export type {
   ReportInput,
   SizeCount,
   Statistics,
+  Sweep,
   Tally,
   ValueCount,
 } from './statistics.ts';

@@ -26,9 +26,7 @@ export function formatValue(value: number): string {
   return Number.isInteger(value) ? formatCount(value) : String(roundTo(value, 3));
 }
 
-/** Number of Unicode characters, a lone surrogate counting as one. */
-export function countChars(text: string): number {
-  let n = 0;
-  for (const _ of text) n++;
-  return n;
+/** A cosine in float arithmetic may pass 1 by a rounding error. */
+export function clampCosine(similarity: number): number {
+  return Math.min(1, Math.max(-1, similarity));
 }

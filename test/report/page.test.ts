@@ -67,9 +67,13 @@ describe('report.html in a browser', () => {
       );
     for (const [i, share] of [1, 0.75, 0.6, 0.5, 0.375, 0.325, 0.175, 0.15].entries())
       expect(widths[i]).toBeCloseTo(share, 2);
-    expect(await page.locator('.mark').textContent()).toMatch(/6 dropped\s*6 kept/);
+    expect(await page.locator('.mark').first().textContent()).toMatch(/6 dropped\s*6 kept/);
     const cells = page.getByRole('row', { name: 'height and width ≥ 512' }).getByRole('cell');
     expect(await cells.allTextContents()).toEqual(['4', '66.7 %']);
+    const own = page.locator('.thresholds').getByRole('row', { name: '0.30' }).getByRole('cell');
+    expect(await own.allTextContents()).toEqual(['7', '53.8 %', '6']);
+    const below = page.locator('.thresholds').getByRole('row', { name: '0.28' }).getByRole('cell');
+    expect(await below.allTextContents()).toEqual(['9', '69.2 %', 'not judged']);
     // Four of the six are UNLIKELY.
     const pictures = page.locator('.pictures img');
     expect(await pictures.count()).toBe(4);

@@ -1,3 +1,5 @@
+import { costSection } from './cost-section.ts';
+import type { PricedCosts } from './costs.ts';
 import { type Child, foreign, type Html, html } from './html.ts';
 import { formatCount, formatShare, formatValue, roundTo, shareOf } from './numbers.ts';
 import {
@@ -14,6 +16,7 @@ import { describeRecipe, encoderNote, HOW_TO_READ_SHARES } from './prose.ts';
 import type { SampleBand } from './samples.ts';
 import type { Distribution, FunnelRow, Statistics, Tally } from './statistics.ts';
 import { STYLE } from './style.ts';
+import { sweepSection } from './sweep-section.ts';
 
 /** Nothing is loaded, run, sent or framed, whatever a text may hold: the second lock after escaping. */
 const POLICY =
@@ -22,8 +25,10 @@ const POLICY =
 /**
  * The report as one page: no script, nothing loaded from elsewhere, the same bytes for the same statistics.
  * All texts of strangers are escaped and isolated in their direction.
+ *
+ * @param costs what the run took: of a page that is no part of a release
  */
-export function renderReport(stats: Statistics, samples: readonly SampleBand[]): string {
+export function renderReport(stats: Statistics, samples: readonly SampleBand[], costs?: PricedCosts): string {
   return `${html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,9 +42,11 @@ export function renderReport(stats: Statistics, samples: readonly SampleBand[]):
 ${header(stats)}
 ${funnelSection(stats.funnel)}
 ${similaritySection(stats)}
+${sweepSection(stats)}
 ${sizeSection(stats)}
 ${contentSection(stats)}
 ${samplesSection(samples)}
+${costSection(costs)}
 ${methodSection(stats)}
 </main>
 </html>

@@ -131,3 +131,14 @@ export async function storeManifest(
   await storage.put(path, `${JSON.stringify(manifest, null, 1)}\n`);
   return manifest;
 }
+
+/** Of a task that is done, some files were written anew: its manifest names what they are now. */
+export async function replaceFiles(
+  storage: Storage,
+  manifest: Manifest,
+  written: readonly Manifest['files'][number][],
+): Promise<void> {
+  const anew = new Map(written.map((file) => [file.path, file]));
+  const files = manifest.files.map((file) => anew.get(file.path) ?? file);
+  await storage.put(`tasks/${manifest.task}.json`, `${JSON.stringify({ ...manifest, files }, null, 1)}\n`);
+}

@@ -6,6 +6,7 @@ export { buildFunnel, type FormatFunnelOptions, formatFunnel } from './funnel.ts
 export { formatCost, formatCount, formatRate, formatShare, formatValue } from './numbers.ts';
 export { renderReport } from './page.ts';
 export { parseStatistics, readStatistics, STATISTICS_FILE } from './parse.ts';
+export type { Publication } from './publication.ts';
 export { collectSamples, type Sample, type SampleBand, type SampleOptions } from './samples.ts';
 export type {
   Distribution,
@@ -21,4 +22,4 @@ export type {
   Tally,
   ValueCount,
 } from './statistics.ts';
-export { type WriteReportInput, writeReport } from './write.ts';
+export { type WriteReportInput, writeCard, writeReport } from './write.ts';

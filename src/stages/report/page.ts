@@ -2,6 +2,7 @@ import { costSection } from './cost-section.ts';
 import type { PricedCosts } from './costs.ts';
 import { type Child, foreign, type Html, html } from './html.ts';
 import { formatCount, formatShare, formatValue, roundTo, shareOf } from './numbers.ts';
+import { parameters } from './parameters.ts';
 import {
   alignHistograms,
   barList,
@@ -248,7 +249,7 @@ function methodSection(stats: Statistics): Html {
 ${numbers(
   'The recipe in full',
   ['option', 'value'],
-  flatten(stats.recipe).map(([name, value]) => [html`<code>${name}</code>`, foreign(value)]),
+  parameters(stats.recipe).map(([name, value]) => [html`<code>${name}</code>`, foreign(value)]),
   'text',
 )}
 ${numbers(
@@ -259,17 +260,4 @@ ${numbers(
 )}
 <footer>gleaner ${stats.gleaner} · recipe <code>${stats.recipeHash.slice(0, 12)}</code> · ${formatCount(stats.rows)} pairs in ${formatValue(stats.parts)} ${stats.parts === 1 ? 'part' : 'parts'} · the same numbers for machines in <code>stats.json</code></footer>
 </section>`;
-}
-
-function flatten(value: object, prefix = ''): readonly (readonly [string, string])[] {
-  return Object.entries(value).flatMap(([key, item]: [string, unknown]) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? flatten(item, `${prefix}${key}.`)
-      : [
-          [
-            `${prefix}${key}`,
-            Array.isArray(item) ? item.join(', ') : item === null ? 'no limit' : String(item),
-          ],
-        ],
-  );
 }

@@ -157,7 +157,7 @@ export function formatCosts(costs: PricedCosts): string {
     line([
       'all',
       formatCount(all.tasks),
-      'per released pair',
+      `${formatCount(all.rows)} released`,
       formatDuration(all.taskSeconds),
       ...cells(all),
     ]),

@@ -22,9 +22,9 @@ export function costSection(costs: PricedCosts | undefined): Html {
     ...end(stage.cpuSeconds, stage.perCpuSecond, stage.cost),
   ]);
   rows.push([
-    html`<b>all, by released pair</b>`,
+    html`<b>all</b>`,
     formatCount(all.tasks),
-    '',
+    `${formatCount(all.rows)} released`,
     hours(all.taskSeconds),
     ...end(all.cpuSeconds, all.perCpuSecond, all.cost),
   ]);
@@ -35,7 +35,7 @@ export function costSection(costs: PricedCosts | undefined): Html {
   const note = price === null ? '' : ` Cost at ${price} a CPU-hour, in its currency${million}.`;
   return html`<section><h2>Time and cost</h2>
 <p>On the machine that ran it. Task time adds up tasks that ran side by side; CPU time is of the processes that ran them, and of those that were killed it is not known.${note}</p>
-<div class="scroll-wide">${table(priced, rows)}</div></section>`;
+<div class="scroll-wide" tabindex="0">${table(priced, rows)}</div></section>`;
 }
 
 /** Seconds as '12.3 s' or '1.23 h'. */

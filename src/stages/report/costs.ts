@@ -16,6 +16,8 @@ export interface PricedCosts {
   readonly stages: readonly (StageCost & PricedCost)[];
   readonly all: PricedCost &
     Pick<StageCost, 'tasks' | 'taskSeconds' | 'cpuSeconds'> & {
+      /** Pairs released. */
+      readonly rows: number;
       /** Of a million released pairs, if all went on like this; null where there is no cost, or no pair. */
       readonly costPerMillion: number | null;
     };
@@ -51,6 +53,7 @@ export function priceCosts(stages: readonly StageCost[], price: number | null, r
       tasks: sum(({ tasks }) => tasks),
       taskSeconds: sum(({ taskSeconds }) => taskSeconds),
       cpuSeconds,
+      rows,
       ...all,
       costPerMillion: all.cost === null || rows === 0 ? null : (all.cost / rows) * 1e6,
     },

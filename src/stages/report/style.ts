@@ -85,6 +85,7 @@ thead th { font-size: 13px; line-height: 16px; color: var(--soft); vertical-alig
 summary { cursor: pointer; padding: 4px 0; width: fit-content; }
 .thresholds { max-width: 720px; margin-top: 16px; }
 .scroll-wide { overflow-x: auto; margin-bottom: 8px; }
+.scroll-wide th, .scroll-wide td { white-space: nowrap; }
 .scroll.wide td, .scroll.wide th { white-space: nowrap; }
 .scroll { font-size: 13px; line-height: 16px; max-height: 320px; overflow: auto; padding-right: 16px; }
 ol.method { margin: 0 0 16px; padding-left: 24px; max-width: 72ch; }

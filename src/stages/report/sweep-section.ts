@@ -107,7 +107,7 @@ function wholeTable(sweep: Sweep): Html {
 function nameOf({ own }: Sweep, threshold: number): Child {
   const decimals = Math.max(2, String(threshold).split('.')[1]?.length ?? 0);
   const text = threshold.toFixed(decimals);
-  return threshold === own ? html`<b>${text}</b>, the recipe’s own` : text;
+  return threshold === own ? html`<b>${text}, own</b>` : text;
 }
 
 function countOrDash(n: number | null | undefined): string {

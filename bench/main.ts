@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     harvest: () => import('./harvest.ts'),
     'harvest-peers': () => import('./harvest-peers.ts'),
     image: () => import('./image.ts'),
+    stats: () => import('./stats.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

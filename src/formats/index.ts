@@ -68,6 +68,7 @@ export {
   readParquetRows,
 } from './parquet.ts';
 export { TableBuilder } from './parquet-columns.ts';
+export { readParquetNumbers } from './parquet-numbers.ts';
 export {
   type ColumnValues,
   countValues,

@@ -8,6 +8,7 @@ import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
+import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
@@ -41,12 +42,15 @@ export class TaskRunner implements AsyncDisposable {
   readonly #environment: TaskEnvironment;
   readonly #storage: Storage;
   readonly #fingerprint: string;
+  readonly #cpu: CpuMeter;
   #engines: Promise<Engines> | undefined;
   #seen: Promise<Seen[]> | undefined;
   /** Of a task of dedup for the next one; let go when another stage begins. */
   #dedupMemory: DedupMemory | undefined;
 
-  constructor(environment: TaskEnvironment) {
+  /** @param cpu of all task runners of this process. @default there is no other */
+  constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
+    this.#cpu = cpu;
     this.#environment = environment;
     this.#storage = fileStorage(environment.root);
     this.#fingerprint = runFingerprint(environment.spec);
@@ -55,8 +59,15 @@ export class TaskRunner implements AsyncDisposable {
   /** Runs one task to its manifest. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
+    const endCpu = this.#cpu.begin();
+    let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
-    const result = await this.#work(task, ctx, hooks);
+    let result: StageResult;
+    try {
+      result = await this.#work(task, ctx, hooks);
+    } finally {
+      cpuSeconds = endCpu();
+    }
     const fingerprint = taskFingerprint(this.#fingerprint, task);
     const seconds = (performance.now() - began) / 1000;
     return writeManifest(
@@ -64,6 +75,7 @@ export class TaskRunner implements AsyncDisposable {
       { stage: task.stage, index: task.index, fingerprint },
       result,
       seconds,
+      cpuSeconds,
     );
   }
 

@@ -32,13 +32,24 @@ export function startBodyThreads<R>(options: BodyThreadsOptions): BodyThreads<R>
     // They have next to nothing on their heap that lasts.
     resourceLimits: { maxYoungGenerationSizeMb: 3 },
   });
+  const running = new Set<Promise<unknown>>();
   return {
-    run: (body) => {
+    run: async (body) => {
       const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body);
       // Its types take the options of postMessage for the list.
-      return pool.run(own, { transferList: [own.buffer] as never });
+      const made = pool.run(own, { transferList: [own.buffer] as never });
+      running.add(made);
+      try {
+        return await made;
+      } finally {
+        running.delete(made);
+      }
     },
-    [Symbol.asyncDispose]: () => pool.destroy(),
+    async [Symbol.asyncDispose]() {
+      // An answer that comes while the pool is being taken down is an exception that nobody can catch.
+      await Promise.allSettled(running);
+      await pool.destroy();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,8 @@ import { compressors } from 'hyparquet-compressors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbedLocallyOptions, embedLocally } from '../../src/executors/embed.ts';
 import { createParquetWriter } from '../../src/formats/index.ts';
+import { openEmbedInputs } from '../../src/pipeline/embed/inputs.ts';
+import { EmbedRunner } from '../../src/pipeline/embed/runner.ts';
 import { tinyVision, writeTinyModel } from '../clip/tiny-model.ts';
 import { memorySink } from '../formats/support.ts';
 import { gleaner, startGleaner } from '../support/gleaner.ts';
@@ -229,17 +231,32 @@ describe('a run that is stopped', () => {
     return Object.fromEntries(all.filter(([path]) => !path.startsWith('_gleaner')));
   }
 
-  it.each([1, 59, 61, 99, 100, 131, 229, 230])('after %i samples goes on to the same bytes', async (stop) => {
-    const out = join(root, `stopped-${stop}`);
-    const options = { inputs, out, parts: { metadata: true }, writeBatchSize: 60, segmentSamples: 13 };
+  /** In this process, where it can be stopped to the sample. */
+  async function stopAfter(stop: number, options: Omit<EmbedLocallyOptions, 'model'>): Promise<void> {
+    const { out, parts, batchSize = 32, writeBatchSize = 60, segmentSamples } = options;
+    const found = await openEmbedInputs(options.inputs);
+    const all = { image: true, text: true, metadata: false, ...parts };
+    const sizes = { batchSize, writeBatchSize, segmentSamples, threads: 1, preproWorkers: 1 };
+    await mkdir(out, { recursive: true });
+    await using runner = await EmbedRunner.open({
+      ...{ root: out, inputs: found, model, parts: all, names: {} },
+      ...sizes,
+    });
     const controller = new AbortController();
+    const watch = { suspects: new Set<number>(), fatal: new Set<number>(), journal: () => () => undefined };
     const onProgress = ({ done }: { done: number }) => {
       if (done >= stop) controller.abort();
     };
-    await run({ ...options, batchSize: 5, signal: controller.signal, onProgress }).catch((error: unknown) => {
+    await runner.run({ ...watch, signal: controller.signal, onProgress }).catch((error: unknown) => {
       if (!controller.signal.aborted) throw error;
     });
     expect(controller.signal.aborted).toBe(true);
+  }
+
+  it.each([1, 59, 61, 99, 100, 131, 229, 230])('after %i samples goes on to the same bytes', async (stop) => {
+    const out = join(root, `stopped-${stop}`);
+    const options = { inputs, out, parts: { metadata: true }, writeBatchSize: 60, segmentSamples: 13 };
+    await stopAfter(stop, { ...options, batchSize: 5 });
     const summary = await run({ ...options, batchSize: 16 });
     expect(summary).toMatchObject({ samples: SAMPLES, left: { format: 26 }, rows: SAMPLES - 26, parts: 4 });
     expect(await files(out)).toEqual(whole);

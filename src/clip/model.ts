@@ -1,6 +1,8 @@
 import * as ort from 'onnxruntime-node';
+import { toFloat16 } from '../formats/float16.ts';
 import type { RgbImage } from '../schema/index.ts';
 import type { ModelVariant, Provider } from './choices.ts';
+import { halfTensor } from './half-tensor.ts';
 import { invalid } from './invalid.ts';
 import { identify, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
 import { type CroppedImage, cropForModel, toPixelValues } from './preprocess.ts';
@@ -17,6 +19,8 @@ export interface ClipOptions {
   readonly steady?: boolean;
   /** What the networks run on; chooseProvider says what works. @default 'cpu' */
   readonly provider?: Provider | undefined;
+  /** Images or texts a call of the network, where that is to be more than 64: memory grows with it. @default 64 */
+  readonly batchSize?: number | undefined;
   /** @default the first of fp32, fp16 and int8 that the folder has */
   readonly variant?: ModelVariant | undefined;
 }
@@ -35,7 +39,13 @@ export interface ClipModel extends ModelIdentity {
   close(): Promise<void>;
 }
 
-/** Images or texts a call of the network: bounds memory however many are asked for. */
+/** Rows a call of the network. */
+interface BatchSizes {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** So many at most, where nobody asks for more. */
 const MAX_BATCH = 64;
 /**
  * And at least so many: for a matrix of one row onnxruntime has a multiplication of its own, which adds in another order.
@@ -71,7 +81,8 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
   );
   const pixelInput = findPixelInput(folder, vision);
   const least = options.steady === false ? 1 : MIN_BATCH;
-  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, least);
+  const rows = { least, most: Math.max(MAX_BATCH, options.batchSize ?? 0) };
+  const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, rows);
   const crop = (image: RgbImage) => {
     if (!isCrop(image)) return cropForModel(image, preprocessing);
     if (image.width !== preprocessing.cropWidth || image.height !== preprocessing.cropHeight)
@@ -85,10 +96,10 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
     contextLength,
     crop,
     embedImages: (images) =>
-      inBatches(images, vision, least, (batch) => {
+      inBatches(images, vision, rows, (batch) => {
         const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
-        const pixels = new ort.Tensor('float32', toPixelValues(batch.map(crop), preprocessing), shape);
-        return vision.run({ [pixelInput]: pixels }, batch.length);
+        const values = toPixelValues(batch.map(crop), preprocessing);
+        return vision.run({ [pixelInput.name]: floats(pixelInput.type, values, shape) }, batch.length);
       }),
     async embedTexts(texts) {
       const unique = [...new Set(texts)];
@@ -120,7 +131,7 @@ export function tokenEmbedder(
   folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'>,
   tower: Tower,
   padId: number,
-  least = MIN_BATCH,
+  sizes: BatchSizes = { least: MIN_BATCH, most: MAX_BATCH },
 ): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
   const { dir, text: file, causal, contextLength } = folder;
   const input = [...tower.inputs.values()].find(({ name }) => IDS_NAMES.includes(name));
@@ -148,7 +159,7 @@ export function tokenEmbedder(
     const all = new Float32Array(captions.length * dimension);
     for (const [length, rows] of Map.groupBy(captions.keys(), (row) => lengthOf(captions[row] ?? []))) {
       const group = rows.map((row) => captions[row] ?? []);
-      const embedded = await inBatches(group, tower, least, (batch) => run(batch, length));
+      const embedded = await inBatches(group, tower, sizes, (batch) => run(batch, length));
       for (const [i, row] of rows.entries())
         all.set(embedded.subarray(i * dimension, (i + 1) * dimension), row * dimension);
     }
@@ -186,11 +197,20 @@ function readTokenizer(folder: ModelFolder): ClipTokenizer {
   }
 }
 
-function findPixelInput({ dir, vision: file, preprocessing }: ModelFolder, vision: Tower): string {
+/** Pixels as the network takes them: to float16 they are rounded to the nearest. */
+function floats(type: string, values: Float32Array, shape: readonly number[]): ort.Tensor {
+  return type === 'float16' ? halfTensor(toFloat16(values), shape) : new ort.Tensor('float32', values, shape);
+}
+
+function findPixelInput(
+  { dir, vision: file, preprocessing }: ModelFolder,
+  vision: Tower,
+): ort.InferenceSession.TensorValueMetadata {
   const [name, ...others] = vision.inputs.keys();
   const input = name === undefined ? undefined : vision.inputs.get(name);
-  if (!input || others.length > 0 || input.type !== 'float32' || input.shape.length !== 4)
-    throw invalid(dir, file, 'does not take one float32 input of 4 dimensions, the pixels');
+  const isFloat = input?.type === 'float32' || input?.type === 'float16';
+  if (!input || others.length > 0 || !isFloat || input.shape.length !== 4)
+    throw invalid(dir, file, 'does not take one float32 or float16 input of 4 dimensions, the pixels');
   const { cropHeight, cropWidth } = preprocessing;
   const differs = [3, cropHeight, cropWidth].some((size, i) => {
     const wanted = input.shape[i + 1];
@@ -202,7 +222,7 @@ function findPixelInput({ dir, vision: file, preprocessing }: ModelFolder, visio
       file,
       `takes pixels of shape ${input.shape.join(' x ')}, but preprocessor_config.json gives ${cropHeight} x ${cropWidth}`,
     );
-  return input.name;
+  return input;
 }
 
 function isCrop(image: RgbImage | CroppedImage): image is CroppedImage {
@@ -213,14 +233,14 @@ function isCrop(image: RgbImage | CroppedImage): image is CroppedImage {
 async function inBatches<T>(
   items: readonly T[],
   { alone, dimension }: Pick<Tower, 'alone' | 'dimension'>,
-  least: number,
+  sizes: BatchSizes,
   embed: (batch: readonly T[]) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const all = new Float32Array(items.length * dimension);
-  const most = alone ? 1 : MAX_BATCH;
+  const most = alone ? 1 : sizes.most;
   for (let from = 0; from < items.length; from += most) {
     const batch = items.slice(from, from + most);
-    const missing = Array.from({ length: Math.min(least, most) - batch.length }, () => batch[0] as T);
+    const missing = Array.from({ length: Math.min(sizes.least, most) - batch.length }, () => batch[0] as T);
     const rows = await embed([...batch, ...missing]);
     all.set(rows.subarray(0, batch.length * dimension), from * dimension);
   }

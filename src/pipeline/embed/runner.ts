@@ -59,7 +59,8 @@ export class EmbedRunner implements AsyncDisposable {
   static async open(work: EmbedWork): Promise<EmbedRunner> {
     const dir = resolveModel(work.model);
     const { preprocessing } = await readModelFolder(dir);
-    const model = await loadClip(dir, { threads: work.threads });
+    const { threads, batchSize } = work;
+    const model = await loadClip(dir, { threads, batchSize });
     const workers = work.preproWorkers ?? Math.max(1, Math.min(8, availableParallelism() - 1));
     const limits = { ...loadRecipe('everything').image, minBytes: 1 };
     const ahead = samplesAhead(work.batchSize);

@@ -5,7 +5,13 @@ import type { ModelVariant, Provider } from './choices.ts';
 import { halfTensor } from './half-tensor.ts';
 import { invalid } from './invalid.ts';
 import { identify, type ModelFolder, type ModelIdentity, readModelFolder } from './model-files.ts';
-import { type CroppedImage, cropForModel, toPixelValues } from './preprocess.ts';
+import {
+  type CroppedImage,
+  cropForModel,
+  type PixelValues,
+  pixelCount,
+  toPixelValues,
+} from './preprocess.ts';
 import { openTowers, type Tower } from './session.ts';
 import { type ClipTokenizer, createTokenizer } from './tokenizer.ts';
 
@@ -33,6 +39,8 @@ export interface ClipModel extends ModelIdentity {
   crop(image: RgbImage): CroppedImage;
   /** Whole images, or crops of this model → n × dimension, row by row, each row L2-normalised. */
   embedImages(images: readonly RgbImage[]): Promise<Float32Array>;
+  /** The same of what `toPixelValues` made of crops elsewhere. */
+  embedPixels(images: readonly PixelValues[]): Promise<Float32Array>;
   /** Texts → n × dimension, row by row, each row L2-normalised. Equal texts are computed once. */
   embedTexts(texts: readonly string[]): Promise<Float32Array>;
   /** Frees the networks' memory. */
@@ -79,9 +87,9 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
     folder,
     [preprocessing.cropHeight, preprocessing.cropWidth],
   );
-  const pixelInput = findPixelInput(folder, vision);
   const least = options.steady === false ? 1 : MIN_BATCH;
   const rows = { least, most: Math.max(MAX_BATCH, options.batchSize ?? 0) };
+  const embedPixels = pixelEmbedder(folder, vision, rows);
   const embedTokens = tokenEmbedder(folder, text, tokenizer.padId, rows);
   const crop = (image: RgbImage) => {
     if (!isCrop(image)) return cropForModel(image, preprocessing);
@@ -96,11 +104,8 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
     contextLength,
     crop,
     embedImages: (images) =>
-      inBatches(images, vision, rows, (batch) => {
-        const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
-        const values = toPixelValues(batch.map(crop), preprocessing);
-        return vision.run({ [pixelInput.name]: floats(pixelInput.type, values, shape) }, batch.length);
-      }),
+      embedPixels(images, (image, part) => toPixelValues(crop(image), preprocessing, part)),
+    embedPixels: (images) => embedPixels(images, ({ values }, part) => part.set(values)),
     async embedTexts(texts) {
       const unique = [...new Set(texts)];
       const rows = await embedTokens(unique.map((t) => tokenizer.encode(t)));
@@ -118,6 +123,31 @@ export async function loadClip(dir: string, options: ClipOptions = {}): Promise<
       await text.close();
     },
   };
+}
+
+/**
+ * The image half: fills a batch, whose memory serves the next, and runs it.
+ * @returns embeds images that `write` writes the pixel values of
+ */
+function pixelEmbedder(folder: ModelFolder, vision: Tower, sizes: BatchSizes) {
+  const input = findPixelInput(folder, vision);
+  const { preprocessing } = folder;
+  const perImage = pixelCount(preprocessing);
+  const free: Float32Array<ArrayBuffer>[] = [];
+  return <T>(images: readonly T[], write: (image: T, part: Float32Array<ArrayBuffer>) => void) =>
+    inBatches(images, vision, sizes, async (batch) => {
+      const needed = batch.length * perImage;
+      const found = free.pop();
+      const all = found && found.length >= needed ? found : new Float32Array(needed);
+      for (const [n, image] of batch.entries()) write(image, all.subarray(n * perImage, (n + 1) * perImage));
+      const shape = [batch.length, 3, preprocessing.cropHeight, preprocessing.cropWidth];
+      try {
+        const pixels = floats(input.type, all.subarray(0, needed), shape);
+        return await vision.run({ [input.name]: pixels }, batch.length);
+      } finally {
+        free.push(all);
+      }
+    });
 }
 
 /**
@@ -198,7 +228,7 @@ function readTokenizer(folder: ModelFolder): ClipTokenizer {
 }
 
 /** Pixels as the network takes them: to float16 they are rounded to the nearest. */
-function floats(type: string, values: Float32Array, shape: readonly number[]): ort.Tensor {
+function floats(type: string, values: Float32Array<ArrayBuffer>, shape: readonly number[]): ort.Tensor {
   return type === 'float16' ? halfTensor(toFloat16(values), shape) : new ort.Tensor('float32', values, shape);
 }
 

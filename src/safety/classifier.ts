@@ -105,7 +105,7 @@ export async function loadClassifier(
     },
     async classify(prepared) {
       const crop: CroppedImage = { ...prepared, cropped: true };
-      const pixels = new ort.Tensor('float32', toPixelValues([crop], preprocessing), [
+      const pixels = new ort.Tensor('float32', toPixelValues(crop, preprocessing), [
         1,
         3,
         cropHeight,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path/posix';
-import type { ClipModel, CroppedImage } from '../../clip/index.ts';
+import type { ClipModel, PixelValues } from '../../clip/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { ByteBudget } from '../../stages/budget.ts';
 import { writePart } from '../../stages/embed/part.ts';
@@ -48,7 +48,7 @@ export interface RunEmbedOptions {
   readonly model: ClipModel;
   /** Images a call of the network. */
   readonly batchSize: number;
-  readonly threads: BodyThreads<CroppedImage>;
+  readonly threads: BodyThreads<PixelValues>;
   /** Samples that are lost at most when the process is killed. @default 10,000 */
   readonly segmentSamples?: number;
   /** Rows are samples, counted from the first of the first input. */
@@ -103,6 +103,8 @@ class EmbedRun {
   /** The first sample ahead whose image may end the process: it waits until all before it are safe. */
   #suspect: number | undefined;
   readonly #safe = Promise.withResolvers<void>();
+  /** Of pixel values that are embedded, for the next: never more than there are samples ahead. */
+  readonly #memory: ArrayBuffer[] = [];
   /** Bytes of the inputs before the one that is read, and of that one. */
   #bytes = 0;
   #bytesHere = 0;
@@ -173,7 +175,9 @@ class EmbedRun {
 
   #newSegment(): EmbedSegment {
     const { model, spec, batchSize } = this.#options;
-    return new EmbedSegment(model, spec.parts, batchSize);
+    return new EmbedSegment(model, spec.parts, batchSize, (memory) => {
+      if (memory instanceof ArrayBuffer) this.#memory.push(memory);
+    });
   }
 
   #rowsOfPart(): number {
@@ -239,7 +243,9 @@ class EmbedRun {
       try {
         if (watch.suspects.has(row)) await this.#safe.promise;
         const crop =
-          image && !sample.left ? await workOnImage(watch, row, () => threads.run(image)) : undefined;
+          image && !sample.left
+            ? await workOnImage(watch, row, () => threads.run(image, this.#memory.pop()))
+            : undefined;
         return { next: item.next, sample, ...(crop && { crop }) };
       } finally {
         budget.adjust(-bytes);

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import {
   type ClipModel,
-  type CroppedImage,
   loadClip,
+  type PixelValues,
   readModelFolder,
   resolveModel,
 } from '../../clip/index.ts';
@@ -47,9 +47,9 @@ export interface EmbedHooks extends Omit<ImageWatch, 'turnstile' | 'underWay' | 
 export class EmbedRunner implements AsyncDisposable {
   readonly #work: EmbedWork;
   readonly #model: ClipModel;
-  readonly #threads: BodyThreads<CroppedImage>;
+  readonly #threads: BodyThreads<PixelValues>;
 
-  private constructor(work: EmbedWork, model: ClipModel, threads: BodyThreads<CroppedImage>) {
+  private constructor(work: EmbedWork, model: ClipModel, threads: BodyThreads<PixelValues>) {
     this.#work = work;
     this.#model = model;
     this.#threads = threads;

@@ -26,8 +26,8 @@ export async function namesKnown(
   const uids = new Set<string>();
   for (const { path } of dropped)
     if (path.startsWith('harvest/'))
-      for await (const { uid } of readKnownContent(storage, path.replace(/[^/]*$/, 'known-content.jsonl')))
-        uids.add(uid);
+      for await (const { id } of readKnownContent(storage, path.replace(/[^/]*$/, 'known-content.jsonl')))
+        uids.add(id);
   const urls = new Set<string>();
   if (uids.size > 0)
     for (const path of await storage.list('unique'))

@@ -3,7 +3,6 @@ import { cp, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { downloadLocally } from '../../src/executors/download.ts';
 import { type RunLocallyOptions, retryRunLocally, runLocally } from '../../src/executors/index.ts';
 import { type Column, gzipMember, readParquetRows } from '../../src/formats/index.ts';
 import { decodeImage, perceptualHash } from '../../src/image/index.ts';
@@ -218,16 +217,6 @@ describe('a run with lists of known content', () => {
   it('is not explained by its URL', async () => {
     for (const name of [listed.md5?.url ?? '', pairUid(listed.md5?.url ?? '', listed.md5?.alt ?? '')])
       expect((await gleaner(['explain', out('good'), name])).stdout).toMatch(/no pair of this run has it/);
-  });
-
-  it('is no recipe for a download, whose tables list every URL', async () => {
-    const { safety } = options.overrides ?? {};
-    const download = {
-      urls: [join(folder, 'none.txt')],
-      out: out('download'),
-      overrides: { safety } as never,
-    };
-    await expect(downloadLocally(download)).rejects.toThrow(/safety\.knownContent is for harvest/);
   });
 
   it('is another run with another list', async () => {

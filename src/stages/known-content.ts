@@ -1,5 +1,5 @@
 import { readLines } from '../formats/index.ts';
-import { matchDetail, parseMatch } from '../safety/index.ts';
+import { matchDetail, parseMatch } from '../safety/known-content.ts';
 import { type DroppedRow, GleanerError } from '../schema/index.ts';
 import type { FileInfo, Storage } from '../storage/index.ts';
 import { writeFile } from './write-file.ts';

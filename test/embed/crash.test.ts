@@ -74,7 +74,7 @@ describe('embedding with images that end its process', () => {
     expect(Object.keys(await treeOf(join(root, 'with-out'))).filter((p) => p.includes('/segments/'))).toEqual(
       [],
     );
-  }, 120_000);
+  }, 400_000);
 
   it('costs nothing where it was the system that ended the process', async () => {
     const inputs = await dataset('good', {});
@@ -84,7 +84,7 @@ describe('embedding with images that end its process', () => {
     expect(await embed(inputs, 'disturbed')).toMatchObject({ samples: SAMPLES, rows: SAMPLES, left: {} });
     expect(existsSync(join(root, 'ended'))).toBe(true);
     expect(await files('disturbed')).toEqual(await files('undisturbed'));
-  }, 120_000);
+  }, 400_000);
 
   it('ends the command where the process dies whatever it does, in one line', async () => {
     const inputs = await dataset('dead', {});
@@ -95,7 +95,7 @@ describe('embedding with images that end its process', () => {
       code: 'TASK_FAILED',
       message: expect.stringMatching(/^embed: its process died 3 times/),
     });
-  }, 120_000);
+  }, 400_000);
 
   it('leaves nobody behind who writes on when the command is killed', async () => {
     const inputs = await dataset('killed', {});
@@ -111,5 +111,5 @@ describe('embedding with images that end its process', () => {
     expect(JSON.parse(await readFile(lock, 'utf8'))).toMatchObject({ pid: child.pid });
     expect(await embed(inputs, 'killed-out', 5)).toMatchObject({ rows: SAMPLES });
     expect(await files('killed-out')).toEqual(await files('whole'));
-  }, 120_000);
+  }, 400_000);
 });

@@ -47,7 +47,7 @@ export function embedCommand(context: CommandContext): Command {
     .option('--enable-metadata', 'carry over the JSON of each sample, or the other columns')
     .option(
       '--batch-size <n>',
-      'images a call of the network; some 4 MB each with a ViT-B/32',
+      'images a call of the network; some 3.5 MB each with a ViT-B/32',
       wholeNumber,
       32,
     )

@@ -21,6 +21,11 @@ export interface CroppedImage extends RgbImage {
   readonly cropped: true;
 }
 
+/** What a network takes of one picture, ready: see `toPixelValues`. */
+export interface PixelValues {
+  readonly values: Float32Array;
+}
+
 const SIDE = z.int().min(1).max(4096);
 const EXACT = z
   .looseObject({ height: SIDE, width: SIDE })
@@ -143,22 +148,44 @@ function fitShorter({ width, height }: RgbImage, shortestEdge: number): { width:
     : { width: Math.trunc((shortestEdge * width) / height), height: shortestEdge };
 }
 
-/** Crops → [n, 3, cropHeight, cropWidth], float32, planes in the order red, green, blue. */
-export function toPixelValues(crops: readonly CroppedImage[], preprocessing: Preprocessing): Float32Array {
-  const { cropWidth, cropHeight, rescale, mean, std } = preprocessing;
-  const plane = cropWidth * cropHeight;
-  const values = new Float32Array(crops.length * 3 * plane);
-  for (const channel of [0, 1, 2] as const) {
+/**
+ * A crop → [3, cropHeight, cropWidth], float32, planes in the order red, green, blue.
+ * @param into where to write them: so many numbers. @default new memory
+ */
+export function toPixelValues(
+  { data }: CroppedImage,
+  preprocessing: Preprocessing,
+  into = new Float32Array(pixelCount(preprocessing)),
+): Float32Array {
+  const plane = preprocessing.cropWidth * preprocessing.cropHeight;
+  const [red, green, blue] = levelsOf(preprocessing);
+  for (let at = 0, from = 0; at < plane; at++, from += 3) {
+    into[at] = red[data[from]!]!;
+    into[plane + at] = green[data[from + 1]!]!;
+    into[2 * plane + at] = blue[data[from + 2]!]!;
+  }
+  return into;
+}
+
+/** Numbers that a model takes for one image. */
+export function pixelCount({ cropWidth, cropHeight }: Preprocessing): number {
+  return 3 * cropWidth * cropHeight;
+}
+
+type Levels = readonly [red: Float32Array, green: Float32Array, blue: Float32Array];
+const LEVELS = new WeakMap<Preprocessing, Levels>();
+
+/** What each of the 256 levels of a channel becomes. */
+function levelsOf(preprocessing: Preprocessing): Levels {
+  const { rescale, mean, std } = preprocessing;
+  const of = (channel: 0 | 1 | 2) =>
     // Every step is rounded to float32, as numpy does on float32 pixels.
-    const levels = Float32Array.from({ length: 256 }, (_, level) =>
+    Float32Array.from({ length: 256 }, (_, level) =>
       Math.fround(
         Math.fround(Math.fround(level * rescale) - Math.fround(mean[channel])) / Math.fround(std[channel]),
       ),
     );
-    for (const [n, { data }] of crops.entries()) {
-      let to = (n * 3 + channel) * plane;
-      for (let from = channel; from < data.length; from += 3) values[to++] = levels[data[from]!]!;
-    }
-  }
-  return values;
+  const levels = LEVELS.get(preprocessing) ?? ([of(0), of(1), of(2)] as const);
+  LEVELS.set(preprocessing, levels);
+  return levels;
 }

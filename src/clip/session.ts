@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import { toFloat32 } from '../formats/float16.ts';
 import type { Provider } from './choices.ts';
+import { halfTensor } from './half-tensor.ts';
 import { invalid } from './invalid.ts';
 import { weightFiles } from './layout.ts';
 import { fileSize } from './model-files.ts';
@@ -101,6 +103,7 @@ function blank(inputs: Inputs, sizes: readonly number[]): Record<string, ort.Ten
     const n = fixed.reduce((product, size) => product * size, 1);
     if (type === 'int64') return [name, new ort.Tensor(type, new BigInt64Array(n).fill(1n), dims)] as const;
     if (type === 'int32') return [name, new ort.Tensor(type, new Int32Array(n).fill(1), dims)] as const;
+    if (type === 'float16') return [name, halfTensor(new Uint16Array(n), dims)] as const;
     return [name, new ort.Tensor('float32', new Float32Array(n), dims)] as const;
   });
   return Object.fromEntries(tensors);
@@ -131,17 +134,25 @@ function makeTower(
         throw invalid(dir, file, `cannot be run (${lineOf(error)})`, error);
       });
       const tensor = result[metadata.name];
-      if (!tensor || !(tensor.data instanceof Float32Array)) throw fail(`${metadata.name} is not float32`);
+      const values = tensor && floatsOf(tensor);
+      if (!tensor || !values) throw fail(`${metadata.name} is neither float32 nor float16`);
       const [n, columns] = tensor.dims;
       if (tensor.dims.length !== 2 || n !== rows || columns !== dimension)
         throw fail(`${metadata.name} has the shape ${tensor.dims.join(' x ')}, not ${rows} x ${dimension}`);
-      const values = tensor.data.slice();
       if (!normalise(values, dimension))
         throw fail(`${metadata.name} is not a direction: NaN, infinite or all zero`);
       return values;
     },
     close: () => session.release(),
   };
+}
+
+/** A copy, as float32; undefined of numbers of another type. */
+function floatsOf({ type, data }: ort.Tensor): Float32Array | undefined {
+  if (data instanceof Float32Array) return data.slice();
+  // A Float16Array where the version of Node has that, else a Uint16Array: the bits are the same.
+  if (type !== 'float16' || !ArrayBuffer.isView(data)) return undefined;
+  return toFloat32(new Uint16Array(data.buffer, data.byteOffset, data.length));
 }
 
 /** A network that is loaded, and whether its rows have to be run one by one. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
+import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
@@ -44,6 +45,7 @@ export class TaskRunner implements AsyncDisposable {
   readonly #fingerprint: string;
   readonly #cpu: CpuMeter;
   #engines: Promise<Engines> | undefined;
+  #knownUrls: Promise<KnownContent | undefined> | undefined;
   #seen: Promise<Seen[]> | undefined;
   /** Of a task of dedup for the next one; let go when another stage begins. */
   #dedupMemory: DedupMemory | undefined;
@@ -84,6 +86,18 @@ export class TaskRunner implements AsyncDisposable {
     await engines?.[Symbol.asyncDispose]();
   }
 
+  /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
+  #readKnownUrls(): Promise<KnownContent | undefined> {
+    this.#knownUrls ??= (async () => {
+      const { knownContent } = this.#environment.spec.recipe.safety;
+      const lists = knownContent.filter(({ kind }) => kind === 'url' || kind === 'domain');
+      if (lists.length === 0) return undefined;
+      const { readKnownContent } = await import('../safety/known-content.ts');
+      return readKnownContent(lists, streamFile);
+    })();
+    return this.#knownUrls;
+  }
+
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
   async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
     const { recipe } = this.#environment.spec;
@@ -93,7 +107,7 @@ export class TaskRunner implements AsyncDisposable {
         const { extract } = await import('../stages/extract.ts');
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
-          recipe.extract,
+          { ...recipe.extract, known: await this.#readKnownUrls() },
           (path, options) => counted(streamLocation(path, { signal: hooks.signal, ...options }), hooks.read),
           ctx,
         );
@@ -137,14 +151,9 @@ export class TaskRunner implements AsyncDisposable {
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
-        const lists = recipe.safety.knownContent;
-        if (lists.length === 0) return releaseTrail(task.dropped, ctx);
-        const [{ readKnownContent }, { namesKnown }] = await Promise.all([
-          import('../safety/index.ts'),
-          import('../stages/unnamed-trail.ts'),
-        ]);
-        const ofUrls = lists.filter(({ kind }) => kind === 'url' || kind === 'domain');
-        const known = await readKnownContent(ofUrls, streamFile);
+        if (recipe.safety.knownContent.length === 0) return releaseTrail(task.dropped, ctx);
+        const { namesKnown } = await import('../stages/unnamed-trail.ts');
+        const known = await this.#readKnownUrls();
         return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
       }
       case 'report': {

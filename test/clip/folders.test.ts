@@ -12,7 +12,6 @@ import {
   TINY_TOKENIZER,
   TINY_TOKENIZER_CONFIG,
   tinyExternal,
-  tinyHalves,
   tinyJoint,
   tinyOperator,
   tinyText,
@@ -181,11 +180,6 @@ describe('a model that is not right', () => {
         'onnx/vision_model.onnx_data': WEIGHTS.subarray(0, 20),
       },
       /vision_model\.onnx: .*cut off \(\d+ \+ 20 bytes\)/,
-    ],
-    [
-      'pixels as halves',
-      { 'onnx/vision_model.onnx': tinyHalves() },
-      /vision_model\.onnx: does not take one float32 input/,
     ],
     [
       'one half in one network',

@@ -95,8 +95,11 @@ describe('toPixelValues', () => {
       height: 1,
       cropped: true as const,
     });
-    const values = toPixelValues([pixel(255, 255, 255), pixel(0, 51, 0)], parsePreprocessing(config));
-    expect([...values]).toEqual([1, 1, 3, -1, Math.fround(0.2), -1]);
+    const preprocessing = parsePreprocessing(config);
+    expect([...toPixelValues(pixel(255, 255, 255), preprocessing)]).toEqual([1, 1, 3]);
+    const into = new Float32Array(3).fill(9);
+    expect(toPixelValues(pixel(0, 51, 0), preprocessing, into)).toBe(into);
+    expect([...into]).toEqual([-1, Math.fround(0.2), -1]);
   });
 
   it('separates the planes of a larger crop', () => {
@@ -107,6 +110,6 @@ describe('toPixelValues', () => {
       do_rescale: false,
     };
     const crop = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1, cropped: true as const };
-    expect([...toPixelValues([crop], parsePreprocessing(config))]).toEqual([1, 4, 2, 5, 3, 6]);
+    expect([...toPixelValues(crop, parsePreprocessing(config))]).toEqual([1, 4, 2, 5, 3, 6]);
   });
 });

@@ -56,6 +56,8 @@ export interface TinyOptions {
   readonly masked?: boolean;
   /** The vision network rounds to 256 steps between the least and the greatest value of a whole batch. @default false */
   readonly quantized?: boolean;
+  /** Rows that the vision network takes; a text: any number. @default 'batch' */
+  readonly rows?: number | string;
 }
 
 export function tinyVision({
@@ -63,6 +65,7 @@ export function tinyVision({
   imageSize = 2,
   imageOutput = 'image_embeds',
   quantized = false,
+  rows = 'batch',
 }: TinyOptions = {}): Uint8Array {
   const flat = quantized ? 'flat' : imageOutput;
   const steps = ['steps', 'scale', 'zero'];
@@ -75,8 +78,8 @@ export function tinyVision({
   const flatten = concat(field(1, 'pixel_values'), field(2, flat), field(4, 'Flatten'));
   return network(
     quantized ? [flatten, quantize, back] : [flatten],
-    [value('pixel_values', FLOAT, ['batch', 3, imageSize, imageSize])],
-    value(imageOutput, FLOAT, ['batch', dimension]),
+    [value('pixel_values', FLOAT, [rows, 3, imageSize, imageSize])],
+    value(imageOutput, FLOAT, [rows, dimension]),
   );
 }
 

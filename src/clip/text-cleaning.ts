@@ -1,22 +1,53 @@
 /**
- * CLIP's cleaning of a caption before its tokenizer (openai/CLIP simple_tokenizer.py: `basic_clean`,
- * `whitespace_clean`, lower case), which no tokenizer.json holds. The first of its steps is the Python library ftfy;
- * here are the fixes of ftfy that captions from the web need: HTML entities, mojibake of UTF-8 read as Windows-1252,
- * ligatures, full width, curly quotes, line breaks, escape sequences, control characters, NFC.
+ * What a model's reference does to a caption before its tokenizer, and what no tokenizer.json holds. CLIP's and open_clip's
+ * begin with the Python library ftfy; here are the fixes of ftfy that captions from the web need: HTML entities, mojibake of
+ * UTF-8 read as Windows-1252, ligatures, full width, curly quotes, line breaks, escape sequences, control characters, NFC.
  */
 import { decodeEntities, mendMojibake, WINDOWS_1252 } from '../formats/index.ts';
+import { lowerLetters } from './normalizer.ts';
+
+/**
+ * - `lower`: openai/CLIP's simple_tokenizer.py and open_clip's SimpleTokenizer
+ * - `whitespace`: open_clip's HFTokenizer (XLM-RoBERTa and others)
+ * - `canonicalize`: open_clip's for SigLIP
+ * - `siglip`: transformers' SiglipTokenizer, which mends nothing
+ * - `none`
+ */
+export type TextCleaning = 'lower' | 'whitespace' | 'canonicalize' | 'siglip' | 'none';
+export const OPEN_CLIP_CLEANINGS = ['lower', 'whitespace', 'canonicalize'] as const satisfies TextCleaning[];
 
 /** ftfy repeats its fixes until nothing changes; each round undoes one layer, and nobody wraps more than a few. */
 const MAX_ROUNDS = 8;
 
-/** Cleans one caption as CLIP's own tokenizer does before it splits words. The result may be ''. */
-export function cleanClipText(text: string): string {
-  const fixed = fixText(text.toWellFormed());
-  return unescapeLoosely(unescapeLoosely(fixed))
-    .replace(WHITE_SPACE, ' ')
-    .replace(/^ | $/g, '')
-    .toLowerCase();
+/** Cleans one caption. The result may be ''. */
+export function cleanText(text: string, cleaning: TextCleaning): string {
+  const formed = text.toWellFormed();
+  switch (cleaning) {
+    case 'none':
+      return formed;
+    case 'lower':
+      return foldSpace(mendText(formed)).toLowerCase();
+    case 'whitespace':
+      return foldSpace(mendText(formed));
+    case 'canonicalize':
+      return foldSpace(mendText(formed).replaceAll('_', ' ').replace(PUNCTUATION, '').toLowerCase());
+    case 'siglip':
+      return foldSpace(lowerLetters(formed).replaceAll('▁', ' ').replace(PUNCTUATION, ''));
+  }
 }
+
+/** open_clip's `basic_clean`, without its strip, which white space is folded after anyway. */
+function mendText(text: string): string {
+  return unescapeLoosely(unescapeLoosely(fixText(text)));
+}
+
+/** open_clip's `whitespace_clean`. */
+function foldSpace(text: string): string {
+  return text.replace(WHITE_SPACE, ' ').replace(/^ | $/g, '');
+}
+
+/** Python's `string.punctuation`: that of ASCII. */
+const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 
 /** Python's `str.split`: JavaScript's white space and the separators of ASCII and C1. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced

@@ -39,6 +39,8 @@ const REFERENCE: readonly (readonly [text: string, cleaned: string])[] = [
   ['İstanbul ΌΣΟΣ', 'i̇stanbul όσος'],
   ['STRASSE ẞ', 'strasse ß'],
   ['a <x> &amp;\n&lt;b', 'a <x> & <b'],
+  ['100&percnt; &NotEqualTilde;', '100% ≂̸'],
+  ['P&EACUTE;REZ BUNDESSTRA&SZLIG;E &LTIMES;', 'pérez bundesstrasse <imes;'],
   ['', ''],
 ];
 

@@ -29,6 +29,15 @@ export function followReference(step: NormalizerStep | null): Normalize | null {
   return step;
 }
 
+/**
+ * Before a pre-tokenizer that splits at white space U+0085 has to be a space: to Rust's WhitespaceSplit it is white space, to
+ * JavaScript's `\s` it is not.
+ */
+export function splitAtNextLine(normalize: Normalize | null, preTokenizer: unknown): Normalize | null {
+  if (!JSON.stringify(preTokenizer ?? null).includes('"WhitespaceSplit"')) return normalize;
+  return (text) => (normalize?.(text) ?? text).replaceAll('\x85', ' ');
+}
+
 /** Lower case of each character by itself: Σ is always σ. */
 export function lowerLetters(text: string): string {
   return text.includes('Σ') ? Array.from(text, (c) => c.toLowerCase()).join('') : text.toLowerCase();

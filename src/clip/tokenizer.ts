@@ -1,6 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { followReference } from './normalizer.ts';
+import { followReference, splitAtNextLine } from './normalizer.ts';
 import { cleanText, type TextCleaning } from './text-cleaning.ts';
 
 /** Turns captions into token ids as one model wants them. */
@@ -62,7 +62,7 @@ export function createTokenizer(
   // The library looks for added tokens in every text. Those that the vocabulary holds too are found without that.
   const added_tokens = parsed.added_tokens.filter((t) => t.special !== true || !known.has(t.content));
   const tokenizer = new Tokenizer({ ...parsed, added_tokens }, config);
-  tokenizer.normalizer = followReference(tokenizer.normalizer);
+  tokenizer.normalizer = splitAtNextLine(followReference(tokenizer.normalizer), parsed.pre_tokenizer);
   const idOf = (token: string | null | undefined) =>
     token == null ? undefined : tokenizer.token_to_id(token);
   const idsOf = (text: string): readonly number[] => tokenizer.encode(text).ids;

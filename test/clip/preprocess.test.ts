@@ -28,6 +28,7 @@ describe('parsePreprocessing', () => {
       filter: 'bicubic',
       cropWidth: 224,
       cropHeight: 224,
+      oddMargin: 'smaller',
       rescale: 1 / 255,
       mean: CLIP.image_mean,
       std: CLIP.image_std,

@@ -124,7 +124,8 @@ function understand<T>(schema: z.ZodType<T>, json: unknown): T {
 
 /**
  * Resizes and cuts the middle out, as transformers' CLIPImageProcessor or, for models in open_clip's layout, as torchvision
- * does: both truncate the longer side to whole pixels; at margins of 3 mod 4 torchvision is one pixel further.
+ * does: both truncate the longer side to whole pixels; at margins of 3 mod 4 torchvision is one pixel further. The pixels are
+ * never those of `image`.
  */
 export function cropForModel(image: RgbImage, preprocessing: Preprocessing): CroppedImage {
   const { resize, filter, cropWidth, cropHeight } = preprocessing;
@@ -137,7 +138,9 @@ export function cropForModel(image: RgbImage, preprocessing: Preprocessing): Cro
     width: cropWidth,
     height: cropHeight,
   });
-  return { data, width: cropWidth, height: cropHeight, cropped: true };
+  // A picture of just the right size comes back as it is; its memory is the decoder's, who is given it back.
+  const own = data === image.data ? new Uint8Array(data) : data;
+  return { data: own, width: cropWidth, height: cropHeight, cropped: true };
 }
 
 function half(margin: number, odd: Preprocessing['oddMargin']): number {

@@ -16,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'harvest-peers': () => import('./harvest-peers.ts'),
     image: () => import('./image.ts'),
     stats: () => import('./stats.ts'),
+    int8: () => import('./int8.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

@@ -155,15 +155,18 @@ function pixelEmbedder(folder: ModelFolder, vision: Tower, sizes: BatchSizes) {
  *
  * Where attention is causal (CLIP) or a mask says which ids are padding, captions of about one length are embedded
  * together, padded to a length that depends on each alone, and not on what else is asked for: sums over more zeros
- * differ in the last bit. Else all are padded to the context length, or to the length that the network fixes.
+ * differ in the last bit. Else all are padded to the context length, or to the length that the network fixes; padding that a
+ * model reads like any token (SigLIP) is none to its mask.
  */
 export function tokenEmbedder(
-  folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'>,
+  folder: Pick<ModelFolder, 'dir' | 'text' | 'causal' | 'contextLength'> & {
+    readonly readsPadding?: boolean;
+  },
   tower: Tower,
   padId: number,
   sizes: BatchSizes = { least: MIN_BATCH, most: MAX_BATCH },
 ): (ids: readonly (readonly number[])[]) => Promise<Float32Array> {
-  const { dir, text: file, causal, contextLength } = folder;
+  const { dir, text: file, causal, contextLength, readsPadding = false } = folder;
   const input = [...tower.inputs.values()].find(({ name }) => IDS_NAMES.includes(name));
   const unknown = [...tower.inputs.keys()].filter((n) => n !== input?.name && n !== 'attention_mask');
   if (!input || unknown.length > 0)
@@ -180,7 +183,7 @@ export function tokenEmbedder(
     throw invalid(dir, file, `takes ${fixed} tokens, but the configuration says ${contextLength}`);
   const lengthOf = (caption: readonly number[]) => {
     if (typeof fixed === 'number' && fixed > 0) return fixed;
-    if (!causal && !maskInput) return contextLength;
+    if (readsPadding || (!causal && !maskInput)) return contextLength;
     if (tower.alone) return Math.max(1, caption.length);
     return Math.min(contextLength, Math.max(1, Math.ceil(caption.length / LENGTH_STEP)) * LENGTH_STEP);
   };
@@ -201,7 +204,7 @@ export function tokenEmbedder(
     const mask = new BigInt64Array(captions.length * length);
     for (const [row, caption] of captions.entries()) {
       ids.set(caption.map(BigInt), row * length);
-      mask.fill(1n, row * length, row * length + caption.length);
+      mask.fill(1n, row * length, row * length + (readsPadding ? length : caption.length));
     }
     const shape = [captions.length, length];
     const integers = (type: string, values: BigInt64Array) =>
@@ -221,7 +224,7 @@ const IDS_NAMES = ['input_ids', 'text'];
 
 function readTokenizer(folder: ModelFolder): ClipTokenizer {
   try {
-    return createTokenizer(folder.tokenizer, folder.tokenizerConfig, folder.contextLength);
+    return createTokenizer(folder.tokenizer, folder.tokenizerConfig, folder.contextLength, folder.cleaning);
   } catch (error) {
     throw invalid(folder.dir, 'tokenizer.json', 'is not a tokenizer that can be used', error);
   }

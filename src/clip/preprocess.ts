@@ -10,6 +10,8 @@ export interface Preprocessing {
   /** Size of what the model sees, in pixels. */
   readonly cropWidth: number;
   readonly cropHeight: number;
+  /** Of an odd margin transformers leaves the smaller half left and above, torchvision the half rounded to even. */
+  readonly oddMargin: 'smaller' | 'even';
   /** pixel * rescale, then (value - mean) / std, a channel each: red, green, blue. */
   readonly rescale: number;
   readonly mean: readonly [number, number, number];
@@ -89,6 +91,7 @@ export function parsePreprocessing(json: unknown): Preprocessing {
     filter,
     cropWidth: crop.width,
     cropHeight: crop.height,
+    oddMargin: 'smaller',
     rescale: config.do_rescale ? config.rescale_factor : 1,
     mean: config.do_normalize && mean ? mean : [0, 0, 0],
     std: config.do_normalize && std ? std : [1, 1, 1],
@@ -110,6 +113,7 @@ export function openClipPreprocessing(json: unknown): Preprocessing {
     filter: interpolation,
     cropWidth: width,
     cropHeight: height,
+    oddMargin: 'even',
     rescale: 1 / 255,
     mean,
     std,
@@ -124,22 +128,29 @@ function understand<T>(schema: z.ZodType<T>, json: unknown): T {
 }
 
 /**
- * Resizes and cuts the middle out, as transformers' CLIPImageProcessor: the longer side is truncated to whole
- * pixels, and of an odd margin the smaller half is left and above (torchvision, hence open_clip, rounds it and is
- * one pixel further at margins of 3 mod 4).
+ * Resizes and cuts the middle out, as transformers' CLIPImageProcessor or, for models in open_clip's layout, as torchvision
+ * does: both truncate the longer side to whole pixels; at margins of 3 mod 4 torchvision is one pixel further. The pixels are
+ * never those of `image`.
  */
 export function cropForModel(image: RgbImage, preprocessing: Preprocessing): CroppedImage {
   const { resize, filter, cropWidth, cropHeight } = preprocessing;
   const { width, height } = 'shortestEdge' in resize ? fitShorter(image, resize.shortestEdge) : resize;
-  const left = Math.floor((width - cropWidth) / 2);
-  const top = Math.floor((height - cropHeight) / 2);
+  const left = half(width - cropWidth, preprocessing.oddMargin);
+  const top = half(height - cropHeight, preprocessing.oddMargin);
   const { data } = resample(image, width, height, filter, {
     left,
     top,
     width: cropWidth,
     height: cropHeight,
   });
-  return { data, width: cropWidth, height: cropHeight, cropped: true };
+  // A picture of just the right size comes back as it is; its memory is the decoder's, who is given it back.
+  const own = data === image.data ? new Uint8Array(data) : data;
+  return { data: own, width: cropWidth, height: cropHeight, cropped: true };
+}
+
+function half(margin: number, odd: Preprocessing['oddMargin']): number {
+  const smaller = Math.floor(margin / 2);
+  return odd === 'even' && margin % 2 === 1 && smaller % 2 === 1 ? smaller + 1 : smaller;
 }
 
 function fitShorter({ width, height }: RgbImage, shortestEdge: number): { width: number; height: number } {

@@ -20,7 +20,8 @@ export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { freeBytes } from './free-bytes.ts';
 export { HashSet } from './hash-set.ts';
-export { decodeEntities } from './html-entities.ts';
+export { decodeEntities, unescapeHtml } from './html-entities.ts';
+export { ENTITIES } from './html-entity-names.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
   compareKeys,

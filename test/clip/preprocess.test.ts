@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { cropForModel, parsePreprocessing, toPixelValues } from '../../src/clip/preprocess.ts';
+import {
+  cropForModel,
+  openClipPreprocessing,
+  parsePreprocessing,
+  toPixelValues,
+} from '../../src/clip/preprocess.ts';
 
 /** preprocessor_config.json of openai/clip-vit-base-patch32. */
 const CLIP = {
@@ -28,6 +33,7 @@ describe('parsePreprocessing', () => {
       filter: 'bicubic',
       cropWidth: 224,
       cropHeight: 224,
+      oddMargin: 'smaller',
       rescale: 1 / 255,
       mean: CLIP.image_mean,
       std: CLIP.image_std,
@@ -83,6 +89,29 @@ describe('cropForModel', () => {
     const crop = cropForModel(numbered(width, height), preprocessing);
     expect([...crop.data.subarray(0, 3)]).toEqual([left, top, 0]);
     expect([crop.width, crop.height, crop.data.length, crop.cropped]).toEqual([4, 4, 48, true]);
+  });
+
+  it.each([
+    // torchvision's center_crop: int(round(margin / 2)) in Python, to even.
+    [5, 0],
+    [6, 1],
+    [7, 2],
+    [8, 2],
+    [9, 2],
+    [11, 4],
+  ])("cuts %i columns at %i in open_clip's layout", (width, left) => {
+    const mean = [0, 0, 0];
+    const openClip = openClipPreprocessing({ size: 4, mean, std: [1, 1, 1], interpolation: 'bicubic' });
+    expect(cropForModel(numbered(width, 4), openClip).data[0]).toBe(left);
+  });
+
+  it('has pixels of its own, of a picture of just the right size too', () => {
+    // Its memory is given back and used again while the crop is on its way.
+    const { data, ...size } = numbered(4, 4);
+    const image = { data: Buffer.from(data), ...size };
+    const crop = cropForModel(image, preprocessing);
+    expect(crop.data.buffer).not.toBe(image.data.buffer);
+    expect([...crop.data]).toEqual([...data]);
   });
 });
 

@@ -116,10 +116,11 @@ export class TaskRunner implements AsyncDisposable {
       case 'release': {
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
-        const shards = task.shards.map(({ firstRow, rows, folder }) => ({
+        const shards = task.shards.map(({ firstRow, rows, folder, leftOut }) => ({
           firstRow,
           rows,
           files: harvestFiles(folder),
+          ...(leftOut && { leftOut: leftOut.path }),
         }));
         return release({ ...task, dimension, shards }, ctx);
       }

@@ -70,22 +70,24 @@ export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof
 }
 
 /**
- * Rows [start, end) of a harvested shard, with the bytes of their stored images.
+ * Rows of a harvested shard, with the bytes of their stored images.
  *
+ * @param picks numbers of the rows, ascending. @default all
  * @throws GleanerError DAMAGED
  */
 export async function* readHarvested(
   storage: Storage,
   files: HarvestFiles,
-  start: number,
-  end: number,
+  picks?: Uint32Array,
 ): AsyncGenerator<{ readonly row: HarvestRow; readonly image: Uint8Array }, void, undefined> {
   yield* streamSource(storage, files.images, (images) =>
     streamSource(storage, files.rows, async function* (rows) {
       let at = 0;
+      let next = 0;
       for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
-        if (at >= end) return;
-        if (at++ < start) continue;
+        if (picks && next === picks.length) return;
+        if (picks && at++ !== picks[next]) continue;
+        next++;
         const offset = Number(record.image_offset);
         const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
         yield { row: parseRow(record, files.rows), image };

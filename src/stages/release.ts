@@ -7,9 +7,10 @@ import {
 } from '../formats/index.ts';
 import type { Row } from '../schema/index.ts';
 import { type ByteSink, type FileInfo, type Storage, withSource } from '../storage/index.ts';
-import { type HarvestFiles, readHarvested } from './harvested.ts';
+import { readHarvested } from './harvested.ts';
 import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
+import { runsOf, type ShardInRelease, type TakenRows, takenRows } from './taken-rows.ts';
 import { type NamesKnown, writeUnnamed } from './unnamed-trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
 
@@ -20,13 +21,6 @@ const ROWS_PER_COPY = 4096;
 /** Digits of a key: room for every row that a release can have. */
 const KEY_DIGITS = 12;
 
-/** A harvested shard and its place: its first row is row `firstRow` of the release. */
-export interface ShardInRelease {
-  readonly firstRow: number;
-  readonly rows: number;
-  readonly files: HarvestFiles;
-}
-
 /** One part of the release: rows [rowStart, rowEnd), out of the shards that hold them. */
 export interface ReleaseTask {
   readonly index: number;
@@ -36,22 +30,25 @@ export interface ReleaseTask {
   /** Width of the embeddings. */
   readonly dimension: number;
   readonly shards: readonly ShardInRelease[];
+  /** uids of rows that were taken down: their numbers stay empty, so that those of all others stay. @default none */
+  readonly removed?: ReadonlySet<string>;
 }
 
 /**
  * Writes one part of the release: metadata, both embeddings and images, row for row. Harvested shards follow one
  * another in the order of uids, which are hashes: so their concatenation is the shuffled release, and SAMPLE_ID is
- * the place in it. Streams; memory does not depend on the number of rows.
+ * the place in it. Streams; memory does not depend on the number of rows. Facts: rows (written), removed.
  */
 export async function release(task: ReleaseTask, ctx: StageContext): Promise<StageResult> {
   const files = releaseFiles(task.index, task.parts);
-  const slices = task.shards.map((shard) => ({
-    files: shard.files,
-    firstRow: shard.firstRow,
-    start: Math.max(task.rowStart, shard.firstRow) - shard.firstRow,
-    end: Math.min(task.rowEnd, shard.firstRow + shard.rows) - shard.firstRow,
-  }));
-  const rows = task.rowEnd - task.rowStart;
+  const range = { start: task.rowStart, end: task.rowEnd };
+  const taken: TakenRows[] = [];
+  for (const shard of task.shards)
+    taken.push(await takenRows(ctx.storage, shard, range, task.removed ?? new Set()));
+  const rows = taken.reduce((sum, { rows }) => sum + rows.length, 0);
+  const removed = taken.reduce((sum, shard) => sum + shard.removed, 0);
+  if (rows + removed !== task.rowEnd - task.rowStart)
+    throw new Error(`part ${task.index} has ${rows + removed} rows, not ${task.rowEnd - task.rowStart}`);
 
   const written = await writeFiles(
     ctx.storage,
@@ -60,10 +57,11 @@ export async function release(task: ReleaseTask, ctx: StageContext): Promise<Sta
       const table = createParquetWriter(metadata as ByteSink, RELEASE_COLUMNS, { codec: 'SNAPPY' });
       const tar = createTarWriter(images as ByteSink);
       let group: Row[] = [];
-      for (const slice of slices) {
-        let sampleId = slice.firstRow + slice.start;
-        for await (const { row, image } of readHarvested(ctx.storage, slice.files, slice.start, slice.end)) {
+      for (const shard of taken) {
+        let i = 0;
+        for await (const { row, image } of readHarvested(ctx.storage, shard.files, shard.rows)) {
           ctx.signal.throwIfAborted();
+          const sampleId = shard.firstRow + (shard.places[i++] ?? 0);
           const key = String(sampleId).padStart(KEY_DIGITS, '0');
           const released: Row = { ...row, sampleId: BigInt(sampleId), key };
           await tar.add(`${key}.jpg`, image);
@@ -74,7 +72,6 @@ export async function release(task: ReleaseTask, ctx: StageContext): Promise<Sta
             await table.writeRowGroup(group.map(releaseRecord));
             group = [];
           }
-          sampleId++;
           ctx.progress(1);
         }
       }
@@ -90,16 +87,15 @@ export async function release(task: ReleaseTask, ctx: StageContext): Promise<Sta
         ctx.storage,
         files[kind],
         { rows, columns: task.dimension },
-        slices.map((slice) => ({ ...slice, path: slice.files[kind] })),
+        taken.map((shard) => ({ path: shard.files[kind], rows: shard.rows })),
       ),
     );
-  return { files: written, ledgers: {}, facts: { rows } };
+  return { files: written, ledgers: {}, facts: { rows, removed } };
 }
 
 interface MatrixSlice {
   readonly path: string;
-  readonly start: number;
-  readonly end: number;
+  readonly rows: Uint32Array;
 }
 
 async function concatenate(
@@ -113,10 +109,11 @@ async function concatenate(
     for (const slice of slices)
       await withSource(storage, slice.path, async (source) => {
         const info = await npyInfo(source, slice.path);
-        for (let rowStart = slice.start; rowStart < slice.end; rowStart += ROWS_PER_COPY) {
-          const rowEnd = Math.min(rowStart + ROWS_PER_COPY, slice.end);
-          await writer.writeRows(await readNpyRows(source, { rowStart, rowEnd, info }));
-        }
+        for (const [start, end] of runsOf(slice.rows))
+          for (let rowStart = start; rowStart < end; rowStart += ROWS_PER_COPY) {
+            const rowEnd = Math.min(rowStart + ROWS_PER_COPY, end);
+            await writer.writeRows(await readNpyRows(source, { rowStart, rowEnd, info }));
+          }
       });
     await writer.finish();
   });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
-import { harvestFiles } from '../stages/harvested.ts';
+import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
@@ -116,12 +116,16 @@ export class TaskRunner implements AsyncDisposable {
       case 'release': {
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
-        const shards = task.shards.map(({ firstRow, rows, folder, leftOut }) => ({
-          firstRow,
-          rows,
-          files: harvestFiles(folder),
-          ...(leftOut && { leftOut: leftOut.path }),
-        }));
+        const shards = task.shards.map(({ firstRow, rows, folder, sha256, leftOut }) => {
+          const files = harvestFiles(folder);
+          return {
+            firstRow,
+            rows,
+            files,
+            sha256: new Map(releasedFiles(files).map((path, i) => [path, sha256[i] ?? ''])),
+            ...(leftOut && { leftOut: leftOut.path }),
+          };
+        });
         return release({ ...task, dimension, shards }, ctx);
       }
       case 'trail': {

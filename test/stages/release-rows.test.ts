@@ -9,12 +9,14 @@ import { createParquetWriter, readTar } from '../../src/formats/index.ts';
 import { writeManifest } from '../../src/pipeline/manifest.ts';
 import { taskFingerprint } from '../../src/pipeline/task.ts';
 import { verifyRun } from '../../src/pipeline/verify.ts';
+import type { Row } from '../../src/schema/index.ts';
 import { harvestFiles } from '../../src/stages/harvested.ts';
 import { type ReleaseTask, release } from '../../src/stages/release.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
 import type { ShardInRelease } from '../../src/stages/taken-rows.ts';
 import { fileStorage, type Storage } from '../../src/storage/index.ts';
 import { madeEmbedding, madeImage, madeRow, writeMadeShard } from '../support/made-shard.ts';
+import { releaseRecord, sampleJson } from '../support/released-row.ts';
 
 const DIMENSION = 3;
 let folder: string;
@@ -92,7 +94,7 @@ async function contentOf(part: number, parts: number) {
   for await (const { name, bytes } of readTar(storage.stream(files.images)))
     members[name] = Buffer.from(bytes ?? []).toString();
   return {
-    rows: rows.map((row) => ({ id: Number(row.SAMPLE_ID), url: row.URL, key: row.key, uid: row.uid })),
+    rows,
     members,
     image: await halves(files.imageEmbeddings),
     text: await halves(files.textEmbeddings),
@@ -114,12 +116,13 @@ async function halves(path: string): Promise<number[][]> {
 /** What a part has to hold. */
 function expected(rows: readonly { readonly id: number; readonly n: number }[]) {
   const keyOf = (id: number) => String(id).padStart(12, '0');
+  const released = (id: number, n: number): Row => ({ ...madeRow(n), sampleId: BigInt(id), key: keyOf(id) });
   return {
-    rows: rows.map(({ id, n }) => ({ id, url: madeRow(n).url, key: keyOf(id), uid: madeRow(n).uid })),
+    rows: rows.map(({ id, n }) => releaseRecord(released(id, n))),
     members: Object.fromEntries(
       rows.flatMap(({ id, n }) => [
         [`${keyOf(id)}.jpg`, Buffer.from(madeImage(n)).toString()],
-        [`${keyOf(id)}.json`, expect.stringContaining(`"sample_id":${id},`)],
+        [`${keyOf(id)}.json`, sampleJson(released(id, n))],
         [`${keyOf(id)}.txt`, madeRow(n).text],
       ]),
     ),

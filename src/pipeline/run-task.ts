@@ -12,6 +12,7 @@ import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import { type RunSpec, runFingerprint } from './run-file.ts';
+import { stagedRelease } from './staged-release.ts';
 import { type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
@@ -48,7 +49,7 @@ export class TaskRunner implements AsyncDisposable {
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
-    this.#storage = fileStorage(environment.root);
+    this.#storage = stagedRelease(fileStorage(environment.root));
     this.#fingerprint = runFingerprint(environment.spec);
   }
 

@@ -126,6 +126,7 @@ async function makeShards(storage: Storage, { rows, dimension, imageBytes }: Sha
         phash: hex(16),
         nsfw: random() < 0.03 ? 'UNSURE' : 'UNLIKELY',
         tags: '',
+        harvested_at: `2026-11-21T20:${String(i % 60).padStart(2, '0')}:00Z`,
         similarity: 0.3 + 0.15 * random() ** 2,
         image_offset: BigInt(offset),
         image_bytes: size,

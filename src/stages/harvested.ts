@@ -46,6 +46,7 @@ export const HARVEST_COLUMNS = [
   { name: 'nsfw', type: 'string' },
   { name: 'tags', type: 'string' },
   { name: 'similarity', type: 'double' },
+  { name: 'harvested_at', type: 'string' },
   { name: 'image_offset', type: 'int64' },
   { name: 'image_bytes', type: 'int32' },
 ] as const satisfies readonly Column[];
@@ -59,13 +60,14 @@ export interface StoredImage {
 }
 
 export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof HARVEST_COLUMNS> {
-  const { pageUrl, languageConfidence, storedWidth, storedHeight, ...same } = row;
+  const { pageUrl, languageConfidence, storedWidth, storedHeight, harvestedAt, ...same } = row;
   return {
     ...same,
     page_url: pageUrl,
     language_confidence: languageConfidence,
     stored_width: storedWidth,
     stored_height: storedHeight,
+    harvested_at: harvestedAt,
     image_offset: BigInt(image.offset),
     image_bytes: image.bytes,
   };
@@ -104,6 +106,7 @@ function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestR
     nsfw: parseNsfw(record.nsfw, path),
     tags: record.tags,
     similarity: record.similarity,
+    harvestedAt: record.harvested_at,
   };
 }
 

@@ -36,6 +36,7 @@ const SOURCES: Readonly<Record<(typeof RELEASE_COLUMNS)[number]['name'], Harvest
   stored_width: 'stored_width',
   stored_height: 'stored_height',
   wat: 'wat',
+  harvested_at: 'harvested_at',
   key: 'key',
   tags: 'tags',
 };

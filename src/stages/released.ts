@@ -45,6 +45,7 @@ export const RELEASE_COLUMNS = [
   { name: 'stored_width', type: 'int32' },
   { name: 'stored_height', type: 'int32' },
   { name: 'wat', type: 'string' },
+  { name: 'harvested_at', type: 'string' },
   { name: 'key', type: 'string' },
   { name: 'tags', type: 'string' },
 ] as const satisfies readonly Column[];

@@ -27,6 +27,7 @@ const MEMBERS = [
   ['format', 'format', 'string'],
   ['uid', 'uid', 'string'],
   ['wat', 'wat', 'string'],
+  ['harvested_at', 'harvested_at', 'string'],
   ['tags', 'tags', 'string'],
 ] as const;
 

@@ -41,6 +41,7 @@ export function row(n: number, given: Partial<Row> = {}): Row {
     phash: '0'.repeat(16),
     nsfw: 'UNLIKELY',
     similarity: 0.5,
+    harvestedAt: '',
     sampleId: BigInt(n),
     key: String(n).padStart(12, '0'),
     ...given,

@@ -72,6 +72,7 @@ export async function samples(): Promise<Sample[]> {
           tags: '',
           phash: '0'.repeat(16),
           nsfw,
+          harvestedAt: '2026-11-21T20:15:00Z',
           similarity: 0.3 + SHAPES[shape] / 10,
           key: String(id).padStart(12, '0'),
           ...HOSTILE.get(id),

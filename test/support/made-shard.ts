@@ -25,6 +25,7 @@ export function madeRow(n: number): HarvestRow {
     nsfw: n % 5 === 0 ? 'UNSURE' : 'UNLIKELY',
     tags: n % 4 === 0 ? 'a b' : '',
     similarity: 0.3 + (n % 7) / 16,
+    harvestedAt: n % 6 === 0 ? '' : `2026-11-21T20:15:${String(n % 60).padStart(2, '0')}Z`,
   };
 }
 

@@ -23,6 +23,7 @@ export function releaseRecord(row: Row): RowOf<typeof RELEASE_COLUMNS> {
     stored_width: row.storedWidth,
     stored_height: row.storedHeight,
     wat: row.wat,
+    harvested_at: row.harvestedAt,
     key: row.key,
     tags: row.tags,
   };
@@ -51,6 +52,7 @@ export function sampleJson(row: Row): string {
     format: row.format,
     uid: row.uid,
     wat: row.wat,
+    harvested_at: row.harvestedAt,
     tags: row.tags,
   });
 }

@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     harvest: () => import('./harvest.ts'),
     image: () => import('./image.ts'),
     release: () => import('./release.ts'),
+    'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

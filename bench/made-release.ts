@@ -77,6 +77,7 @@ async function makePart(
       stored_width: 256,
       stored_height: 256,
       wat: 'CC-MAIN-20250707183638-00000.warc.wat.gz#12345',
+      harvested_at: '2026-11-21T00:00:00Z',
       key: String(i).padStart(12, '0'),
       tags: '',
     });
@@ -119,6 +120,7 @@ async function makeTrail(
         text: textOf(random),
         pageUrl: 'https://www.example.com/a-page.html',
         wat: 'CC-MAIN-20250707183638-00000.warc.wat.gz#12345',
+      harvested_at: '2026-11-21T00:00:00Z',
         license: '?',
         language: 'en',
         languageConfidence: 0.75,

@@ -17,6 +17,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     image: () => import('./image.ts'),
     stats: () => import('./stats.ts'),
     int8: () => import('./int8.ts'),
+    release: () => import('./release.ts'),
+    'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

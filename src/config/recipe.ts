@@ -211,6 +211,11 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       /** Pairs a task of harvest takes. */
       pairsPerTask: count.default(10_000),
+      /**
+       * Whether the release says when each image was fetched (of an archive: when it was archived). Without, two crawls that
+       * are answered alike give the same bytes.
+       */
+      recordTime: z.boolean().default(true),
     })
     .prefault({}),
   dedup: z

@@ -69,6 +69,7 @@ export {
   readParquetRows,
 } from './parquet.ts';
 export { TableBuilder } from './parquet-columns.ts';
+export { boundsOf } from './parquet-encode.ts';
 export { readParquetNumbers } from './parquet-numbers.ts';
 export {
   type ColumnValues,
@@ -76,7 +77,9 @@ export {
   type FixedValues,
   freeColumn,
   type PlainStrings,
+  pickRows,
   pickStrings,
+  plainDigits,
   plainStrings,
   sliceColumn,
   stringBytes,

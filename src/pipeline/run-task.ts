@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
 import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
-import { harvestFiles } from '../stages/harvested.ts';
+import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
@@ -14,6 +14,7 @@ import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import { type RunSpec, runFingerprint } from './run-file.ts';
+import { stagedRelease } from './staged-release.ts';
 import { type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
@@ -54,7 +55,7 @@ export class TaskRunner implements AsyncDisposable {
   constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
     this.#cpu = cpu;
     this.#environment = environment;
-    this.#storage = fileStorage(environment.root);
+    this.#storage = stagedRelease(fileStorage(environment.root));
     this.#fingerprint = runFingerprint(environment.spec);
   }
 
@@ -142,11 +143,16 @@ export class TaskRunner implements AsyncDisposable {
       case 'release': {
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
-        const shards = task.shards.map(({ firstRow, rows, folder }) => ({
-          firstRow,
-          rows,
-          files: harvestFiles(folder),
-        }));
+        const shards = task.shards.map(({ firstRow, rows, folder, sha256, leftOut }) => {
+          const files = harvestFiles(folder);
+          return {
+            firstRow,
+            rows,
+            files,
+            sha256: new Map(releasedFiles(files).map((path, i) => [path, sha256[i] ?? ''])),
+            ...(leftOut && { leftOut: leftOut.path }),
+          };
+        });
         return release({ ...task, dimension, shards }, ctx);
       }
       case 'trail': {

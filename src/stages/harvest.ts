@@ -5,6 +5,7 @@ import type { Findings } from '../safety/index.ts';
 import {
   type Dropped,
   dropped,
+  type FetchedImage,
   type FetchOutcome,
   type FunnelStep,
   type HarvestRow,
@@ -35,6 +36,9 @@ interface Done {
   readonly fate: Fate;
   readonly facts: FetchedFacts | undefined;
 }
+
+/** What is kept of an image until its pair is decided about. */
+type Picture = Prepared & Pick<HarvestRow, 'harvestedAt'>;
 
 /** Steps of the funnel that harvest takes a pair through, in order. */
 const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonly FunnelStep[];
@@ -200,7 +204,7 @@ class Harvester {
         return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
       const fate = fetched.kept
-        ? await this.#see(pair, row, fetched.value.bytes, over)
+        ? await this.#see(pair, row, fetched.value, over)
         : { ...fetched, similarity: null };
       // Of known content it is not told either where it was and how large it is.
       const named = fate.kept || fate.reason !== 'known_content';
@@ -210,8 +214,9 @@ class Harvester {
     }
   }
 
-  async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
+  async #see(pair: Pair, row: number, fetched: FetchedImage, over: () => void): Promise<Fate> {
     const { intake, pictures, known } = this.#engines;
+    const { bytes, fetchedAt } = fetched;
     const { length } = bytes;
     const listed = known?.refuseBytes(bytes);
     if (listed) {
@@ -226,7 +231,7 @@ class Harvester {
       intake.done(length);
       if (!seen.kept) return { ...seen, similarity: null };
       try {
-        return await this.#decide(pair, seen.value, over);
+        return await this.#decide(pair, { ...seen.value, harvestedAt: this.#timeOf(fetchedAt) }, over);
       } finally {
         freeBytes(seen.value.crop.data);
         giveBack(seen.value.stored.data);
@@ -236,7 +241,13 @@ class Harvester {
     }
   }
 
-  async #decide(pair: Pair, picture: Prepared, over: () => void): Promise<Fate> {
+  #timeOf(ms: number | undefined): string {
+    if (ms === undefined || !this.#recipe.harvest.recordTime) return '';
+    // To the second: finer says nothing about an image.
+    return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  }
+
+  async #decide(pair: Pair, picture: Picture, over: () => void): Promise<Fate> {
     const { scorer } = this.#engines;
     // Nothing else is at work beside a suspect: what ends the process then is the suspect.
     const guard = this.#watch && this.#watch.suspects.size > 0 ? this.#watch.turnstile : undefined;
@@ -292,11 +303,11 @@ async function judge(
 
 function toRow(
   pair: Pair,
-  picture: Prepared,
+  picture: Picture,
   tags: Pick<HarvestRow, 'nsfw' | 'tags'>,
   similarity: number,
 ): HarvestRow {
-  const { width, height, format, sha256, phash, stored } = picture;
+  const { width, height, format, sha256, phash, stored, harvestedAt } = picture;
   const sizes = { width, height, storedWidth: stored.width, storedHeight: stored.height };
-  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity };
+  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity, harvestedAt };
 }

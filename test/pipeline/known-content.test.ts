@@ -131,6 +131,7 @@ describe('a run with lists of known content', () => {
       recipe: 'everything',
       overrides: {
         extract: { minTextChars: 3 },
+        harvest: { recordTime: false },
         fetch: { retries: 0 },
         score: { minSimilarity: -1 },
         release: { parts: 2 },

@@ -145,11 +145,13 @@ async function removeStrayHarvests(
   for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
 }
 
-/** Removes what an earlier release left that had other parts: the folder holds what its manifests name, no more. */
+/** Removes what an earlier release left that had other parts: its folders hold what manifests name, no more. */
 export async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
-  const stages = [finished.release ?? [], finished.trail ?? [], finished.report ?? []];
-  const named = new Set(stages.flat().flatMap((manifest) => manifest.files.map(({ path }) => path)));
-  for (const path of await storage.list('release')) if (!named.has(path)) await storage.remove(path);
+  const { near = [], release = [], trail = [], report = [] } = finished;
+  const made = [near, release, trail, report].flat();
+  const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
+  for (const folder of ['near', 'dropped/near', 'release'])
+    for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
     for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
       await storage.remove(`tasks/${manifest.task}.json`);
@@ -226,6 +228,12 @@ function workOf(task: Task): number {
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;
+    case 'near': {
+      // All rows are gone through for each criterion, and before that to bring them in order.
+      const { sameBytes, samePicture, sameMeaning } = task.rules;
+      const times = 1 + [sameBytes, samePicture, sameMeaning].filter(Boolean).length;
+      return times * task.shards.reduce((sum, { rows }) => sum + rows, 0);
+    }
     case 'trail':
       return task.dropped.length;
     default:

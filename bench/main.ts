@@ -13,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
+    near: () => import('./near.ts'),
     image: () => import('./image.ts'),
     'known-content': () => import('./known-content.ts'),
   };

@@ -227,9 +227,16 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       /** Drop images whose bytes, as fetched, are those of another. */
       sameBytes: z.boolean().default(false),
-      /** Drop pictures whose 64-bit dHash differs from another's in few bits; docs/benchmarks.md says what 0 to 8 find. */
+      /** Drop pictures whose 64-bit dHash is near another's; docs/benchmarks.md says what is found, and what wrongly. */
       samePicture: z
-        .strictObject({ maxDistance: z.int().min(0).max(11).default(4) })
+        .strictObject({
+          /** Bits that may differ. */
+          maxDistance: z.int().min(0).max(11).default(4),
+          /** Hashes with fewer ones, or fewer zeros, say too little: such pictures are not compared. */
+          minBits: z.int().min(0).max(32).default(8),
+          /** The cosine that the image embeddings of both must have besides; null: whatever they have. */
+          minCosine: z.number().min(0).max(1).nullable().default(0.9),
+        })
         .nullable()
         .default(null),
       /**

@@ -1,4 +1,5 @@
 import { RecordFile, RecordSorter } from '../../storage/index.ts';
+import { Cursor } from './cursor.ts';
 import { DROP_WORDS } from './kept-set.ts';
 import { RankSet } from './rank-set.ts';
 import { RANKED_WORDS, ROW_AT, UID_AT } from './ranks.ts';
@@ -115,43 +116,4 @@ async function joined(
       const record = block.subarray(at, at + words);
       await each(record, await rows.number(record[0] ?? 0));
     }
-}
-
-/** A place among records that are read once, from the first to the last. */
-class Cursor {
-  readonly #blocks: AsyncGenerator<Uint32Array>;
-  readonly #words: number;
-  #block = new Uint32Array();
-  #at = 0;
-  /** Number of the first record of the block. */
-  #first = 0;
-
-  constructor(blocks: AsyncGenerator<Uint32Array>, words: number) {
-    this.#blocks = blocks;
-    this.#words = words;
-  }
-
-  /** The record of that number. It must not be less than the one before. */
-  async number(n: number): Promise<Uint32Array> {
-    while ((n - this.#first) * this.#words >= this.#block.length) await this.#next();
-    const at = (n - this.#first) * this.#words;
-    return this.#block.subarray(at, at + this.#words);
-  }
-
-  /** The record with that first word. It must not be less than the one before. */
-  async find(word: number): Promise<Uint32Array> {
-    while (this.#at >= this.#block.length || this.#block[this.#at] !== word) {
-      if (this.#at >= this.#block.length) await this.#next();
-      else this.#at += this.#words;
-    }
-    return this.#block.subarray(this.#at, this.#at + this.#words);
-  }
-
-  async #next(): Promise<void> {
-    this.#first += this.#block.length / this.#words;
-    this.#at = 0;
-    const { value } = await this.#blocks.next();
-    if (!value) throw new Error('a record that was written is not there');
-    this.#block = value;
-  }
 }

@@ -10,7 +10,7 @@ export interface KeptSet {
    * @param records one or several, of which the first word is the rank
    */
   take(records: Uint32Array): {
-    /** Rows that are like one that is kept, the best of those: `DROP_WORDS` words each. */
+    /** Rows that are like one that is kept: `DROP_WORDS` words each. */
     readonly drops: Uint32Array;
     /** Records that are like none, and for which there was no room. */
     readonly rest: Uint32Array;

@@ -4,15 +4,19 @@ import { LedgerCounter } from '../../schema/index.ts';
 import { RecordFile, RecordSorter } from '../../storage/index.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { clustersOf } from './clusters.ts';
+import { confirm } from './confirm.ts';
 import { CRITERIA, type Criterion } from './criteria.ts';
 import { Drops } from './drops.ts';
 import { embeddedRows } from './embedded-rows.ts';
-import { floatWord, keepFirst } from './kept-set.ts';
+import { DROP_WORDS, floatWord, keepFirst } from './kept-set.ts';
 import { writeLeftOut } from './left-out.ts';
 import { embeddingWords, KeptMeanings } from './meanings.ts';
-import { KeptPictures, PICTURE_WORDS } from './pictures.ts';
+import { KeptPictures, PICTURE_WORDS, saysEnough } from './pictures.ts';
+import { RankSet } from './rank-set.ts';
 import { DIGEST_AT, type NearShard, PICTURE_AT, RANKED_WORDS, ROW_AT, rankRows } from './ranks.ts';
 
+/** How often pictures that hashes take for the same, and embeddings do not, are held against each other again. */
+const ROUNDS = 4;
 /** Words of a SHA-256. */
 const DIGEST_WORDS = 8;
 
@@ -118,13 +122,53 @@ async function* sameBytes(search: Search): AsyncGenerator<Uint32Array> {
   }
 }
 
-function samePicture(
+/**
+ * Of a row the nearest that is kept is looked at: where their embeddings do not agree, the row is held against others that
+ * had as little luck, a few times, and is kept in the end.
+ */
+async function* samePicture(
   search: Search,
-  { maxDistance }: NonNullable<NearRules['samePicture']>,
-): AsyncIterable<Uint32Array> {
+  { maxDistance, minBits, minCosine }: NonNullable<NearRules['samePicture']>,
+): AsyncGenerator<Uint32Array> {
+  const { folder } = search;
   const newSet = () => new KeptPictures(maxDistance);
-  const hashes = stillThere(search, [PICTURE_AT, PICTURE_AT + 1]);
-  return keepFirst(hashes, { words: PICTURE_WORDS, folder: search.folder, newSet });
+  /** What the round before has refused. */
+  let open: RecordFile | undefined;
+  await using _last = { [Symbol.asyncDispose]: async () => open?.[Symbol.asyncDispose]() };
+  for (let round = 0; round < ROUNDS; round++) {
+    await using found = new RecordFile(folder, DROP_WORDS);
+    await using before = open;
+    const hashes = pictures(search, minBits, before);
+    for await (const drops of keepFirst(hashes, { words: PICTURE_WORDS, folder, newSet }))
+      if (minCosine === null) yield drops;
+      else await found.append(drops);
+    if (minCosine === null || found.size === 0) return;
+    open = new RecordFile(folder, 1);
+    for await (const { drops, refused } of confirm(search, found, minCosine)) {
+      yield drops;
+      await open.append(refused);
+    }
+  }
+}
+
+/** Hashes of pictures, in order of rank. @param ranks of those that are looked at, in any order. @default all */
+async function* pictures(
+  search: Search,
+  minBits: number,
+  ranks: RecordFile | undefined,
+): AsyncGenerator<Uint32Array> {
+  const picked = ranks && new RankSet(search.ranked.size);
+  if (ranks) for await (const block of ranks.read()) for (const rank of block) picked?.add(rank);
+  for await (const block of stillThere(search, [PICTURE_AT, PICTURE_AT + 1])) {
+    let to = 0;
+    for (let at = 0; at < block.length; at += PICTURE_WORDS) {
+      const [rank = 0, high = 0, low = 0] = block.subarray(at, at + PICTURE_WORDS);
+      if ((picked && !picked.has(rank)) || !saysEnough(high, low, minBits)) continue;
+      block.copyWithin(to, at, at + PICTURE_WORDS);
+      to += PICTURE_WORDS;
+    }
+    yield block.subarray(0, to);
+  }
 }
 
 async function* sameMeaning(

@@ -11,6 +11,15 @@ const WIDTHS = [22, 21, 21] as const;
 const NONE = 0xffffffff;
 
 /**
+ * Whether a hash says enough to tell pictures apart by it: plain grounds, gradients and the like have few ones, or few
+ * zeros, all of them much the same.
+ */
+export function saysEnough(high: number, low: number, minBits: number): boolean {
+  const ones = countBits(high) + countBits(low);
+  return Math.min(ones, 64 - ones) >= minBits;
+}
+
+/**
  * Perceptual hashes that are kept, found by Hamming distance: of three parts of a hash one at least differs in no more than
  * a third of the bits that all differ in (Norouzi, Punjani and Fleet 2012, multi-index hashing). Three parts of some 21 bits,
  * since parts should have about as many bits as there are hashes (log2; ibidem, 3.1), here up to 16 million.
@@ -35,7 +44,7 @@ export class KeptPictures implements KeptSet {
     this.#maxKept = maxKept;
     this.#parts = WIDTHS.map((width) => ({
       flips: bitFlips(width, Math.floor(maxDistance / WIDTHS.length)),
-      lasts: new Uint32Array(1 << width).fill(NONE),
+      lasts: new Uint32Array(1 << width),
       next: new Uint32Array(1024),
     }));
   }
@@ -45,28 +54,33 @@ export class KeptPictures implements KeptSet {
     const rest: number[] = [];
     for (let at = 0; at < records.length; at += PICTURE_WORDS) {
       const [rank = 0, high = 0, low = 0] = records.subarray(at, at + PICTURE_WORDS);
-      const first = this.#firstWithin(high, low);
-      if (first !== NONE)
-        drops.push(rank, this.#ranks[first] ?? 0, floatWord(this.#distance(first, high, low)));
+      const like = this.#nearest(high, low);
+      if (like !== NONE) drops.push(rank, this.#ranks[like] ?? 0, floatWord(this.#distance(like, high, low)));
       else if (this.#size < this.#maxKept) this.#add(rank, high, low);
       else rest.push(rank, high, low);
     }
     return { drops: Uint32Array.from(drops), rest: Uint32Array.from(rest) };
   }
 
-  /** Number of the first that was kept of those within the distance. */
-  #firstWithin(high: number, low: number): number {
+  /** Number of the nearest within the distance; of equally near ones the first that was kept. */
+  #nearest(high: number, low: number): number {
     let best = NONE;
+    let least = this.#maxDistance;
     for (const [p, { flips, lasts, next }] of this.#parts.entries()) {
       const mine = partOf(high, low, p);
       for (const flip of flips) {
-        const last = lasts[mine ^ flip] ?? NONE;
-        if (last === NONE) continue;
-        // A ring: after the last comes the first, so that the first that is near enough ends the search.
-        for (let at = next[last] ?? NONE; at < best; at = next[at] ?? NONE) {
-          if (this.#distance(at, high, low) <= this.#maxDistance) best = at;
-          if (at === last) break;
-        }
+        const end = lasts[mine ^ flip] ?? 0;
+        if (end === 0) continue;
+        const last = end - 1;
+        let at = last;
+        do {
+          at = next[at] ?? last;
+          const distance = this.#distance(at, high, low);
+          if (distance < least || (distance === least && at < best)) {
+            best = at;
+            least = distance;
+          }
+        } while (at !== last);
       }
     }
     return best;
@@ -84,10 +98,10 @@ export class KeptPictures implements KeptSet {
     this.#ranks[at] = rank;
     for (const [p, { lasts, next }] of this.#parts.entries()) {
       const value = partOf(high, low, p);
-      const last = lasts[value] ?? NONE;
-      next[at] = last === NONE ? at : (next[last] ?? at);
-      if (last !== NONE) next[last] = at;
-      lasts[value] = at;
+      const end = lasts[value] ?? 0;
+      next[at] = end === 0 ? at : (next[end - 1] ?? at);
+      if (end > 0) next[end - 1] = at;
+      lasts[value] = at + 1;
     }
   }
 
@@ -102,7 +116,7 @@ export class KeptPictures implements KeptSet {
 /** Hashes by one of their parts: those with the same value are a ring in the order in which they were kept. */
 interface Part {
   readonly flips: readonly number[];
-  /** For each value the last hash that has it. */
+  /** For each value one more than the number of the last hash that has it; 0 where none has, as memory begins. */
   readonly lasts: Uint32Array;
   /** For each hash the next with the same value; after the last, the first. */
   next: Uint32Array<ArrayBuffer>;

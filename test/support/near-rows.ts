@@ -5,7 +5,7 @@ import { type NearTask, near } from '../../src/stages/near/near.ts';
 import type { NearShard } from '../../src/stages/near/ranks.ts';
 import { DROPPED_COLUMNS } from '../../src/stages/tables.ts';
 import type { Storage } from '../../src/storage/index.ts';
-import { madeRow } from '../support/made-shard.ts';
+import { madeRow } from './made-shard.ts';
 
 /** A row that duplicates are looked for among. */
 export interface NearRow {
@@ -22,14 +22,18 @@ export function nearRow(n: number, facts: Partial<Omit<NearRow, 'uid'>> = {}): N
   return { uid: pairUid(url, text), sha256, phash, similarity, embedding: Float32Array.of(1), ...facts };
 }
 
-/** Writes rows as harvested shards, of which near reads no more than this. */
+/**
+ * Writes rows as harvested shards, of which near reads no more than this.
+ * @param first number of the first shard
+ */
 export async function writeShards(
   storage: Storage,
   shards: readonly (readonly NearRow[])[],
+  first = 0,
 ): Promise<NearShard[]> {
   const written: NearShard[] = [];
   for (const [i, rows] of shards.entries()) {
-    const files = harvestFiles(`harvest/${String(i).padStart(5, '0')}-made`);
+    const files = harvestFiles(`harvest/${String(first + i).padStart(5, '0')}-made`);
     const table = await storage.create(files.rows);
     const writer = createParquetWriter(table, HARVEST_COLUMNS);
     await writer.writeRowGroup(

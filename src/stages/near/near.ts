@@ -37,7 +37,7 @@ export interface NearTask {
  * Leaves `near/NNNNN.parquet` with the rows that the release leaves out and `dropped/near/NNNNN.parquet`, the trail, for each
  * shard that loses any. Ledger: distinct. Facts: rows, of each shard those that are left.
  *
- * Memory: some 600 MB at most, and one bit a row; what does not fit lies on disk in the folder of the run, unseen.
+ * Memory: some 700 MB at most, and one bit a row; what does not fit lies on disk in the folder of the run, unseen.
  * @throws GleanerError DAMAGED
  */
 export async function near(task: NearTask, ctx: StageContext): Promise<StageResult> {

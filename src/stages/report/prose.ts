@@ -52,7 +52,9 @@ function nearSentence({ near }: Statistics['recipe']): string {
   const alike = [
     ...(sameBytes ? ['the same bytes (SHA-256)'] : []),
     ...(samePicture
-      ? [`the same picture (64-bit dHash, at most ${count(samePicture.maxDistance, 'bit')} apart)`]
+      ? [
+          `the same picture (64-bit dHash, at most ${count(samePicture.maxDistance, 'bit')} apart${samePicture.minCosine === null ? '' : `, and image embeddings with a cosine of at least ${samePicture.minCosine}`})`,
+        ]
       : []),
     ...(sameMeaning
       ? [

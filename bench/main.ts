@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
     'harvest-peers': () => import('./harvest-peers.ts'),
+    near: () => import('./near.ts'),
     image: () => import('./image.ts'),
     stats: () => import('./stats.ts'),
     int8: () => import('./int8.ts'),

@@ -224,6 +224,42 @@ export const recipeSchema = z.strictObject({
       watBytesPerBucket: count.default(256 << 20),
     })
     .prefault({}),
+  /**
+   * Duplicates beyond the same URL and text, over the whole run. Of what is alike the pair with the greatest similarity is
+   * kept. LAION-400M has none of it; a recipe without this section drops nothing here.
+   */
+  near: z
+    .strictObject({
+      /** Drop images whose bytes, as fetched, are those of another. */
+      sameBytes: z.boolean().default(false),
+      /** Drop pictures whose 64-bit dHash is near another's; docs/benchmarks.md says what is found, and what wrongly. */
+      samePicture: z
+        .strictObject({
+          /** Bits that may differ. */
+          maxDistance: z.int().min(0).max(11).default(4),
+          /** Hashes with fewer ones, or fewer zeros, say too little: such pictures are not compared. */
+          minBits: z.int().min(0).max(32).default(8),
+          /** The cosine that the image embeddings of both must have besides; null: whatever they have. */
+          minCosine: z.number().min(0).max(1).nullable().default(0.9),
+        })
+        .nullable()
+        .default(null),
+      /**
+       * Drop images whose embedding has a cosine of at least this with another's of the same cluster (SemDeDup, whose ε is
+       * 1 - minCosine).
+       */
+      sameMeaning: z
+        .strictObject({
+          minCosine: z.number().min(0).max(1).default(0.95),
+          /** Rows a cluster, on average. SemDeDup: 440 million in 50,000, so 8,800. */
+          rowsPerCluster: z.int().min(2).default(2_048),
+          /** Of the sample that clusters are trained on. */
+          seed: z.int().min(0).default(0),
+        })
+        .nullable()
+        .default(null),
+    })
+    .optional(),
   release: z
     .strictObject({
       /** Parts that metadata, embeddings and images are divided into. LAION-400M: 32 metadata files. */
@@ -253,5 +289,7 @@ export const recipeSchema = z.strictObject({
 
 /** A recipe with every value filled in. */
 export type Recipe = Readonly<z.infer<typeof recipeSchema>>;
+/** Which duplicates beyond exact are dropped. */
+export type NearRules = NonNullable<Recipe['near']>;
 /** A recipe as people write it: what is left out takes its default. */
 export type RecipeInput = z.input<typeof recipeSchema>;

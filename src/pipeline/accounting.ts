@@ -1,10 +1,10 @@
-import { addLedgers, FUNNEL_STEPS, type FunnelStep, type Ledger } from '../schema/index.ts';
+import { addLedgers, FUNNEL_STEPS, type StepLedgers } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { STAGES } from './task.ts';
 
 /** The ledgers of a whole run: each step of the funnel, added up over all tasks. */
-export type RunLedgers = Readonly<Record<FunnelStep, Ledger>>;
+export type RunLedgers = StepLedgers;
 
 /** Reads the ledgers of all finished tasks of a run. Steps that no task has reached yet are all zero. */
 export async function runLedgers(storage: Storage): Promise<RunLedgers> {
@@ -15,9 +15,9 @@ export async function runLedgers(storage: Storage): Promise<RunLedgers> {
 
 /** Adds the ledgers of tasks by step. */
 export function sumLedgers(manifests: readonly Manifest[]): RunLedgers {
-  const entries = FUNNEL_STEPS.map((step) => [
-    step,
-    addLedgers(manifests.flatMap((m) => m.ledgers[step] ?? [])),
-  ]);
+  const entries = FUNNEL_STEPS.flatMap((step) => {
+    const ledgers = manifests.flatMap((m) => m.ledgers[step] ?? []);
+    return step === 'distinct' && ledgers.length === 0 ? [] : [[step, addLedgers(ledgers)]];
+  });
   return Object.fromEntries(entries) as RunLedgers;
 }

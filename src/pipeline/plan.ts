@@ -1,4 +1,5 @@
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
+import { shardPath } from '../stages/tables.ts';
 import type { FileInfo } from '../storage/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { RunSpec } from './run-file.ts';
@@ -16,8 +17,10 @@ export function planStage(stage: StageName, spec: RunSpec, finished: Finished): 
       return planDedup(spec, finished.extract ?? []);
     case 'harvest':
       return planHarvest(spec, finished.dedup ?? []);
+    case 'near':
+      return planNear(spec, finished.harvest ?? []);
     case 'release':
-      return planRelease(spec, finished.harvest ?? []);
+      return planRelease(spec, finished.harvest ?? [], finished.near?.[0]);
     case 'trail':
       return [{ stage, index: 0, dropped: trailOf(finished) }];
     case 'report':
@@ -56,19 +59,39 @@ function planHarvest(spec: RunSpec, deduped: readonly Manifest[]): TaskOf<'harve
   return tasks;
 }
 
-function planRelease(spec: RunSpec, harvested: readonly Manifest[]): TaskOf<'release'>[] {
+/** One task: what is alike may lie in any two shards. None where the recipe asks for nothing. */
+function planNear({ recipe }: RunSpec, harvested: readonly Manifest[]): TaskOf<'near'>[] {
+  const rules = recipe.near;
+  if (!rules || !(rules.sameBytes || rules.samePicture || rules.sameMeaning)) return [];
+  const shards = harvested.map((manifest) => {
+    const folder = harvestFolder(manifest);
+    const { rows, imageEmbeddings } = harvestFiles(folder);
+    return { rows: rowsOf(manifest), folder, sha256: digestsOf(manifest, [rows, imageEmbeddings]) };
+  });
+  return [{ stage: 'near', index: 0, rules, shards }];
+}
+
+/** @param near what was found to be alike, where that was asked for */
+function planRelease(
+  spec: RunSpec,
+  harvested: readonly Manifest[],
+  near: Manifest | undefined,
+): TaskOf<'release'>[] {
   const shards: HarvestedShard[] = [];
   let rows = 0;
-  for (const manifest of harvested) {
+  for (const [index, manifest] of harvested.entries()) {
     const folder = harvestFolder(manifest);
-    const released = releasedFiles(harvestFiles(folder));
+    const path = shardPath('near', index);
+    const leftOut = near?.files.find((file) => file.path === path);
+    const left = near ? rowsLeft(near, index) : rowsOf(manifest);
     shards.push({
       firstRow: rows,
-      rows: rowsOf(manifest),
+      rows: left,
       folder,
-      sha256: released.map((name) => fileOf(manifest, (path) => path === name).sha256),
+      sha256: digestsOf(manifest, releasedFiles(harvestFiles(folder))),
+      ...(leftOut && { leftOut }),
     });
-    rows += rowsOf(manifest);
+    rows += left;
   }
   const parts = Math.max(spec.recipe.release.parts, Math.ceil(rows / spec.recipe.release.maxRowsPerPart));
   return Array.from({ length: parts }, (_, index) => {
@@ -86,9 +109,13 @@ export function harvestFolder(manifest: Manifest): string {
 
 function trailOf(finished: Finished): FileInfo[] {
   const stages = [finished.extract ?? [], finished.dedup ?? [], finished.harvest ?? []];
-  return stages
-    .flat()
-    .map((m) => fileOf(m, (path) => path.startsWith('dropped/') || path.endsWith('/dropped.parquet')));
+  const ofNear = (finished.near ?? []).flatMap(({ files }) => files);
+  return [
+    ...stages
+      .flat()
+      .map((m) => fileOf(m, (path) => path.startsWith('dropped/') || path.endsWith('/dropped.parquet'))),
+    ...ofNear.filter(({ path }) => path.startsWith('dropped/')),
+  ];
 }
 
 function planReport(finished: Finished): TaskOf<'report'>[] {
@@ -106,6 +133,19 @@ function rowsOf(manifest: Manifest): number {
   const { rows } = manifest.facts;
   if (typeof rows !== 'number') throw new Error(`${manifest.task} does not say how many rows it left`);
   return rows;
+}
+
+function digestsOf(manifest: Manifest, names: readonly string[]): string[] {
+  return names.map((name) => fileOf(manifest, (path) => path === name).sha256);
+}
+
+/** Rows of a shard that the release takes. */
+function rowsLeft(near: Manifest, index: number): number {
+  const { rows } = near.facts;
+  const left = Array.isArray(rows) ? rows[index] : undefined;
+  if (left === undefined)
+    throw new Error(`${near.task} does not say how many rows of shard ${index} are left`);
+  return left;
 }
 
 /** Folders of harvested shards that no manifest names: what attempts left that were killed, lost a race, or were retried. */

@@ -140,6 +140,12 @@ export class TaskRunner implements AsyncDisposable {
         const past = readPast(ctx.storage, harvestFiles(task.past.folder), pairs, new Set(task.past.reasons));
         return harvest(folder, past, recipe, engines, ctx, hooks.watch);
       }
+      case 'near': {
+        const { near } = await import('../stages/near/near.ts');
+        const dimension = this.#environment.spec.model?.dimension ?? 0;
+        const shards = task.shards.map(({ rows, folder }) => ({ rows, files: harvestFiles(folder) }));
+        return near({ rules: task.rules, dimension, shards }, ctx);
+      }
       case 'release': {
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;

@@ -153,11 +153,14 @@ async function removeStrayHarvests(
   for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
 }
 
-/** Puts the release that was made in its place: the folder holds what its manifests name, no more. */
+/** Puts the release that was made in its place: its folders hold what manifests name, no more. */
 export async function endRelease(storage: Storage, finished: Finished): Promise<void> {
-  const stages = [finished.release ?? [], finished.trail ?? [], finished.report ?? []];
-  const named = new Set(stages.flat().flatMap((manifest) => manifest.files.map(({ path }) => path)));
+  const { near = [], release = [], trail = [], report = [] } = finished;
+  const made = [near, release, trail, report].flat();
+  const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
   await settleRelease(storage, named);
+  for (const folder of ['near', 'dropped/near'])
+    for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
     for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
       await storage.remove(`tasks/${manifest.task}.json`);
@@ -234,6 +237,12 @@ function workOf(task: Task): number {
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;
+    case 'near': {
+      // All rows are gone through for each criterion, and before that to bring them in order.
+      const { sameBytes, samePicture, sameMeaning } = task.rules;
+      const times = 1 + [sameBytes, samePicture, sameMeaning].filter(Boolean).length;
+      return times * task.shards.reduce((sum, { rows }) => sum + rows, 0);
+    }
     case 'trail':
       return task.dropped.length;
     default:

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from '../config/index.ts';
+import { canonicalJson, type NearRules } from '../config/index.ts';
 import type { Reason } from '../schema/index.ts';
 import type { FileInfo } from '../storage/index.ts';
 
 /** The stages of a run, in order. Each begins when the one before is done. */
-export const STAGES = ['extract', 'dedup', 'harvest', 'release', 'trail', 'report'] as const;
+export const STAGES = ['extract', 'dedup', 'harvest', 'near', 'release', 'trail', 'report'] as const;
 export type StageName = (typeof STAGES)[number];
 
 /** A harvested shard as the release reads it: rows [firstRow, firstRow + rows) of the release. */
@@ -35,6 +35,12 @@ export type Task =
       readonly rowEnd: number;
       /** The shard that it has, of which only what was dropped for some reasons is harvested again. */
       readonly past?: { readonly folder: string; readonly reasons: readonly Reason[] };
+    }
+  | {
+      readonly stage: 'near';
+      readonly index: number;
+      readonly rules: NearRules;
+      readonly shards: readonly Pick<HarvestedShard, 'rows' | 'folder' | 'sha256'>[];
     }
   | {
       readonly stage: 'release';
@@ -85,6 +91,8 @@ function byContent(task: Task): unknown {
       const { past: _past, ...same } = task;
       return same;
     }
+    case 'near':
+      return { ...task, shards: task.shards.map(({ folder: _folder, ...shard }) => shard) };
     case 'release':
       return {
         ...task,

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
-import { balances, FUNNEL_STEPS, type FunnelStep, GleanerError, type Ledger } from '../schema/index.ts';
+import {
+  balances,
+  FUNNEL_STEPS,
+  type FunnelStep,
+  GleanerError,
+  keptPairs,
+  type Ledger,
+} from '../schema/index.ts';
 import { readKnownContent } from '../stages/known-content.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
@@ -107,12 +114,13 @@ async function checkKnown(
 function checkChain(ledgers: RunLedgers, manifests: readonly Manifest[]): string[] {
   const ran = new Set(manifests.flatMap((manifest) => Object.keys(manifest.ledgers)));
   const problems: string[] = [];
-  let before: FunnelStep | undefined;
+  let before: { readonly step: FunnelStep; readonly out: number } | undefined;
   for (const step of FUNNEL_STEPS) {
     if (step === 'record' || !ran.has(step)) continue;
-    if (before && ledgers[before].out !== ledgers[step].in)
-      problems.push(`${ledgers[before].out} leave '${before}', but ${ledgers[step].in} enter '${step}'`);
-    before = step;
+    const ledger = ledgers[step];
+    if (before && ledger && before.out !== ledger.in)
+      problems.push(`${before.out} leave '${before.step}', but ${ledger.in} enter '${step}'`);
+    if (ledger) before = { step, out: ledger.out };
   }
   return problems;
 }
@@ -150,14 +158,14 @@ async function checkRelease(
     sum.rows += place.rows;
     sum.removed += removed;
   }
-  if (sum.rows + sum.removed !== ledgers.safe.out)
+  if (sum.rows + sum.removed !== keptPairs(ledgers))
     problems.push(
-      `${ledgers.safe.out} pairs were kept, but ${sum.rows} are released and ${sum.removed} taken down`,
+      `${keptPairs(ledgers)} pairs were kept, but ${sum.rows} are released and ${sum.removed} taken down`,
     );
   const listed = await countTrail(storage);
   const { record, link, ...pairs } = ledgers;
   const expected =
-    Object.values(pairs).reduce((total, ledger) => total + ledger.in - ledger.out, 0) +
+    Object.values(pairs).reduce((total, ledger) => total + (ledger ? ledger.in - ledger.out : 0), 0) +
     (link.in - link.out - (link.dropped.no_text ?? 0));
   if (listed !== expected) problems.push(`${expected} pairs were dropped, but the trail lists ${listed}`);
   return sum;

@@ -1,3 +1,5 @@
+import { bitFlips, countBits } from '../image/hamming.ts';
+
 /** A hash is looked up by four parts of 16 bits. */
 const PARTS = 4;
 const PART_VALUES = 1 << 16;
@@ -38,7 +40,7 @@ export class NearHashes {
     this.#index ??= Array.from({ length: PARTS }, (_, part) => this.#indexOf(part));
     const high = Number.parseInt(hash.slice(0, 8), 16);
     const low = Number.parseInt(hash.slice(8), 16);
-    const flips = flipsOf(Math.floor(maxDistance / PARTS));
+    const flips = bitFlips(16, Math.floor(maxDistance / PARTS));
     let best: { readonly distance: number; readonly found: string } | undefined;
     for (const [part, { starts, order }] of this.#index.entries()) {
       const mine = partOf(high, low, part);
@@ -46,7 +48,7 @@ export class NearHashes {
         for (let i = starts[mine ^ flip] ?? 0; i < (starts[(mine ^ flip) + 1] ?? 0); i++) {
           const at = order[i] ?? 0;
           const [h, l] = [this.#high[at] ?? 0, this.#low[at] ?? 0];
-          const distance = bits(h ^ high) + bits(l ^ low);
+          const distance = countBits(h ^ high) + countBits(l ^ low);
           if (distance > maxDistance || distance > (best?.distance ?? distance)) continue;
           const found = hex(h) + hex(l);
           if (!best || distance < best.distance || found < best.found) best = { distance, found };
@@ -82,17 +84,6 @@ function partOf(high: number, low: number, part: number): number {
   return ((part < 2 ? high : low) >>> (part % 2 === 0 ? 16 : 0)) & 0xffff;
 }
 
-/** All patterns of 16 bits with so many ones at most. */
-function flipsOf(most: number): readonly number[] {
-  const flips = [0];
-  for (let bit = 0, done = 1; bit < 16; bit++, done = flips.length)
-    for (let i = 0; i < done; i++) {
-      const flip = (flips[i] ?? 0) | (1 << bit);
-      if (bits(flip) <= most) flips.push(flip);
-    }
-  return flips;
-}
-
 function bump(counts: Uint32Array, at: number): void {
   counts[at] = (counts[at] ?? 0) + 1;
 }
@@ -103,11 +94,4 @@ function grown(words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 
 function hex(word: number): string {
   return word.toString(16).padStart(8, '0');
-}
-
-/** Ones of 32 bits (Hacker's Delight, 5-1). */
-function bits(word: number): number {
-  let n = word - ((word >>> 1) & 0x55555555);
-  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
-  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -1,10 +1,20 @@
-import { REASON_NAMES, type Reason } from './reason.ts';
+import { type FunnelStep, type OptionalStep, REASON_NAMES, type Reason } from './reason.ts';
 
 /** Counts of one step: what came in, what went on, what was dropped and why. */
 export interface Ledger {
   readonly in: number;
   readonly out: number;
   readonly dropped: { readonly [R in Reason]?: number };
+}
+
+/** The ledgers of a run by step; of a step that the run does not have there is none. */
+export type StepLedgers = Readonly<Record<Exclude<FunnelStep, OptionalStep>, Ledger>> & {
+  readonly [S in OptionalStep]?: Ledger | undefined;
+};
+
+/** What a run keeps: what comes out of its last step. */
+export function keptPairs(ledgers: StepLedgers): number {
+  return (ledgers.distinct ?? ledgers.safe).out;
 }
 
 /** The conservation law: in = out + Σ dropped. */

@@ -10,8 +10,12 @@ export const FUNNEL_STEPS = [
   'image',
   'matched',
   'safe',
+  'distinct',
 ] as const;
 export type FunnelStep = (typeof FUNNEL_STEPS)[number];
+
+/** Steps that a run has only where its recipe asks for them. */
+export type OptionalStep = 'distinct';
 
 /**
  * Every reason for which something is dropped: a closed list, so that counts of two runs can be compared and no
@@ -68,6 +72,10 @@ export const REASONS = {
   minor: { step: 'safe', title: 'possible minor beside possible sexual content' },
   classifier: { step: 'safe', title: 'refused by an image classifier' },
   animal: { step: 'safe', title: 'animal beside possible sexual content' },
+  // Duplicates beyond exact: the detail begins with the uid of the one that is kept.
+  same_bytes: { step: 'distinct', title: 'same bytes as an image that is kept' },
+  same_picture: { step: 'distinct', title: 'same picture as one that is kept' },
+  same_meaning: { step: 'distinct', title: 'same meaning as an image that is kept' },
 } as const satisfies Record<string, { step: FunnelStep; title: string }>;
 
 export type Reason = keyof typeof REASONS;

@@ -2,6 +2,8 @@ export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
+export { RecordFile } from './record-file.ts';
+export { RecordSorter } from './record-sorter.ts';
 export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
 export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';

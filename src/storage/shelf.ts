@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rm, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PENDING } from './file.ts';
+import { type FileHandle, rm } from 'node:fs/promises';
+import { createScratch } from './record-file.ts';
 
 /** Memory that several shelves have together. */
 export class ShelfRoom {
@@ -59,7 +57,7 @@ export class Shelf implements AsyncDisposable {
           return bytes;
         },
       };
-    this.#file ??= this.#create();
+    this.#file ??= createScratch(this.#folder);
     const { handle } = await this.#file;
     // What everybody has taken is written over.
     if (this.#waiting === 0) this.#end = 0;
@@ -88,14 +86,5 @@ export class Shelf implements AsyncDisposable {
     if (!file) return;
     await file.handle.close();
     await rm(file.path, { force: true });
-  }
-
-  async #create(): Promise<{ readonly handle: FileHandle; readonly path: string }> {
-    await mkdir(this.#folder, { recursive: true });
-    const path = join(this.#folder, `${PENDING}shelf-${randomBytes(8).toString('hex')}`);
-    const handle = await open(path, 'wx+');
-    // Without a name it goes with the process, however that ends; Windows keeps it until it is closed.
-    await unlink(path).catch(() => undefined);
-    return { handle, path };
   }
 }

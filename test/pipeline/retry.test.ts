@@ -49,6 +49,8 @@ describe('a run whose images failed is retried', () => {
         fetch: { retries: 0 },
         harvest: { pairsPerTask: 16, recordTime: false },
         score: { batchSize: 5, minSimilarity: 0.05 },
+        // What is alike changes with what is fetched: all of it is looked at again.
+        near: { sameBytes: true, samePicture: { maxDistance: 1, minBits: 1 } },
         release: { parts: 4 },
       },
       wats: [wat],
@@ -90,6 +92,11 @@ describe('a run whose images failed is retried', () => {
     expect(image.dropped.undecodable).toBeGreaterThan(4);
     expect(matched.dropped.similarity).toBeGreaterThan(3);
     expect(safe.out).toBeGreaterThan(3);
+    const lost = async (name: string) => {
+      const { distinct } = await runLedgers(fileStorage(out(name)));
+      return Object.values(distinct?.dropped ?? {}).reduce((sum, n) => sum + n, 0);
+    };
+    expect(await lost('good')).toBeGreaterThan(await lost('bad'));
     expect((await released('bad'))['stats.json']).not.toBe(good['stats.json']);
   });
 

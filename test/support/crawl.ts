@@ -44,7 +44,7 @@ export async function makeSmallCrawl(
         const [colour, shape] = [COLOURS[n % COLOURS.length] ?? '', SHAPES[n % SHAPES.length] ?? ''];
         const url = `http://img.example/${n}.png`;
         if (n % 10 === 9) missing.add(url);
-        else images.push(await response(url, await draw(colour, n)));
+        else images.push(await imageResponse(url, await draw(colour, n)));
         shown.push(n % 6 === 5 ? { url } : { url, alt: `A picture of a ${colour} ${shape}, number ${n}` });
       }
       last = shown.at(-1);
@@ -87,7 +87,8 @@ export function watRecord(
   });
 }
 
-async function response(url: string, body: Uint8Array): Promise<Uint8Array> {
+/** An image as a crawler has archived it. */
+export async function imageResponse(url: string, body: Uint8Array): Promise<Uint8Array> {
   const head = `HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: ${body.length}\r\n\r\n`;
   return gzipMember(
     warcRecord({

@@ -1,5 +1,5 @@
 import { recipeHash } from '../../config/index.ts';
-import { FUNNEL_STEPS, GleanerError, REASON_NAMES, REASONS } from '../../schema/index.ts';
+import { FUNNEL_STEPS, GleanerError, keptPairs, REASON_NAMES, REASONS } from '../../schema/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { columnGroups, parquetFiles } from './column-groups.ts';
 import { buildFunnel } from './funnel.ts';
@@ -36,7 +36,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     rows.beginRecount();
     for await (const group of columnGroups(storage, files)) await rows.recount(group);
   }
-  const released = input.ledgers.safe.out;
+  const released = keptPairs(input.ledgers);
   if (rows.n !== released) throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept`);
 
   const trail = await countTrail(storage, input, sweep);
@@ -82,7 +82,7 @@ async function countTrail(storage: Storage, input: ReportInput, sweep: SweepCoun
     const { step } = REASONS[reason];
     // Records and links without a text are counted, not listed.
     if (FUNNEL_STEPS.indexOf(step) < FUNNEL_STEPS.indexOf('pair')) continue;
-    const ledger = input.ledgers[step].dropped[reason] ?? 0;
+    const ledger = input.ledgers[step]?.dropped[reason] ?? 0;
     const listed = trail.reasons.get(reason) ?? 0;
     if (ledger !== listed)
       throw disagree('release/dropped', `lists ${listed} pairs as '${reason}', the ledgers count ${ledger}`);

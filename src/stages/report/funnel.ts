@@ -3,9 +3,9 @@ import {
   FUNNEL_STEPS,
   type FunnelStep,
   GleanerError,
-  type Ledger,
   REASON_NAMES,
   REASONS,
+  type StepLedgers,
 } from '../../schema/index.ts';
 import { formatCount, formatShare, shareOf } from './numbers.ts';
 import type { FunnelRow } from './statistics.ts';
@@ -18,26 +18,33 @@ const TITLES: Readonly<Record<FunnelStep, string>> = {
   fetched: 'images fetched',
   image: 'images accepted',
   matched: 'text and image match',
-  safe: 'kept',
+  safe: 'judged safe',
+  distinct: 'no duplicates',
 };
+
+/** What the last step that a run has lets through. */
+const KEPT = 'kept';
 
 /**
  * The ledgers of a run as one funnel, every step checked: its own sum, and that what leaves one step enters the next.
  * @throws GleanerError DAMAGED where they do not add up
  */
-export function buildFunnel(ledgers: Readonly<Record<FunnelStep, Ledger>>): readonly FunnelRow[] {
+export function buildFunnel(ledgers: StepLedgers): readonly FunnelRow[] {
   const links = ledgers.link.in;
-  return FUNNEL_STEPS.map((name, i) => {
+  const steps = FUNNEL_STEPS.flatMap((name) => {
     const ledger = ledgers[name];
+    return ledger ? [{ name, ledger }] : [];
+  });
+  return steps.map(({ name, ledger }, i) => {
     if (!balances(ledger))
       throw unbalanced(`step '${name}': ${ledger.in} in are not ${ledger.out} out and those dropped`);
-    const next = FUNNEL_STEPS[i + 1];
+    const next = steps[i + 1];
     // Records hold links: the one place where the unit changes.
-    if (next && name !== 'record' && ledgers[next].in !== ledger.out)
-      throw unbalanced(`${ledger.out} left step '${name}', ${ledgers[next].in} entered '${next}'`);
+    if (next && name !== 'record' && next.ledger.in !== ledger.out)
+      throw unbalanced(`${ledger.out} left step '${name}', ${next.ledger.in} entered '${next.name}'`);
     return {
       name,
-      title: TITLES[name],
+      title: next ? TITLES[name] : KEPT,
       in: ledger.in,
       out: ledger.out,
       shareOfPrevious: shareOf(ledger.out, ledger.in),

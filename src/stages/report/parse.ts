@@ -60,7 +60,17 @@ const schema: z.ZodType<Statistics> = z.object({
   }),
   rows: count,
   parts: count,
-  ledgers: z.record(step, ledger),
+  ledgers: z.object({
+    record: ledger,
+    link: ledger,
+    pair: ledger,
+    unique: ledger,
+    fetched: ledger,
+    image: ledger,
+    matched: ledger,
+    safe: ledger,
+    distinct: ledger.optional(),
+  }),
   funnel: z.array(
     z.object({
       name: step,

@@ -39,12 +39,33 @@ export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'm
   return [
     `Links: every image of a page that has an alternative text and an http or https URL, read from WAT files. The licence is a Creative Commons link anywhere on the page.`,
     `Texts: ${texts}; ${extract.languages === null ? 'every language' : `language ${extract.languages.join(', ')}`}.`,
-    `Duplicates: the same URL with the same text once, compared exactly over the whole run (SHA-256 of both, then the values themselves). The same image at another URL stays, as does the same URL with another text.`,
+    `Duplicates: the same URL with the same text once, compared exactly over the whole run (SHA-256 of both, then the values themselves). ${nearSentence(recipe)}`,
     `Fetching: user agent “${userAgentOf(fetch)}”; bodies up to ${formatCount(fetch.maxBodyBytes)} bytes, ${formatCount(fetch.totalTimeoutMs)} ms a request, ${count(fetch.maxRedirects, 'redirect')}. ${honoured.length > 0 ? `Honoured: ${honoured.join('; ')}.` : 'robots.txt and opt-out headers were not honoured.'}`,
     `Images: ${image.formats.join(', ')}; at least ${formatCount(image.minBytes)} bytes; at most ${formatCount(image.maxPixels)} pixels${shapes.map((shape) => `; ${shape}`).join('')}. Stored as JPEG of quality ${image.storeQuality}, at most ${formatCount(image.storeShortestSide)} pixels on the shorter side.`,
     `Similarity: cosine of the embeddings of image and text by ${model.name}, ${score.minSimilarity === null ? 'recorded, no threshold' : `at least ${score.minSimilarity}`}.`,
     `Safety: NSFW classes from category prompts (${safety.categories}) scored against the image. ${dropped.length > 0 ? `Pairs ${classes} that may show ${dropped.join(' or ')} were dropped.` : 'Nothing was dropped by them.'}${known}`,
   ];
+}
+
+/** Duplicates beyond the same URL and text, as the recipe has them. */
+function nearSentence({ near }: Statistics['recipe']): string {
+  const { sameBytes, samePicture, sameMeaning } = near ?? {};
+  const alike = [
+    ...(sameBytes ? ['the same bytes (SHA-256)'] : []),
+    ...(samePicture
+      ? [
+          `the same picture (64-bit dHash, at most ${count(samePicture.maxDistance, 'bit')} apart${samePicture.minCosine === null ? '' : `, and image embeddings with a cosine of at least ${samePicture.minCosine}`})`,
+        ]
+      : []),
+    ...(sameMeaning
+      ? [
+          `the same meaning (cosine of image embeddings at least ${sameMeaning.minCosine} within clusters of some ${formatCount(sameMeaning.rowsPerCluster)} images, as SemDeDup has it)`,
+        ]
+      : []),
+  ];
+  return alike.length > 0
+    ? `Of images with ${alike.join(', or ')}, the pair with the greatest similarity is kept.`
+    : 'The same image at another URL stays, as does the same URL with another text.';
 }
 
 function count(n: number, unit: string): string {

@@ -1,5 +1,5 @@
 import type { Recipe } from '../../config/index.ts';
-import type { FunnelStep, Ledger, Reason } from '../../schema/index.ts';
+import type { FunnelStep, Reason, StepLedgers } from '../../schema/index.ts';
 
 /** The encoder that scored a run. */
 export interface ModelInfo {
@@ -125,7 +125,7 @@ export interface Statistics {
   readonly rows: number;
   /** Parts that metadata, embeddings and images are divided into. */
   readonly parts: number;
-  readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
+  readonly ledgers: StepLedgers;
   readonly funnel: readonly FunnelRow[];
   readonly sizes: readonly SizeCount[];
   readonly distributions: {
@@ -158,5 +158,5 @@ export interface ReportInput {
   readonly gleaner: string;
   readonly recipe: Recipe;
   readonly model: ModelInfo;
-  readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
+  readonly ledgers: StepLedgers;
 }

@@ -13,6 +13,8 @@ export {
   type RunLocallyOptions as RunOptions,
   retryRunLocally as retry,
   runLocally as run,
+  type SubsetOptions,
+  subsetRun as subset,
 } from './executors/index.ts';
 export {
   explainPair,

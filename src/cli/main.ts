@@ -13,6 +13,7 @@ import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 /** In the order of the work, which is the order of the help. */
@@ -28,6 +29,7 @@ const COMMANDS = [
   statsCommand,
   explainCommand,
   verifyCommand,
+  subsetCommand,
   modelsCommand,
 ];
 

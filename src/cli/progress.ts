@@ -90,6 +90,7 @@ const UNITS: Readonly<Record<StageProgress['stage'], string>> = {
   extract: 'links',
   dedup: 'pairs',
   harvest: 'pairs',
+  select: 'rows',
   release: 'rows',
   trail: 'files',
   report: 'files',

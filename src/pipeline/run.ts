@@ -202,6 +202,8 @@ class Meter {
   }
 
   #emit(finished: boolean): void {
+    // A stage that this run does not have.
+    if (this.#tasks === 0) return;
     this.#reported = performance.now();
     const work = this.#stage === 'extract' ? this.#read : this.#done;
     const byTasks = this.#open === 0 ? 1 : this.#tasksDone / this.#open;
@@ -226,8 +228,10 @@ function workOf(task: Task): number {
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;
+    case 'select':
+      return task.rows;
     case 'trail':
-      return task.dropped.length;
+      return task.dropped.length + (task.inherited?.length ?? 0);
     default:
       return 0;
   }

@@ -1,10 +1,30 @@
-import { REASON_NAMES, type Reason } from './reason.ts';
+import { FUNNEL_STEPS, type FunnelStep, type OPTIONAL_STEPS, REASON_NAMES, type Reason } from './reason.ts';
 
 /** Counts of one step: what came in, what went on, what was dropped and why. */
 export interface Ledger {
   readonly in: number;
   readonly out: number;
   readonly dropped: { readonly [R in Reason]?: number };
+}
+
+type OptionalStep = (typeof OPTIONAL_STEPS)[number];
+
+/** The ledgers of a whole run by the steps of its funnel. */
+export type FunnelLedgers = Readonly<
+  Record<Exclude<FunnelStep, OptionalStep>, Ledger> & Partial<Record<OptionalStep, Ledger>>
+>;
+
+/** Steps that a run took, with their ledgers, in the order of the funnel. */
+export function stepsOf(ledgers: FunnelLedgers): readonly (readonly [FunnelStep, Ledger])[] {
+  return FUNNEL_STEPS.flatMap((step) => {
+    const ledger = ledgers[step];
+    return ledger ? [[step, ledger] as const] : [];
+  });
+}
+
+/** Pairs that came out of the last step: those that a release has. */
+export function releasedPairs(ledgers: FunnelLedgers): number {
+  return stepsOf(ledgers).at(-1)?.[1].out ?? 0;
 }
 
 /** The conservation law: in = out + Σ dropped. */

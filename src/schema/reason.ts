@@ -10,8 +10,12 @@ export const FUNNEL_STEPS = [
   'image',
   'matched',
   'safe',
+  'selected',
 ] as const;
 export type FunnelStep = (typeof FUNNEL_STEPS)[number];
+
+/** Steps that only some runs take: where one did not, nothing is counted for it. */
+export const OPTIONAL_STEPS = ['selected'] as const satisfies readonly FunnelStep[];
 
 /**
  * Every reason for which something is dropped: a closed list, so that counts of two runs can be compared and no
@@ -67,6 +71,8 @@ export const REASONS = {
   minor: { step: 'safe', title: 'possible minor beside possible sexual content' },
   classifier: { step: 'safe', title: 'refused by an image classifier' },
   animal: { step: 'safe', title: 'animal beside possible sexual content' },
+  // Of a release of which another was made.
+  not_in_subset: { step: 'selected', title: 'left out of the subset' },
 } as const satisfies Record<string, { step: FunnelStep; title: string }>;
 
 export type Reason = keyof typeof REASONS;

@@ -7,6 +7,7 @@ import {
   REASON_NAMES,
   REASONS,
   type Reason,
+  releasedPairs,
 } from '../../schema/index.ts';
 import { type Storage, streamSource } from '../../storage/index.ts';
 import { ASPECT_SCALE, DistributionCounter, INTEGER_SCALE, SIMILARITY_SCALE } from './distribution.ts';
@@ -61,7 +62,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     rows.beginRecount();
     for await (const row of readAll(storage, files, ROW_COLUMNS)) rows.recount(row);
   }
-  const released = input.ledgers.safe.out;
+  const released = releasedPairs(input.ledgers);
   if (rows.n !== released) throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept`);
 
   const trail = await countTrail(storage, input);
@@ -71,6 +72,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     recipe: publishable(input.recipe),
     recipeHash: recipeHash(input.recipe),
     model: input.model,
+    ...(input.subset && { subset: input.subset }),
     rows: rows.n,
     parts: files.length,
     ledgers: input.ledgers,
@@ -181,7 +183,7 @@ async function countTrail(
     const { step } = REASONS[reason];
     // Records and links without a text are counted, not listed.
     if (FUNNEL_STEPS.indexOf(step) < FUNNEL_STEPS.indexOf('pair')) continue;
-    const ledger = input.ledgers[step].dropped[reason] ?? 0;
+    const ledger = input.ledgers[step]?.dropped[reason] ?? 0;
     const listed = counts.get(reason) ?? 0;
     if (ledger !== listed)
       throw disagree('release/dropped', `lists ${listed} pairs as '${reason}', the ledgers count ${ledger}`);

@@ -1,11 +1,11 @@
 import {
   balances,
-  FUNNEL_STEPS,
+  type FunnelLedgers,
   type FunnelStep,
   GleanerError,
-  type Ledger,
   REASON_NAMES,
   REASONS,
+  stepsOf,
 } from '../../schema/index.ts';
 import { formatCount, formatShare, shareOf } from './numbers.ts';
 import type { FunnelRow } from './statistics.ts';
@@ -19,22 +19,23 @@ const TITLES: Readonly<Record<FunnelStep, string>> = {
   image: 'images accepted',
   matched: 'text and image match',
   safe: 'kept',
+  selected: 'selected',
 };
 
 /**
  * The ledgers of a run as one funnel, every step checked: its own sum, and that what leaves one step enters the next.
  * @throws GleanerError DAMAGED where they do not add up
  */
-export function buildFunnel(ledgers: Readonly<Record<FunnelStep, Ledger>>): readonly FunnelRow[] {
+export function buildFunnel(ledgers: FunnelLedgers): readonly FunnelRow[] {
   const links = ledgers.link.in;
-  return FUNNEL_STEPS.map((name, i) => {
-    const ledger = ledgers[name];
+  const steps = stepsOf(ledgers);
+  return steps.map(([name, ledger], i) => {
     if (!balances(ledger))
       throw unbalanced(`step '${name}': ${ledger.in} in are not ${ledger.out} out and those dropped`);
-    const next = FUNNEL_STEPS[i + 1];
+    const [next, following] = steps[i + 1] ?? [];
     // Records hold links: the one place where the unit changes.
-    if (next && name !== 'record' && ledgers[next].in !== ledger.out)
-      throw unbalanced(`${ledger.out} left step '${name}', ${ledgers[next].in} entered '${next}'`);
+    if (following && name !== 'record' && following.in !== ledger.out)
+      throw unbalanced(`${ledger.out} left step '${name}', ${following.in} entered '${next}'`);
     return {
       name,
       title: TITLES[name],

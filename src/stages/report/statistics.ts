@@ -1,5 +1,6 @@
 import type { Recipe } from '../../config/index.ts';
-import type { FunnelStep, Ledger, Reason } from '../../schema/index.ts';
+import type { FunnelLedgers, FunnelStep, Reason } from '../../schema/index.ts';
+import type { SubsetStep } from '../subset/step.ts';
 
 /** The encoder that scored a run. */
 export interface ModelInfo {
@@ -101,11 +102,13 @@ export interface Statistics {
   readonly recipe: Recipe;
   readonly recipeHash: string;
   readonly model: ModelInfo;
+  /** Only of a subset: how it came to be, the oldest step first. */
+  readonly subset?: readonly SubsetStep[];
   /** Pairs released. */
   readonly rows: number;
   /** Parts that metadata, embeddings and images are divided into. */
   readonly parts: number;
-  readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
+  readonly ledgers: FunnelLedgers;
   readonly funnel: readonly FunnelRow[];
   readonly sizes: readonly SizeCount[];
   readonly distributions: {
@@ -137,5 +140,6 @@ export interface ReportInput {
   readonly gleaner: string;
   readonly recipe: Recipe;
   readonly model: ModelInfo;
-  readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
+  readonly subset?: readonly SubsetStep[];
+  readonly ledgers: FunnelLedgers;
 }

@@ -7,10 +7,13 @@ export {
   type RecipeInput,
 } from './config/index.ts';
 export {
+  type DiffRunsOptions,
+  diffRuns as diff,
   type IndexRunOptions,
   indexRun,
   type RetryRunOptions as RetryOptions,
   type RunLocallyOptions as RunOptions,
+  type RunsDiff,
   retryRunLocally as retry,
   runLocally as run,
   type SubsetOptions,

@@ -3,6 +3,7 @@ import { GLEANER_VERSION } from '../config/version.ts';
 import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { dedupCommand } from './commands/dedup.ts';
+import { diffCommand } from './commands/diff.ts';
 import { downloadCommand } from './commands/download.ts';
 import { embedCommand } from './commands/embed.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -30,6 +31,7 @@ const COMMANDS = [
   explainCommand,
   verifyCommand,
   subsetCommand,
+  diffCommand,
   modelsCommand,
 ];
 

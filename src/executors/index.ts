@@ -1,3 +1,4 @@
+export { type DiffRunsOptions, diffRuns, type RunsDiff } from './diff.ts';
 export { type IndexRunOptions, indexRun } from './index-run.ts';
 export { type LocalExecutorOptions, localExecutor } from './local.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';

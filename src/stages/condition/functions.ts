@@ -25,7 +25,14 @@ function extreme(values: readonly Value[], sign: 1 | -1): Value {
 /** Of two values of one type; false stands before true. */
 export function compareValues(a: Value, b: Value): number {
   if (typeof a === 'string' && typeof b === 'string') return compareTexts(a, b);
-  return Number(a) - Number(b);
+  return compareNumbers(Number(a), Number(b));
+}
+
+/** As DuckDB has it, NaN stands above all others and is equal to itself. */
+export function compareNumbers(a: number, b: number): number {
+  if (a === b) return 0;
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a < b ? -1 : 1;
 }
 
 /** By the names and with the meaning that they have in DuckDB. */

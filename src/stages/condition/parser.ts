@@ -25,12 +25,12 @@ const COMPARISONS: Readonly<Record<string, (order: number) => boolean>> = {
   '>=': (order) => order >= 0,
 };
 
-/** Division and remainder by zero are NULL, as in DuckDB. */
+/** By zero, `/` gives infinity, `//` and `%` NULL, as in DuckDB. */
 const ARITHMETIC: Readonly<Record<string, (a: number, b: number) => number | null>> = {
   '+': (a, b) => a + b,
   '-': (a, b) => a - b,
   '*': (a, b) => a * b,
-  '/': (a, b) => (b === 0 ? null : a / b),
+  '/': (a, b) => a / b,
   '//': (a, b) => (b === 0 ? null : Math.trunc(a / b)),
   '%': (a, b) => (b === 0 ? null : a % b),
 };
@@ -281,7 +281,7 @@ export class ConditionParser {
     const { takes, variadic, gives, nulls, of } = called;
     if (variadic ? args.length === 0 : args.length !== takes.length)
       throw new ConditionError(
-        `'${name}' takes ${variadic ? 'at least 1' : takes.length} of arguments, not ${args.length}`,
+        `'${name}' takes ${variadic ? 'at least ' : ''}${takes.length} argument${takes.length > 1 ? 's' : ''}, not ${args.length}`,
         token.at,
       );
     const [first] = args;

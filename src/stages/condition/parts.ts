@@ -1,4 +1,4 @@
-import { compareValues } from './functions.ts';
+import { compareNumbers, compareValues } from './functions.ts';
 import { ConditionError } from './tokens.ts';
 import { isNumeric, type Part, typeName, type Value, type ValueType } from './values.ts';
 
@@ -46,7 +46,7 @@ export function compared(left: Part, right: Part, decide: (order: number) => boo
     (left.type === 'float' && (right.type === 'float' || right.literal)) ||
     (right.type === 'float' && left.literal);
   return strict(left, right, 'truth', (a, b) =>
-    decide(single ? Math.fround(Number(a)) - Math.fround(Number(b)) : compareValues(a, b)),
+    decide(single ? compareNumbers(Math.fround(Number(a)), Math.fround(Number(b))) : compareValues(a, b)),
   );
 }
 

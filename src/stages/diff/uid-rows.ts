@@ -87,7 +87,7 @@ export interface Met {
 /** The uids of two releases in their order, each with its rows. */
 export async function* meet(a: UidRows, b: UidRows): AsyncGenerator<Met, void, undefined> {
   for (;;) {
-    const uid = Math.min(a.uid, b.uid);
+    const { uid } = a.uid <= b.uid ? a : b;
     if (uid === END) return;
     const met = { uid, a: a.uid === uid ? a.row : undefined, b: b.uid === uid ? b.row : undefined };
     // First: whoever stops here and begins again goes on with the next.

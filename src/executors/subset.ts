@@ -44,6 +44,7 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
   const paths = parent.parts.map(({ files }) => files.metadata.path);
   const storage = fileStorage(parent.dir);
   const cut = await findCut(storage, paths, { where, sample }, { signal, progress: () => undefined });
+  await inheritTombstones(parent.dir, out);
   const { wats, images, seen, model, modelDir, provider } = run;
   await runStages({
     root: out,
@@ -63,6 +64,16 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
       path: dir,
       problem: `changed while a subset was made of it. Remove ${out} and make it again.`,
     });
+}
+
+/** What was taken down stays so: the tombstones of a run lie beside its release, and go on with whatever is made of it. */
+const TOMBSTONES_FILE = 'removed.jsonl';
+
+async function inheritTombstones(dir: string, out: string): Promise<void> {
+  const [from, to] = [fileStorage(dir), fileStorage(out)];
+  if ((await from.size(TOMBSTONES_FILE)) === undefined || (await readRunFile(to)) !== undefined) return;
+  // Where the subset has some of its own they are more, and stay.
+  await to.put(TOMBSTONES_FILE, await from.read(TOMBSTONES_FILE), { ifAbsent: true });
 }
 
 /** One within the other: removing the one would remove the other, and so would a run that tidies up. */
@@ -85,7 +96,7 @@ async function refuseOccupied(out: string): Promise<void> {
     throw error;
   });
   // What a start leaves that was killed before it wrote run.json.
-  const others = names.filter((name) => !name.startsWith('.'));
+  const others = names.filter((name) => !name.startsWith('.') && name !== TOMBSTONES_FILE);
   if (others.length > 0 && (await readRunFile(fileStorage(out))) === undefined)
     throw new GleanerError('USAGE', {
       problem: `--out ${out}: holds something else (${others[0]}). Name a new folder, or one that this command began.`,

@@ -1,10 +1,10 @@
-import { addLedgers, FUNNEL_STEPS, type FunnelLedgers, OPTIONAL_STEPS } from '../schema/index.ts';
+import { addLedgers, FUNNEL_STEPS, type StepLedgers } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { STAGES } from './task.ts';
 
 /** The ledgers of a whole run: each step of the funnel, added up over all tasks. */
-export type RunLedgers = FunnelLedgers;
+export type RunLedgers = StepLedgers;
 
 /** Reads the ledgers of all finished tasks of a run. Steps that no task has reached yet are all zero. */
 export async function runLedgers(storage: Storage): Promise<RunLedgers> {
@@ -15,10 +15,9 @@ export async function runLedgers(storage: Storage): Promise<RunLedgers> {
 
 /** Adds the ledgers of tasks by step; a step that not every run takes is there only where a task has it. */
 export function sumLedgers(manifests: readonly Manifest[]): RunLedgers {
-  const optional: ReadonlySet<string> = new Set(OPTIONAL_STEPS);
   const entries = FUNNEL_STEPS.flatMap((step) => {
     const ledgers = manifests.flatMap((m) => m.ledgers[step] ?? []);
-    return ledgers.length > 0 || !optional.has(step) ? [[step, addLedgers(ledgers)]] : [];
+    return step === 'selected' && ledgers.length === 0 ? [] : [[step, addLedgers(ledgers)]];
   });
   return Object.fromEntries(entries) as RunLedgers;
 }

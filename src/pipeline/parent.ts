@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FunnelLedgers, GleanerError, releasedPairs } from '../schema/index.ts';
+import { GleanerError, keptPairs, type StepLedgers } from '../schema/index.ts';
 import { releaseFiles } from '../stages/released.ts';
 import { STATISTICS_FILE } from '../stages/report/index.ts';
 import type { SubsetStep } from '../stages/subset/step.ts';
@@ -24,7 +24,7 @@ export interface ParentRelease {
   readonly parts: readonly ParentPart[];
   /** Its dropped trail. */
   readonly dropped: readonly FileInfo[];
-  readonly ledgers: FunnelLedgers;
+  readonly ledgers: StepLedgers;
   /** How it came to be, where it is a subset itself; the oldest step first. */
   readonly steps: readonly SubsetStep[];
 }
@@ -42,7 +42,7 @@ export function releaseDigest(files: readonly FileInfo[]): string {
 
 /** Pairs that the parent counts among its own and has no longer, as after a takedown. */
 export function goneFrom({ ledgers, parts }: Pick<ParentRelease, 'ledgers' | 'parts'>): number {
-  return releasedPairs(ledgers) - parts.reduce((sum, { rows }) => sum + rows, 0);
+  return keptPairs(ledgers) - parts.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 /**

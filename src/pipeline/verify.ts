@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
-import {
-  balances,
-  type FunnelStep,
-  GleanerError,
-  type Ledger,
-  releasedPairs,
-  stepsOf,
-} from '../schema/index.ts';
+import { balances, type FunnelStep, GleanerError, keptPairs, type Ledger, stepsOf } from '../schema/index.ts';
 import { readKnownContent } from '../stages/known-content.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
@@ -139,12 +132,12 @@ async function checkRelease(
       );
     rows += counts[paths.metadata] ?? 0;
   }
-  const kept = releasedPairs(ledgers);
+  const kept = keptPairs(ledgers);
   if (rows !== kept) problems.push(`${kept} pairs were kept, but ${rows} are released`);
   const listed = await countTrail(storage);
   const { record, link, ...pairs } = ledgers;
   const expected =
-    Object.values(pairs).reduce((sum, ledger) => sum + ledger.in - ledger.out, 0) +
+    Object.values(pairs).reduce((total, ledger) => total + (ledger ? ledger.in - ledger.out : 0), 0) +
     (link.in - link.out - (link.dropped.no_text ?? 0));
   if (listed !== expected) problems.push(`${expected} pairs were dropped, but the trail lists ${listed}`);
   return rows;

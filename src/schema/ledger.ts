@@ -1,4 +1,4 @@
-import { FUNNEL_STEPS, type FunnelStep, type OPTIONAL_STEPS, REASON_NAMES, type Reason } from './reason.ts';
+import { FUNNEL_STEPS, type FunnelStep, type OptionalStep, REASON_NAMES, type Reason } from './reason.ts';
 
 /** Counts of one step: what came in, what went on, what was dropped and why. */
 export interface Ledger {
@@ -7,23 +7,21 @@ export interface Ledger {
   readonly dropped: { readonly [R in Reason]?: number };
 }
 
-type OptionalStep = (typeof OPTIONAL_STEPS)[number];
-
-/** The ledgers of a whole run by the steps of its funnel. */
-export type FunnelLedgers = Readonly<
-  Record<Exclude<FunnelStep, OptionalStep>, Ledger> & Partial<Record<OptionalStep, Ledger>>
->;
+/** The ledgers of a run by step; of a step that the run does not have there is none. */
+export type StepLedgers = Readonly<Record<Exclude<FunnelStep, OptionalStep>, Ledger>> & {
+  readonly [S in OptionalStep]?: Ledger | undefined;
+};
 
 /** Steps that a run took, with their ledgers, in the order of the funnel. */
-export function stepsOf(ledgers: FunnelLedgers): readonly (readonly [FunnelStep, Ledger])[] {
+export function stepsOf(ledgers: StepLedgers): readonly (readonly [FunnelStep, Ledger])[] {
   return FUNNEL_STEPS.flatMap((step) => {
     const ledger = ledgers[step];
     return ledger ? [[step, ledger] as const] : [];
   });
 }
 
-/** Pairs that came out of the last step: those that a release has. */
-export function releasedPairs(ledgers: FunnelLedgers): number {
+/** What a run keeps: what comes out of its last step. */
+export function keptPairs(ledgers: StepLedgers): number {
   return stepsOf(ledgers).at(-1)?.[1].out ?? 0;
 }
 

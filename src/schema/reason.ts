@@ -14,8 +14,8 @@ export const FUNNEL_STEPS = [
 ] as const;
 export type FunnelStep = (typeof FUNNEL_STEPS)[number];
 
-/** Steps that only some runs take: where one did not, nothing is counted for it. */
-export const OPTIONAL_STEPS = ['selected'] as const satisfies readonly FunnelStep[];
+/** Steps that only some runs have: a subset its selection. */
+export type OptionalStep = 'selected';
 
 /**
  * Every reason for which something is dropped: a closed list, so that counts of two runs can be compared and no

@@ -47,7 +47,7 @@ describe('the demo, from a small web to a searchable release', () => {
     const counts = Map.groupBy(plan.links, ({ end }) => end);
     for (const [end, links] of counts) {
       if (end === 'scored') continue;
-      const dropped = Object.assign({}, ...Object.values(stats.ledgers).map((ledger) => ledger.dropped));
+      const dropped = Object.assign({}, ...Object.values(stats.ledgers).map((ledger) => ledger?.dropped));
       expect([end, dropped[end]]).toEqual([end, links.length]);
     }
     expect(counts.size).toBeGreaterThan(12);

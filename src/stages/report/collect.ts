@@ -4,10 +4,10 @@ import {
   FUNNEL_STEPS,
   GleanerError,
   isReason,
+  keptPairs,
   REASON_NAMES,
   REASONS,
   type Reason,
-  releasedPairs,
 } from '../../schema/index.ts';
 import { type Storage, streamSource } from '../../storage/index.ts';
 import { ASPECT_SCALE, DistributionCounter, INTEGER_SCALE, SIMILARITY_SCALE } from './distribution.ts';
@@ -62,7 +62,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     rows.beginRecount();
     for await (const row of readAll(storage, files, ROW_COLUMNS)) rows.recount(row);
   }
-  const released = releasedPairs(input.ledgers);
+  const released = keptPairs(input.ledgers);
   if (rows.n !== released) throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept`);
 
   const trail = await countTrail(storage, input);

@@ -1,10 +1,10 @@
 import {
   balances,
-  type FunnelLedgers,
   type FunnelStep,
   GleanerError,
   REASON_NAMES,
   REASONS,
+  type StepLedgers,
   stepsOf,
 } from '../../schema/index.ts';
 import { formatCount, formatShare, shareOf } from './numbers.ts';
@@ -18,15 +18,18 @@ const TITLES: Readonly<Record<FunnelStep, string>> = {
   fetched: 'images fetched',
   image: 'images accepted',
   matched: 'text and image match',
-  safe: 'kept',
+  safe: 'judged safe',
   selected: 'selected',
 };
+
+/** What the last step that a run has lets through. */
+const KEPT = 'kept';
 
 /**
  * The ledgers of a run as one funnel, every step checked: its own sum, and that what leaves one step enters the next.
  * @throws GleanerError DAMAGED where they do not add up
  */
-export function buildFunnel(ledgers: FunnelLedgers): readonly FunnelRow[] {
+export function buildFunnel(ledgers: StepLedgers): readonly FunnelRow[] {
   const links = ledgers.link.in;
   const steps = stepsOf(ledgers);
   return steps.map(([name, ledger], i) => {
@@ -38,7 +41,7 @@ export function buildFunnel(ledgers: FunnelLedgers): readonly FunnelRow[] {
       throw unbalanced(`${ledger.out} left step '${name}', ${following.in} entered '${next}'`);
     return {
       name,
-      title: TITLES[name],
+      title: following ? TITLES[name] : KEPT,
       in: ledger.in,
       out: ledger.out,
       shareOfPrevious: shareOf(ledger.out, ledger.in),

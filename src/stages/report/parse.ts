@@ -59,7 +59,7 @@ const schema: z.ZodType<Statistics> = z.object({
     image: ledger,
     matched: ledger,
     safe: ledger,
-    selected: ledger.exactOptional(),
+    selected: ledger.optional(),
   }),
   funnel: z.array(
     z.object({

@@ -1,5 +1,5 @@
 import type { Recipe } from '../../config/index.ts';
-import type { FunnelLedgers, FunnelStep, Reason } from '../../schema/index.ts';
+import type { FunnelStep, Reason, StepLedgers } from '../../schema/index.ts';
 import type { SubsetStep } from '../subset/step.ts';
 
 /** The encoder that scored a run. */
@@ -108,7 +108,7 @@ export interface Statistics {
   readonly rows: number;
   /** Parts that metadata, embeddings and images are divided into. */
   readonly parts: number;
-  readonly ledgers: FunnelLedgers;
+  readonly ledgers: StepLedgers;
   readonly funnel: readonly FunnelRow[];
   readonly sizes: readonly SizeCount[];
   readonly distributions: {
@@ -141,5 +141,5 @@ export interface ReportInput {
   readonly recipe: Recipe;
   readonly model: ModelInfo;
   readonly subset?: readonly SubsetStep[];
-  readonly ledgers: FunnelLedgers;
+  readonly ledgers: StepLedgers;
 }

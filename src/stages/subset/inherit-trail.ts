@@ -1,4 +1,4 @@
-import { type FunnelLedgers, type Ledger, stepsOf } from '../../schema/index.ts';
+import { type Ledger, type StepLedgers, stepsOf } from '../../schema/index.ts';
 import type { FileInfo, Storage } from '../../storage/index.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
@@ -9,7 +9,7 @@ import { writeFile } from '../write-file.ts';
  */
 export async function inheritTrail(
   dropped: readonly FileInfo[],
-  ledgers: FunnelLedgers,
+  ledgers: StepLedgers,
   parent: Storage,
   ctx: StageContext,
 ): Promise<StageResult> {

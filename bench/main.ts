@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
     image: () => import('./image.ts'),
+    release: () => import('./release.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

@@ -12,11 +12,12 @@ import { createParquetWriter, createTarWriter, npyHeader } from '../src/formats/
 import { writeManifest } from '../src/pipeline/manifest.ts';
 import { beginRun } from '../src/pipeline/run-file.ts';
 import { FUNNEL_STEPS, pairUid, type Row, type StepLedgers, type Uid } from '../src/schema/index.ts';
-import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from '../src/stages/released.ts';
+import { RELEASE_COLUMNS, releaseFiles } from '../src/stages/released.ts';
 import { writeReport } from '../src/stages/report/index.ts';
 import { DROPPED_COLUMNS } from '../src/stages/tables.ts';
 import { writeFile, writeFiles } from '../src/stages/write-file.ts';
 import { type ByteSink, type FileInfo, fileStorage, type Storage } from '../src/storage/index.ts';
+import { releaseRecord, sampleJson } from '../test/support/released-row.ts';
 import { cpuSeconds } from './cpu.ts';
 
 /** What is measured: the options of a subset, or the comparison of the first of them with the whole. */

@@ -60,13 +60,16 @@ export {
   readParquetRows,
 } from './parquet.ts';
 export { TableBuilder } from './parquet-columns.ts';
+export { boundsOf } from './parquet-encode.ts';
 export {
   type ColumnValues,
   countValues,
   type FixedValues,
   freeColumn,
   type PlainStrings,
+  pickRows,
   pickStrings,
+  plainDigits,
   plainStrings,
   sliceColumn,
   stringBytes,

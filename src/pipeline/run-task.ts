@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
-import { harvestFiles } from '../stages/harvested.ts';
+import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { ReleaseFiles } from '../stages/released.ts';
 import type { Seen } from '../stages/seen.ts';
@@ -14,6 +14,7 @@ import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
+import { stagedRelease } from './staged-release.ts';
 import { type ReleaseFileInfos, type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
@@ -50,7 +51,7 @@ export class TaskRunner implements AsyncDisposable {
 
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
-    this.#storage = fileStorage(environment.root);
+    this.#storage = stagedRelease(fileStorage(environment.root));
     this.#fingerprint = runFingerprint(environment.spec);
   }
 
@@ -141,11 +142,16 @@ export class TaskRunner implements AsyncDisposable {
         }
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
-        const shards = task.shards.map(({ firstRow, rows, folder }) => ({
-          firstRow,
-          rows,
-          files: harvestFiles(folder),
-        }));
+        const shards = task.shards.map(({ firstRow, rows, folder, sha256, leftOut }) => {
+          const files = harvestFiles(folder);
+          return {
+            firstRow,
+            rows,
+            files,
+            sha256: new Map(releasedFiles(files).map((path, i) => [path, sha256[i] ?? ''])),
+            ...(leftOut && { leftOut: leftOut.path }),
+          };
+        });
         return release({ ...task, dimension, shards }, ctx);
       }
       case 'trail': {

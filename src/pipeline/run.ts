@@ -5,6 +5,7 @@ import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
 import { beginRun, type RunSpec, runFingerprint } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
+import { settleRelease, stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
 
 /** Runs tasks somewhere: in threads of this process, or on other machines. */
@@ -62,7 +63,7 @@ export async function runStages(options: RunOptions): Promise<Finished> {
   await mkdir(root, { recursive: true });
   const unlock = await lockFolder(root);
   try {
-    const storage = fileStorage(root);
+    const storage = stagedRelease(fileStorage(root));
     await beginRun(storage, spec);
     await storage.sweep();
     const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
@@ -71,7 +72,7 @@ export async function runStages(options: RunOptions): Promise<Finished> {
       finished[stage] = await runStage(stage, storage, finished, { ...options, signal });
       if (stage === options.until) return finished;
     }
-    await pruneRelease(storage, finished);
+    await endRelease(storage, finished);
     return finished;
   } finally {
     await unlock();
@@ -115,15 +116,21 @@ export async function runTasks(
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
-    await executor.execute(
-      open,
-      { spec, root },
-      { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
-      (manifest) => {
-        manifests[Number(manifest.task.split('/')[1])] = manifest;
-        meter.taskDone();
-      },
-    );
+    try {
+      await executor.execute(
+        open,
+        { spec, root },
+        { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
+        (manifest) => {
+          manifests[Number(manifest.task.split('/')[1])] = manifest;
+          meter.taskDone();
+        },
+      );
+    } catch (error) {
+      // Tasks that were stopped beside the one that failed leave what they had written: on a full disk it is in the way.
+      await storage.sweep();
+      throw error;
+    }
     // What attempts left whose process an image ended, and shards that a retry has replaced.
     if (stage === 'harvest') {
       await storage.sweep();
@@ -145,11 +152,11 @@ async function removeStrayHarvests(
   for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
 }
 
-/** Removes what an earlier release left that had other parts: the folder holds what its manifests name, no more. */
-export async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
+/** Puts the release that was made in its place: the folder holds what its manifests name, no more. */
+export async function endRelease(storage: Storage, finished: Finished): Promise<void> {
   const stages = [finished.release ?? [], finished.trail ?? [], finished.report ?? []];
   const named = new Set(stages.flat().flatMap((manifest) => manifest.files.map(({ path }) => path)));
-  for (const path of await storage.list('release')) if (!named.has(path)) await storage.remove(path);
+  await settleRelease(storage, named);
   for (const stage of STAGES)
     for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
       await storage.remove(`tasks/${manifest.task}.json`);

@@ -18,6 +18,8 @@ export interface HarvestedShard {
   readonly folder: string;
   /** sha256 of what a release is made of: another harvest of the same pairs is another input. */
   readonly sha256: readonly string[];
+  /** Names rows of the shard that the release neither takes nor numbers; `rows` counts the others. */
+  readonly leftOut?: FileInfo;
 }
 
 /** The files of one part of a release. */
@@ -116,7 +118,13 @@ function byContent(task: Task): unknown {
       return same;
     }
     case 'release':
-      return { ...task, shards: task.shards.map(({ folder: _folder, ...shard }) => shard) };
+      return {
+        ...task,
+        shards: task.shards.map(({ folder: _folder, leftOut, ...shard }) => ({
+          ...shard,
+          ...(leftOut && { leftOut: leftOut.sha256 }),
+        })),
+      };
     case 'trail':
       return { ...task, dropped: task.dropped.map(({ sha256 }) => sha256) };
     default:

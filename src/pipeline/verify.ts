@@ -6,6 +6,7 @@ import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
+import { isReleaseStaged, stagedRelease } from './staged-release.ts';
 import { STAGES } from './task.ts';
 
 /** What verify found: `problems` is empty where all is well. */
@@ -15,6 +16,8 @@ export interface Verification {
   readonly bytes: number;
   /** Rows of the release, 0 where the run has none yet. */
   readonly rows: number;
+  /** Rows that were taken down since: their SAMPLE_IDs are nobody's. */
+  readonly removed: number;
   readonly ledgers: RunLedgers;
   /** One line each: what, where. */
   readonly problems: readonly string[];
@@ -27,7 +30,8 @@ export interface Verification {
  * @param onFile called after each file that was read
  * @throws GleanerError RUN_NOT_FOUND where there is no task to check
  */
-export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => void): Promise<Verification> {
+export async function verifyRun(run: Storage, onFile?: (file: FileInfo) => void): Promise<Verification> {
+  const storage = stagedRelease(run);
   const manifests: Manifest[] = [];
   for (const stage of STAGES) manifests.push(...(await readManifests(storage, stage)));
   if (manifests.length === 0)
@@ -37,6 +41,10 @@ export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => v
       hint: 'Give the --out of a run.',
     });
   const problems: string[] = [];
+  if (await isReleaseStaged(run))
+    problems.push(
+      'release: is that of before; a new one was begun and is not whole. Run the same command again.',
+    );
   const files = manifests.flatMap((manifest) => manifest.files);
   for (const file of files) {
     problems.push(...(await checkFile(storage, file)));
@@ -50,12 +58,15 @@ export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => v
   if (problems.length === 0) problems.push(...(await checkKnown(storage, manifests, ledgers)));
   const released = manifests.filter((manifest) => manifest.task.startsWith('release/'));
   // Damaged files are named above; reading on through them would only repeat it.
-  const rows = problems.length === 0 ? await checkRelease(storage, released, ledgers, problems) : 0;
+  const found =
+    problems.length === 0
+      ? await checkRelease(storage, released, ledgers, problems)
+      : { rows: 0, removed: 0 };
   return {
     tasks: manifests.length,
     files: files.length,
     bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    rows,
+    ...found,
     ledgers,
     problems,
   };
@@ -108,18 +119,26 @@ function checkChain(ledgers: RunLedgers, manifests: readonly Manifest[]): string
   return problems;
 }
 
+interface RowCounts {
+  readonly rows: number;
+  readonly removed: number;
+}
+
 async function checkRelease(
   storage: Storage,
   released: readonly Manifest[],
   ledgers: RunLedgers,
   problems: string[],
-): Promise<number> {
-  if (released.length === 0) return 0;
-  let rows = 0;
-  for (let part = 0; part < released.length; part++) {
+): Promise<RowCounts> {
+  const sum = { rows: 0, removed: 0 };
+  if (released.length === 0) return sum;
+  for (const [part, { facts }] of released.entries()) {
     const paths = releaseFiles(part, released.length);
+    const removed = typeof facts.removed === 'number' ? facts.removed : 0;
+    const place = { firstRow: sum.rows + sum.removed, rows: Number(facts.rows), removed };
     const counts: Record<string, number> = {
-      [paths.metadata]: await countMetadata(storage, paths.metadata, rows, problems),
+      [`tasks/release/${String(part).padStart(5, '0')}.json`]: place.rows,
+      [paths.metadata]: await countMetadata(storage, paths.metadata, place, problems),
     };
     for (const path of [paths.imageEmbeddings, paths.textEmbeddings])
       counts[path] = await withSource(storage, path, async (source) => (await npyInfo(source, path)).rows);
@@ -130,34 +149,46 @@ async function checkRelease(
           .map(([path, n]) => `${path} has ${n} rows`)
           .join(', ')}`,
       );
-    rows += counts[paths.metadata] ?? 0;
+    sum.rows += place.rows;
+    sum.removed += removed;
   }
   const kept = keptPairs(ledgers);
-  if (rows !== kept) problems.push(`${kept} pairs were kept, but ${rows} are released`);
+  if (sum.rows + sum.removed !== kept)
+    problems.push(`${kept} pairs were kept, but ${sum.rows} are released and ${sum.removed} taken down`);
   const listed = await countTrail(storage);
   const { record, link, ...pairs } = ledgers;
   const expected =
     Object.values(pairs).reduce((total, ledger) => total + (ledger ? ledger.in - ledger.out : 0), 0) +
     (link.in - link.out - (link.dropped.no_text ?? 0));
   if (listed !== expected) problems.push(`${expected} pairs were dropped, but the trail lists ${listed}`);
-  return rows;
+  return sum;
 }
 
+/**
+ * Counts the rows of a part's metadata, and holds their SAMPLE_IDs against their places: they ascend without a gap, but
+ * for as many as were taken down.
+ */
 async function countMetadata(
   storage: Storage,
   path: string,
-  firstRow: number,
+  { firstRow, removed }: { readonly firstRow: number; readonly removed: number },
   problems: string[],
 ): Promise<number> {
   return withSource(storage, path, async (source) => {
     const columns = [RELEASE_COLUMNS[0]] as const;
-    let at = firstRow;
+    let count = 0;
+    let least = firstRow;
     for await (const row of readParquetRows(source, columns, { name: path })) {
-      if (Number(row.SAMPLE_ID) !== at)
-        problems.push(`${path}: SAMPLE_ID ${row.SAMPLE_ID} stands where ${at} should`);
-      at++;
+      const id = Number(row.SAMPLE_ID);
+      // The rows that follow have their numbers too, so that no more are passed over than were taken down.
+      const most = firstRow + removed + count++;
+      if (id < least || id > most)
+        problems.push(
+          `${path}: SAMPLE_ID ${id} stands where ${least === most ? least : `${least} to ${most}`} should`,
+        );
+      least = Math.max(least, Math.min(id, most) + 1);
     }
-    return at - firstRow;
+    return count;
   });
 }
 

@@ -48,6 +48,11 @@ export const ERRORS = {
     exit: 1,
     template: 'port {port} on {host} is in use. Choose another with {option}, or 0 for any that is free.',
   },
+  DISK_FULL: {
+    exit: 1,
+    template:
+      '{path}: there is no room left for it ({problem}). Make room and run the same command again: it goes on from here.',
+  },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

@@ -50,6 +50,8 @@ export const HARVEST_COLUMNS = [
   { name: 'image_bytes', type: 'int32' },
 ] as const satisfies readonly Column[];
 
+export type HarvestColumn = (typeof HARVEST_COLUMNS)[number]['name'];
+
 /** A member of a tar: where its bytes begin, and how many there are. */
 export interface StoredImage {
   readonly offset: number;
@@ -70,22 +72,17 @@ export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof
 }
 
 /**
- * Rows [start, end) of a harvested shard, with the bytes of their stored images.
+ * The rows of a harvested shard, with the bytes of their stored images.
  *
  * @throws GleanerError DAMAGED
  */
 export async function* readHarvested(
   storage: Storage,
   files: HarvestFiles,
-  start: number,
-  end: number,
 ): AsyncGenerator<{ readonly row: HarvestRow; readonly image: Uint8Array }, void, undefined> {
   yield* streamSource(storage, files.images, (images) =>
     streamSource(storage, files.rows, async function* (rows) {
-      let at = 0;
       for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
-        if (at >= end) return;
-        if (at++ < start) continue;
         const offset = Number(record.image_offset);
         const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
         yield { row: parseRow(record, files.rows), image };
@@ -111,6 +108,10 @@ function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestR
 }
 
 function parseNsfw(value: string, path: string): Nsfw {
-  if (value === 'UNLIKELY' || value === 'UNSURE' || value === 'NSFW') return value;
+  if (isNsfw(value)) return value;
   throw new GleanerError('DAMAGED', { path, problem: `'${value}' is no NSFW class.` });
+}
+
+export function isNsfw(value: string): value is Nsfw {
+  return value === 'UNLIKELY' || value === 'UNSURE' || value === 'NSFW';
 }

@@ -76,7 +76,7 @@ async function* readKept(
   const images = new Cursor(readMatrix(storage, files.imageEmbeddings));
   const texts = new Cursor(readMatrix(storage, files.textEmbeddings));
   try {
-    for await (const { row, image } of readHarvested(storage, files, 0, Number.POSITIVE_INFINITY)) {
+    for await (const { row, image } of readHarvested(storage, files)) {
       const imageEmbedding = await images.takeIf(() => true);
       const textEmbedding = await texts.takeIf(() => true);
       if (!imageEmbedding || !textEmbedding)

@@ -1,31 +1,13 @@
-import {
-  createNpyWriter,
-  createParquetWriter,
-  createTarWriter,
-  npyInfo,
-  readNpyRows,
-} from '../formats/index.ts';
-import type { Row } from '../schema/index.ts';
-import { type ByteSink, type FileInfo, type Storage, withSource } from '../storage/index.ts';
-import { type HarvestFiles, readHarvested } from './harvested.ts';
-import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from './released.ts';
+import type { FileInfo } from '../storage/index.ts';
+import { mergeEmbeddings } from './merge-embeddings.ts';
+import { mergeShard } from './merge-shard.ts';
+import { releaseFiles } from './released.ts';
+import { ReleasedImages } from './released-images.ts';
+import { ReleasedTable } from './released-table.ts';
 import type { StageContext, StageResult } from './stage.ts';
+import { type ShardInRelease, type TakenRows, takenRows } from './taken-rows.ts';
 import { type NamesKnown, writeUnnamed } from './unnamed-trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
-
-/** Rows of a row group of the metadata: enough to compress well, few enough to hold. */
-const ROWS_PER_GROUP = 50_000;
-/** Embeddings moved at once. */
-const ROWS_PER_COPY = 4096;
-/** Digits of a key: room for every row that a release can have. */
-const KEY_DIGITS = 12;
-
-/** A harvested shard and its place: its first row is row `firstRow` of the release. */
-export interface ShardInRelease {
-  readonly firstRow: number;
-  readonly rows: number;
-  readonly files: HarvestFiles;
-}
 
 /** One part of the release: rows [rowStart, rowEnd), out of the shards that hold them. */
 export interface ReleaseTask {
@@ -36,90 +18,40 @@ export interface ReleaseTask {
   /** Width of the embeddings. */
   readonly dimension: number;
   readonly shards: readonly ShardInRelease[];
+  /** uids of rows that were taken down: their numbers stay empty, so that those of all others stay. @default none */
+  readonly removed?: ReadonlySet<string>;
 }
 
 /**
  * Writes one part of the release: metadata, both embeddings and images, row for row. Harvested shards follow one
  * another in the order of uids, which are hashes: so their concatenation is the shuffled release, and SAMPLE_ID is
- * the place in it. Streams; memory does not depend on the number of rows.
+ * the place in it. Streams; memory does not depend on the number of rows. Facts: rows (written), removed.
  */
 export async function release(task: ReleaseTask, ctx: StageContext): Promise<StageResult> {
   const files = releaseFiles(task.index, task.parts);
-  const slices = task.shards.map((shard) => ({
-    files: shard.files,
-    firstRow: shard.firstRow,
-    start: Math.max(task.rowStart, shard.firstRow) - shard.firstRow,
-    end: Math.min(task.rowEnd, shard.firstRow + shard.rows) - shard.firstRow,
-  }));
-  const rows = task.rowEnd - task.rowStart;
+  const range = { start: task.rowStart, end: task.rowEnd };
+  const taken: TakenRows[] = [];
+  for (const shard of task.shards)
+    taken.push(await takenRows(ctx.storage, shard, range, task.removed ?? new Set()));
+  const rows = taken.reduce((sum, { rows }) => sum + rows.length, 0);
+  const removed = taken.reduce((sum, shard) => sum + shard.removed, 0);
+  if (rows + removed !== task.rowEnd - task.rowStart)
+    throw new Error(`part ${task.index} has ${rows + removed} rows, not ${task.rowEnd - task.rowStart}`);
 
-  const written = await writeFiles(
-    ctx.storage,
-    [files.metadata, files.images],
-    async ([metadata, images]) => {
-      const table = createParquetWriter(metadata as ByteSink, RELEASE_COLUMNS, { codec: 'SNAPPY' });
-      const tar = createTarWriter(images as ByteSink);
-      let group: Row[] = [];
-      for (const slice of slices) {
-        let sampleId = slice.firstRow + slice.start;
-        for await (const { row, image } of readHarvested(ctx.storage, slice.files, slice.start, slice.end)) {
-          ctx.signal.throwIfAborted();
-          const key = String(sampleId).padStart(KEY_DIGITS, '0');
-          const released: Row = { ...row, sampleId: BigInt(sampleId), key };
-          await tar.add(`${key}.jpg`, image);
-          await tar.add(`${key}.json`, new TextEncoder().encode(sampleJson(released)));
-          await tar.add(`${key}.txt`, new TextEncoder().encode(row.text));
-          group.push(released);
-          if (group.length === ROWS_PER_GROUP) {
-            await table.writeRowGroup(group.map(releaseRecord));
-            group = [];
-          }
-          sampleId++;
-          ctx.progress(1);
-        }
-      }
-      await table.writeRowGroup(group.map(releaseRecord));
-      await table.finish();
-      await tar.finish();
-      if (table.rows !== rows) throw new Error(`part ${task.index} has ${table.rows} rows, not ${rows}`);
-    },
-  );
-  for (const kind of ['imageEmbeddings', 'textEmbeddings'] as const)
-    written.push(
-      await concatenate(
-        ctx.storage,
-        files[kind],
-        { rows, columns: task.dimension },
-        slices.map((slice) => ({ ...slice, path: slice.files[kind] })),
-      ),
-    );
-  return { files: written, ledgers: {}, facts: { rows } };
-}
-
-interface MatrixSlice {
-  readonly path: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-async function concatenate(
-  storage: Storage,
-  path: string,
-  shape: { readonly rows: number; readonly columns: number },
-  slices: readonly MatrixSlice[],
-): Promise<FileInfo> {
-  return writeFile(storage, path, async (sink) => {
-    const writer = await createNpyWriter(sink, { dtype: 'float16', ...shape });
-    for (const slice of slices)
-      await withSource(storage, slice.path, async (source) => {
-        const info = await npyInfo(source, slice.path);
-        for (let rowStart = slice.start; rowStart < slice.end; rowStart += ROWS_PER_COPY) {
-          const rowEnd = Math.min(rowStart + ROWS_PER_COPY, slice.end);
-          await writer.writeRows(await readNpyRows(source, { rowStart, rowEnd, info }));
-        }
-      });
-    await writer.finish();
+  const paths = [files.metadata, files.images, files.imageEmbeddings, files.textEmbeddings];
+  const written = await writeFiles(ctx.storage, paths, async ([metadata, images, ofImages, ofTexts]) => {
+    if (!metadata || !images || !ofImages || !ofTexts) throw new Error('a sink for each file');
+    const table = new ReleasedTable(metadata);
+    const tar = new ReleasedImages(images);
+    for (const shard of taken) await mergeShard(shard, table, tar, ctx);
+    await tar.finish();
+    const count = await table.finish();
+    if (count !== rows) throw new Error(`part ${task.index} has ${count} rows, not ${rows}`);
+    const { dimension } = task;
+    await mergeEmbeddings(ofImages, dimension, taken, (shard) => shard.imageEmbeddings, ctx);
+    await mergeEmbeddings(ofTexts, dimension, taken, (shard) => shard.textEmbeddings, ctx);
   });
+  return { files: written, ledgers: {}, facts: { rows, removed } };
 }
 
 /**

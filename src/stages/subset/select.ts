@@ -1,6 +1,15 @@
-import { createParquetWriter } from '../../formats/index.ts';
-import type { DroppedRow, Ledger } from '../../schema/index.ts';
-import type { ByteSink, Storage } from '../../storage/index.ts';
+import {
+  type Column,
+  type ColumnValues,
+  createParquetWriter,
+  freeColumn,
+  type PlainStrings,
+  pickRows,
+  plainStrings,
+  readParquetColumns,
+} from '../../formats/index.ts';
+import type { Ledger } from '../../schema/index.ts';
+import { type ByteSink, type Storage, withSource } from '../../storage/index.ts';
 import { UNNAMED } from '../known-content.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { shardPath } from '../tables.ts';
@@ -9,18 +18,18 @@ import { writeFiles } from '../write-file.ts';
 import { conditionOf, type MetadataRow, readGroups } from './draw.ts';
 import { describeStep, drawOf, type Selection } from './step.ts';
 
-/** What the trail tells of a pair that is left out. */
-const TRAIL_NAMES = [
-  'uid',
-  'URL',
-  'TEXT',
-  'page_url',
-  'wat',
-  'LICENSE',
-  'language',
-  'language_confidence',
-  'similarity',
-] as const;
+/** What the trail tells of a pair that is left out: the columns of a pair by their released names, then its similarity. */
+const TRAIL_COLUMNS = [
+  { name: 'uid', type: 'string' },
+  { name: 'URL', type: 'string' },
+  { name: 'TEXT', type: 'string' },
+  { name: 'page_url', type: 'string' },
+  { name: 'wat', type: 'string' },
+  { name: 'LICENSE', type: 'string' },
+  { name: 'language', type: 'string' },
+  { name: 'language_confidence', type: 'float' },
+  { name: 'similarity', type: 'double' },
+] as const satisfies readonly Column[];
 
 /** Columns of selected/*.parquet: rows of a part of the parent that are taken, ascending from 0. */
 export const SELECTED_COLUMNS = [{ name: 'row', type: 'int32' }] as const;
@@ -54,13 +63,13 @@ export async function selectRows(
 ): Promise<StageResult> {
   const { where, sample, cut } = selection;
   const condition = where === null ? undefined : await conditionOf(parent, task.metadata, where);
-  const names = new Set<string>([...TRAIL_NAMES, ...(condition?.columns ?? [])]);
+  const names = new Set<string>(['uid', ...(condition?.columns ?? [])]);
   const isDrawn = (row: MetadataRow) =>
     sample === null || cut === null || drawOf(sample.seed, String(row.uid)) <= cut;
-  const details = {
-    where: describeStep({ where, sample: null }),
-    sample: describeStep({ where: null, sample }),
-  };
+  const details = plainStrings([
+    describeStep({ where, sample: null }),
+    describeStep({ where: null, sample }),
+  ]);
   let [rows, taken] = [0, 0];
   const paths = [
     shardPath('selected', task.index),
@@ -70,14 +79,21 @@ export async function selectRows(
     const table = createParquetWriter(selected as ByteSink, SELECTED_COLUMNS);
     const trail = createTrailWriter(dropped as ByteSink);
     let held: { row: number }[] = [];
+    let number = 0;
     for await (const group of readGroups(parent, task.metadata, names)) {
       ctx.signal.throwIfAborted();
-      for (const row of group) {
+      const [left, why]: [number[], number[]] = [[], []];
+      for (const [i, row] of group.entries()) {
         const fulfils = !condition || condition.holds(row);
-        if (fulfils && isDrawn(row)) held.push({ row: rows });
-        else await leaveOut(trail, droppedRow(row, fulfils ? details.sample : details.where));
-        rows++;
+        if (fulfils && isDrawn(row)) held.push({ row: rows + i });
+        else {
+          left.push(i);
+          why.push(fulfils ? 1 : 0);
+        }
       }
+      if (left.length > 0) await leaveOut(trail, parent, task.metadata, number, left, details, why);
+      number++;
+      rows += group.length;
       ctx.progress(group.length);
       if (held.length < ROWS_PER_GROUP) continue;
       await table.writeRowGroup(held);
@@ -85,8 +101,10 @@ export async function selectRows(
     }
     await table.writeRowGroup(held);
     taken = table.rows;
-    for (let n = 0; n < task.gone; n++)
-      await leaveOut(trail, { ...UNNAMED, reason: 'not_in_subset', detail: 'taken down before' });
+    for (let n = 0; n < task.gone; n++) {
+      trail.add({ ...UNNAMED, reason: 'not_in_subset', detail: 'taken down before' });
+      if (trail.full) await trail.flush();
+    }
     await trail.finish();
     await table.finish();
   });
@@ -99,34 +117,30 @@ export async function selectRows(
   return { files, ledgers: { selected }, facts: { rows: taken } };
 }
 
-async function leaveOut(trail: TrailWriter, row: DroppedRow): Promise<void> {
-  trail.add(row);
-  if (trail.full) await trail.flush();
-}
-
-function droppedRow(row: MetadataRow, detail: string): DroppedRow {
-  const {
-    uid,
-    URL: url,
-    TEXT: text,
-    page_url,
-    wat,
-    LICENSE,
-    language,
-    language_confidence,
-    similarity,
-  } = row;
-  return {
-    uid: String(uid),
-    url: String(url),
-    text: String(text),
-    pageUrl: String(page_url),
-    wat: String(wat),
-    license: String(LICENSE),
-    language: String(language),
-    languageConfidence: Number(language_confidence),
-    reason: 'not_in_subset',
-    detail,
-    similarity: Number(similarity),
+/** Writes rows of a row group to the trail, without making rows of them. */
+async function leaveOut(
+  trail: TrailWriter,
+  parent: Storage,
+  path: string,
+  group: number,
+  left: readonly number[],
+  dictionary: PlainStrings,
+  why: readonly number[],
+): Promise<void> {
+  const picks = Uint32Array.from(left);
+  const columns: ColumnValues[] = [];
+  await withSource(parent, path, async (source) => {
+    for await (const values of readParquetColumns(source, TRAIL_COLUMNS, group, { name: path }))
+      columns.push(pickRows(values, picks));
+  });
+  const similarities = columns.pop();
+  if (similarities?.kind !== 'fixed') throw new Error('similarities are numbers');
+  const reasons: ColumnValues = {
+    kind: 'dictionary',
+    dictionary: plainStrings(['not_in_subset']),
+    indices: new Uint32Array(left.length),
   };
+  const details: ColumnValues = { kind: 'dictionary', dictionary, indices: Uint32Array.from(why) };
+  await trail.addPairs(columns, reasons, details, similarities);
+  for (const values of columns) freeColumn(values);
 }

@@ -1,32 +1,19 @@
 import {
-  type Column,
-  createParquetWriter,
   createTarWriter,
   npyHeader,
   npyInfo,
   parquetInfo,
-  type RowOf,
   readParquetRowGroup,
-  readWebdataset,
 } from '../../formats/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import {
-  type ByteSink,
-  type ByteSource,
-  type FileInfo,
-  type Storage,
-  withSource,
-} from '../../storage/index.ts';
-import { type ReleaseFiles, releaseFiles } from '../released.ts';
+import { type ByteSink, type FileInfo, type Storage, withSource } from '../../storage/index.ts';
+import { KEY_DIGITS, type ReleaseFiles, releaseFiles } from '../released.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile, writeFiles } from '../write-file.ts';
-import { columnsOf } from './draw.ts';
+import { allColumns, PickedTable } from './picked-table.ts';
+import { SampleTar } from './sample-tar.ts';
 import { SELECTED_COLUMNS } from './select.ts';
 
-/** Rows of a row group of the metadata: those of a release. */
-const ROWS_PER_GROUP = 50_000;
-/** Digits of a key: those of a release. */
-const KEY_DIGITS = 12;
 /** Embeddings are read in stretches of at most so many bytes, */
 const MAX_STRETCH_BYTES = 4 << 20;
 /** and rows between two that are taken are read along rather than passed over, if they are fewer bytes. */
@@ -57,7 +44,7 @@ export interface SubsetPartTask {
 
 interface Slice extends TakenSlice {
   /** Numbers of the rows in the files of the parent's part, ascending. */
-  readonly rows: Int32Array;
+  readonly rows: Uint32Array;
   readonly firstId: number;
 }
 
@@ -85,11 +72,11 @@ export async function writeSubsetPart(
     ctx.storage,
     [files.metadata, files.images],
     async ([metadata, images]) => {
-      const columns = await withSource(parent, task.like, (source) => allColumns(source, task.like));
-      const table = new MetadataTable(metadata as ByteSink, columns);
+      const table = new PickedTable(metadata as ByteSink, await allColumns(parent, task.like));
       const tar = createTarWriter(images as ByteSink);
       for (const slice of slices) {
-        const keys = await copyMetadata(parent, slice, table, ctx);
+        const { from, rows, firstId } = slice;
+        const keys = await table.add(parent, from.metadata, rows, firstId, ctx.signal);
         await copyImages(parent, slice, keys, tar, ctx);
       }
       await table.finish();
@@ -101,10 +88,10 @@ export async function writeSubsetPart(
   return { files: written, ledgers: {}, facts: { rows } };
 }
 
-async function readSelected(storage: Storage, { selected, start, end }: TakenSlice): Promise<Int32Array> {
+async function readSelected(storage: Storage, { selected, start, end }: TakenSlice): Promise<Uint32Array> {
   return withSource(storage, selected, async (source) => {
     const info = await parquetInfo(source, selected);
-    const rows = new Int32Array(end - start);
+    const rows = new Uint32Array(end - start);
     for (const [i, group] of info.rowGroups.entries()) {
       const [from, to] = [Math.max(start, group.rowStart), Math.min(end, group.rowStart + group.rows)];
       if (from >= to) continue;
@@ -112,73 +99,6 @@ async function readSelected(storage: Storage, { selected, start, end }: TakenSli
       for (let at = from; at < to; at++) rows[at - start] = values[at - group.rowStart]?.row ?? 0;
     }
     return rows;
-  });
-}
-
-async function allColumns(source: ByteSource, path: string): Promise<Column[]> {
-  const info = await parquetInfo(source, path);
-  return columnsOf(
-    path,
-    info,
-    info.columns.map(({ name }) => name),
-  );
-}
-
-/** The metadata of a part of the subset, with the columns that the parent has. */
-class MetadataTable {
-  readonly columns: readonly Column[];
-  readonly #writer: ReturnType<typeof createParquetWriter>;
-  #held: RowOf<readonly Column[]>[] = [];
-
-  constructor(sink: ByteSink, columns: readonly Column[]) {
-    this.columns = columns;
-    this.#writer = createParquetWriter(sink, columns, { codec: 'SNAPPY' });
-  }
-
-  async add(row: RowOf<readonly Column[]>): Promise<void> {
-    this.#held.push(row);
-    if (this.#held.length === ROWS_PER_GROUP) await this.#flush();
-  }
-
-  async #flush(): Promise<void> {
-    await this.#writer.writeRowGroup(this.#held);
-    this.#held = [];
-  }
-
-  async finish(): Promise<void> {
-    await this.#flush();
-    await this.#writer.finish();
-  }
-}
-
-/** @returns the keys that the rows have in the parent */
-async function copyMetadata(
-  parent: Storage,
-  { from: { metadata: path }, rows, firstId }: Slice,
-  table: MetadataTable,
-  ctx: StageContext,
-): Promise<readonly string[]> {
-  return withSource(parent, path, async (source) => {
-    const info = await parquetInfo(source, path);
-    const keys: string[] = [];
-    for (const [i, group] of info.rowGroups.entries()) {
-      const end = group.rowStart + group.rows;
-      if ((rows[keys.length] ?? Number.POSITIVE_INFINITY) >= end) continue;
-      const records = await readParquetRowGroup(source, table.columns, i, { name: path, info });
-      for (let row = rows[keys.length]; row !== undefined && row < end; row = rows[keys.length]) {
-        ctx.signal.throwIfAborted();
-        const record = records[row - group.rowStart];
-        const id = firstId + keys.length;
-        keys.push(String(record?.key));
-        await table.add({ ...record, SAMPLE_ID: BigInt(id), key: keyOf(id) });
-      }
-    }
-    if (keys.length !== rows.length)
-      throw new GleanerError('DAMAGED', {
-        path,
-        problem: 'has become shorter since its rows were selected.',
-      });
-    return keys;
   });
 }
 
@@ -194,40 +114,51 @@ async function copyImages(
   tar: ReturnType<typeof createTarWriter>,
   ctx: StageContext,
 ): Promise<void> {
-  const fail = (problem: string) => new GleanerError('DAMAGED', { path, problem: `${problem}.` });
-  let [at, row] = [0, 0];
   if (rows.length === 0) return;
-  for await (const { key, files } of readWebdataset(parent.stream(path), { name: path })) {
-    if (row++ !== rows[at]) continue;
-    ctx.signal.throwIfAborted();
-    if (key !== keys[at]) throw fail(`sample ${row - 1} is ${key}, where its metadata has ${keys[at]}`);
-    const sampleId = firstId + at;
-    const renamed = keyOf(sampleId);
-    for (const [extension, { bytes }] of files) {
-      if (bytes === null) throw fail(`${key}.${extension} is larger than any that gleaner writes`);
-      const content = extension === 'json' ? renumbered(bytes, renamed, sampleId, fail) : bytes;
-      await tar.add(`${renamed}.${extension}`, content);
+  const samples = new SampleTar(parent, path);
+  try {
+    for (const [i, key] of keys.entries()) {
+      ctx.signal.throwIfAborted();
+      while (samples.samples < (rows[i] ?? 0)) await samples.pass();
+      const renamed = keyOf(firstId + i);
+      await samples.take(key, (extension, bytes) =>
+        tar.add(
+          `${renamed}.${extension}`,
+          extension === 'json' ? renumbered(bytes, { from: key, to: renamed, id: firstId + i, path }) : bytes,
+        ),
+      );
+      ctx.progress(1);
     }
-    ctx.progress(1);
-    if (++at === rows.length) return;
+  } finally {
+    await samples.close();
   }
-  throw fail(`has ${row} samples, fewer than its metadata has rows`);
 }
 
+/** Before the number in a sample's .json. Within a string its quotes would have a backslash before them. */
+const SAMPLE_ID = Buffer.from(',"sample_id":');
+
+/** The .json of a sample with another key and another number; all else is copied. */
 function renumbered(
   json: Uint8Array,
-  key: string,
-  sampleId: number,
-  fail: (problem: string) => GleanerError,
+  { from, to, id, path }: { from: string; to: string; id: number; path: string },
 ): Uint8Array {
-  let sample: unknown;
-  try {
-    sample = JSON.parse(new TextDecoder().decode(json));
-  } catch {
-    throw fail('holds a sample whose .json is none');
-  }
-  if (typeof sample !== 'object' || sample === null) throw fail('holds a sample whose .json is no object');
-  return new TextEncoder().encode(JSON.stringify({ ...sample, key, sample_id: sampleId }));
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.length);
+  const key = Buffer.from(`{"key":"${from}"`);
+  const number = bytes.indexOf(SAMPLE_ID) + SAMPLE_ID.length;
+  let end = number;
+  while (isDigit(bytes[end])) end++;
+  if (bytes.compare(key, 0, key.length, 0, key.length) !== 0 || number < SAMPLE_ID.length || end === number)
+    throw new GleanerError('DAMAGED', { path, problem: `${from}.json is not what a release has.` });
+  return Buffer.concat([
+    Buffer.from(`{"key":"${to}"`),
+    bytes.subarray(key.length, number),
+    Buffer.from(String(id)),
+    bytes.subarray(end),
+  ]);
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
 }
 
 async function copyEmbeddings(
@@ -263,9 +194,9 @@ async function copyEmbeddings(
 
 /** Cuts rows into stretches, each of which is read at once. */
 function* stretches(
-  rows: Int32Array,
+  rows: Uint32Array,
   rowBytes: number,
-): Generator<{ first: number; last: number; picks: Int32Array }, void, undefined> {
+): Generator<{ first: number; last: number; picks: Uint32Array }, void, undefined> {
   for (let from = 0; from < rows.length; ) {
     const first = rows[from] ?? 0;
     let to = from + 1;
@@ -280,7 +211,7 @@ function* stretches(
 }
 
 /** Rows of a stretch that begins with row `first`, one after the other; in place, since none moves to the right. */
-function pickRows(bytes: Uint8Array, picks: Int32Array, first: number, rowBytes: number): Uint8Array {
+function pickRows(bytes: Uint8Array, picks: Uint32Array, first: number, rowBytes: number): Uint8Array {
   if (picks.length * rowBytes === bytes.length) return bytes;
   let at = 0;
   for (const row of picks) {

@@ -33,7 +33,7 @@ export interface ParentRelease {
  * Names a release by the bytes of its metadata, embeddings, images and trail: SHA-256 of what `sha256sum` prints for
  * these files in the order of their paths, which begin with `release/`.
  */
-export function releaseDigest(files: readonly FileInfo[]): string {
+function releaseDigest(files: readonly FileInfo[]): string {
   const digest = createHash('sha256');
   for (const { path, sha256 } of files.toSorted((a, b) => (a.path < b.path ? -1 : 1)))
     digest.update(`${sha256}  ${path}\n`);

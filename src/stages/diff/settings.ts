@@ -47,7 +47,7 @@ export function diffStatistics(a: Statistics, b: Statistics): StatisticsDiff {
 }
 
 /** Values within values, that differ, by their path. Lists are one value. */
-export function diffSettings(a: unknown, b: unknown, path = ''): SettingDiff[] {
+function diffSettings(a: unknown, b: unknown, path = ''): SettingDiff[] {
   if (isSection(a) && isSection(b)) {
     const names = new Set([...Object.keys(a), ...Object.keys(b)]);
     return [...names].flatMap((name) => diffSettings(a[name], b[name], path ? `${path}.${name}` : name));

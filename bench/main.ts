@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    subset: () => import('./subset.ts'),
     download: () => import('./download.ts'),
     'download-mix': () => import('./download-mix.ts'),
     'download-readers': () => import('./download-readers.ts'),

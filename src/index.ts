@@ -7,12 +7,17 @@ export {
   type RecipeInput,
 } from './config/index.ts';
 export {
+  type DiffRunsOptions,
+  diffRuns as diff,
   type IndexRunOptions,
   indexRun,
   type RetryRunOptions as RetryOptions,
   type RunLocallyOptions as RunOptions,
+  type RunsDiff,
   retryRunLocally as retry,
   runLocally as run,
+  type SubsetOptions,
+  subsetRun as subset,
 } from './executors/index.ts';
 export {
   explainPair,

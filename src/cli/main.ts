@@ -4,6 +4,7 @@ import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { cardCommand } from './commands/card.ts';
 import { dedupCommand } from './commands/dedup.ts';
+import { diffCommand } from './commands/diff.ts';
 import { downloadCommand } from './commands/download.ts';
 import { embedCommand } from './commands/embed.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -14,6 +15,7 @@ import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 /** In the order of the work, which is the order of the help. */
@@ -30,6 +32,8 @@ const COMMANDS = [
   cardCommand,
   explainCommand,
   verifyCommand,
+  subsetCommand,
+  diffCommand,
   modelsCommand,
 ];
 

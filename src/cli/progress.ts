@@ -91,6 +91,7 @@ const UNITS: Readonly<Record<StageProgress['stage'], string>> = {
   dedup: 'pairs',
   harvest: 'pairs',
   near: 'rows',
+  select: 'rows',
   release: 'rows',
   trail: 'files',
   report: 'files',

@@ -33,6 +33,12 @@ export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
       what: 'harvest',
       hint: "Give the --out of 'gleaner run'.",
     });
+  if (stored.subset)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: dir,
+      what: 'harvest',
+      hint: `It is a subset of ${stored.subset.parent}: retry that, and make the subset again.`,
+    });
   const recipe = withSecrets(stored.recipe);
   const images: ImagesFrom = stored.images;
   // A run keeps to its provider: 'auto' might find another by now.

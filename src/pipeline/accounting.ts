@@ -13,11 +13,12 @@ export async function runLedgers(storage: Storage): Promise<RunLedgers> {
   return sumLedgers(manifests);
 }
 
-/** Adds the ledgers of tasks by step. */
+/** Adds the ledgers of tasks by step; a step that not every run takes is there only where a task has it. */
 export function sumLedgers(manifests: readonly Manifest[]): RunLedgers {
   const entries = FUNNEL_STEPS.flatMap((step) => {
     const ledgers = manifests.flatMap((m) => m.ledgers[step] ?? []);
-    return step === 'distinct' && ledgers.length === 0 ? [] : [[step, addLedgers(ledgers)]];
+    const optional = step === 'distinct' || step === 'selected';
+    return optional && ledgers.length === 0 ? [] : [[step, addLedgers(ledgers)]];
   });
   return Object.fromEntries(entries) as RunLedgers;
 }

@@ -36,6 +36,10 @@ function workOf(stage: StageName): readonly [unit: string, count: (manifest: Man
       return ['pairs', ({ ledgers }) => ledgers.unique?.in ?? 0];
     case 'harvest':
       return ['pairs', ({ ledgers }) => ledgers.fetched?.in ?? 0];
+    case 'near':
+      return ['rows', ({ ledgers }) => ledgers.distinct?.in ?? 0];
+    case 'select':
+      return ['rows', ({ ledgers }) => ledgers.selected?.in ?? 0];
     case 'release':
       return ['rows', ({ facts }) => (typeof facts.rows === 'number' ? facts.rows : 0)];
     default:

@@ -8,6 +8,7 @@ export { explainPair, type Fate } from './explain.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
+export { type ParentRelease, readParent } from './parent.ts';
 export { type RetryStagesOptions, retryStages } from './retry.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {

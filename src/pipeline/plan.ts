@@ -2,6 +2,7 @@ import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import { shardPath } from '../stages/tables.ts';
 import type { FileInfo } from '../storage/index.ts';
 import type { Manifest } from './manifest.ts';
+import { planSubset } from './plan-subset.ts';
 import type { RunSpec } from './run-file.ts';
 import type { HarvestedShard, StageName, Task, TaskOf } from './task.ts';
 
@@ -10,6 +11,7 @@ export type Finished = Readonly<Partial<Record<StageName, readonly Manifest[]>>>
 
 /** The tasks of a stage: a pure function of the run and of what the stages before have left. */
 export function planStage(stage: StageName, spec: RunSpec, finished: Finished): readonly Task[] {
+  if (spec.subset) return planSubset(stage, spec, spec.subset, finished);
   switch (stage) {
     case 'extract':
       return planExtract(spec);
@@ -19,6 +21,8 @@ export function planStage(stage: StageName, spec: RunSpec, finished: Finished): 
       return planHarvest(spec, finished.dedup ?? []);
     case 'near':
       return planNear(spec, finished.harvest ?? []);
+    case 'select':
+      return [];
     case 'release':
       return planRelease(spec, finished.harvest ?? [], finished.near?.[0]);
     case 'trail':
@@ -93,12 +97,17 @@ function planRelease(
     });
     rows += left;
   }
-  const parts = Math.max(spec.recipe.release.parts, Math.ceil(rows / spec.recipe.release.maxRowsPerPart));
+  const parts = partCount(spec, rows);
   return Array.from({ length: parts }, (_, index) => {
     const [rowStart, rowEnd] = [Math.floor((index * rows) / parts), Math.floor(((index + 1) * rows) / parts)];
     const mine = shards.filter((s) => s.firstRow < rowEnd && s.firstRow + s.rows > rowStart);
     return { stage: 'release', index, parts, rowStart, rowEnd, shards: mine };
   });
+}
+
+/** Into how many parts so many rows are divided. */
+export function partCount({ recipe }: RunSpec, rows: number): number {
+  return Math.max(recipe.release.parts, Math.ceil(rows / recipe.release.maxRowsPerPart));
 }
 
 /** The folder of a harvested shard. */
@@ -118,18 +127,18 @@ function trailOf(finished: Finished): FileInfo[] {
   ];
 }
 
-function planReport(finished: Finished): TaskOf<'report'>[] {
+export function planReport(finished: Finished): TaskOf<'report'>[] {
   const release = [...(finished.release ?? []), ...(finished.trail ?? [])].flatMap((m) => m.files);
   return [{ stage: 'report', index: 0, release }];
 }
 
-function fileOf(manifest: Manifest, matches: (path: string) => boolean): FileInfo {
+export function fileOf(manifest: Manifest, matches: (path: string) => boolean): FileInfo {
   const file = manifest.files.find(({ path }) => matches(path));
   if (!file) throw new Error(`${manifest.task} left none of the files that the next stage reads`);
   return file;
 }
 
-function rowsOf(manifest: Manifest): number {
+export function rowsOf(manifest: Manifest): number {
   const { rows } = manifest.facts;
   if (typeof rows !== 'number') throw new Error(`${manifest.task} does not say how many rows it left`);
   return rows;

@@ -12,8 +12,10 @@ import {
 } from '../config/index.ts';
 import type { SafetyCategories } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
+import { type SubsetStep, subsetStepSchema } from '../stages/subset/step.ts';
 import type { Storage } from '../storage/index.ts';
 import type { SeenRun } from './open-seen.ts';
+import type { SubsetSpec } from './plan-subset.ts';
 import type { InputFile } from './task.ts';
 
 /** Where the images of a run come from. */
@@ -38,6 +40,8 @@ export interface RunSpec {
   readonly modelDir: string | null;
   /** What the model's networks are run on; null in a run that ends before scoring. */
   readonly provider: Provider | null;
+  /** Where it is no run of its own, but made of another's release. */
+  readonly subset?: SubsetSpec;
 }
 
 const RUN_FILE = 'run.json';
@@ -59,6 +63,11 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
     'execution provider (--provider)': digest(spec.provider),
     'list of WAT files': digest(named(spec.wats)),
     'image source': digest(images),
+    ...(spec.subset && {
+      'parent release (gleaner subset)': spec.subset.parent.sha256,
+      'condition (--where)': digest(spec.subset.where),
+      'sample (--sample, --seed)': digest(spec.subset.sample),
+    }),
   };
 }
 
@@ -79,13 +88,24 @@ export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
   const { wats, images, seen, model, modelDir, provider } = spec;
   const mine = identities(spec);
   const recipe = withoutSecrets(spec.recipe);
-  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir, provider };
+  const subset = spec.subset && { parent: spec.subset.parent.dir, steps: stepsOfSubset(spec.subset) };
+  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir, provider, subset };
   const text = `${JSON.stringify(run, null, 1)}\n`;
   if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
   const theirs = (await readRunFile(storage))?.identities;
-  for (const [what, identity] of Object.entries(mine))
-    if (theirs?.[what] !== identity) throw new GleanerError('RUN_MISMATCH', { path: storage.location, what });
+  // What only one of both has is told first: a subset has the recipe and the inputs of its parent.
+  const names = new Set([...Object.keys(mine), ...Object.keys(theirs ?? {})]);
+  const isShared = (what: string) => Number(what in mine && what in (theirs ?? {}));
+  for (const what of [...names].sort((a, b) => isShared(a) - isShared(b)))
+    if (theirs?.[what] !== mine[what])
+      throw new GleanerError('RUN_MISMATCH', { path: storage.location, what });
   if (new TextDecoder().decode(await storage.read(RUN_FILE)) !== text) await storage.put(RUN_FILE, text);
+}
+
+/** How a subset came to be: the steps of its parent, and its own. */
+export function stepsOfSubset({ parent, where, sample }: SubsetSpec): readonly SubsetStep[] {
+  const rows = parent.parts.reduce((sum, part) => sum + part.rows, 0);
+  return [...parent.steps, { release: parent.sha256, rows, where, sample }];
 }
 
 const inputFile = z.object({ path: z.string(), name: z.string(), bytes: z.number() });
@@ -104,6 +124,8 @@ const storedRunSchema = z.object({
     .nullable(),
   modelDir: z.string().nullable(),
   provider: z.enum(PROVIDERS).nullable().default(null),
+  /** Where it is a subset: the folder of the parent as it lay when it was made, and how it came to be, the oldest step first. */
+  subset: z.object({ parent: z.string(), steps: z.array(subsetStepSchema) }).exactOptional(),
 });
 
 /** A run as its folder describes it. */

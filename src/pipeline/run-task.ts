@@ -4,6 +4,7 @@ import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
+import type { ReleaseFiles } from '../stages/released.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
@@ -13,9 +14,10 @@ import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
-import { type RunSpec, runFingerprint } from './run-file.ts';
+import type { SubsetSpec } from './plan-subset.ts';
+import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
 import { stagedRelease } from './staged-release.ts';
-import { type Task, taskFingerprint } from './task.ts';
+import { type ReleaseFileInfos, type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
 export interface TaskHooks {
@@ -99,6 +101,13 @@ export class TaskRunner implements AsyncDisposable {
     return this.#knownUrls;
   }
 
+  /** The release of which a subset is made. */
+  #parent(): { readonly subset: SubsetSpec; readonly parent: Storage } {
+    const { subset } = this.#environment.spec;
+    if (!subset) throw new Error('only a subset has a parent');
+    return { subset, parent: fileStorage(subset.parent.dir) };
+  }
+
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
   async #work(task: Task, ctx: StageContext, hooks: TaskHooks): Promise<StageResult> {
     const { recipe } = this.#environment.spec;
@@ -146,7 +155,23 @@ export class TaskRunner implements AsyncDisposable {
         const shards = task.shards.map(({ rows, folder }) => ({ rows, files: harvestFiles(folder) }));
         return near({ rules: task.rules, dimension, shards }, ctx);
       }
+      case 'select': {
+        const { selectRows } = await import('../stages/subset/select.ts');
+        const { subset, parent } = this.#parent();
+        return selectRows({ ...task, metadata: task.metadata.path }, subset, parent, ctx);
+      }
       case 'release': {
+        if (task.taken) {
+          const { writeSubsetPart } = await import('../stages/subset/write-part.ts');
+          const slices = task.taken.map(({ from, selected, start, end }) => ({
+            from: pathsOf(from),
+            ...{ selected: selected.path, start, end },
+          }));
+          const dimension = this.#environment.spec.model?.dimension ?? 0;
+          const { subset, parent } = this.#parent();
+          const like = subset.parent.parts[0]?.files.metadata.path ?? '';
+          return writeSubsetPart({ ...task, dimension, slices, like }, parent, ctx);
+        }
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
         const shards = task.shards.map(({ firstRow, rows, folder, sha256, leftOut }) => {
@@ -163,13 +188,20 @@ export class TaskRunner implements AsyncDisposable {
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
+        if (task.inherited) {
+          const { inheritTrail } = await import('../stages/subset/inherit-trail.ts');
+          const { subset, parent } = this.#parent();
+          const inherited = await inheritTrail(task.inherited, subset.parent.ledgers, parent, ctx);
+          const own = await releaseTrail(task.dropped, ctx);
+          return { ...inherited, files: [...inherited.files, ...own.files] };
+        }
         if (recipe.safety.knownContent.length === 0) return releaseTrail(task.dropped, ctx);
         const { namesKnown } = await import('../stages/unnamed-trail.ts');
         const known = await this.#readKnownUrls();
         return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
       }
       case 'report': {
-        const { model } = this.#environment.spec;
+        const { model, subset } = this.#environment.spec;
         if (!model) throw new Error('a report needs a model');
         const { writeReport } = await import('../stages/report/index.ts');
         const ledgers = await runLedgers(ctx.storage);
@@ -179,12 +211,23 @@ export class TaskRunner implements AsyncDisposable {
           model,
           ledgers,
           files: task.release,
+          ...(subset && { subset: stepsOfSubset(subset) }),
         });
         ctx.progress(files.length);
         return { files, ledgers: {} };
       }
     }
   }
+}
+
+function pathsOf(files: ReleaseFileInfos): ReleaseFiles {
+  const { metadata, imageEmbeddings, textEmbeddings, images } = files;
+  return {
+    metadata: metadata.path,
+    imageEmbeddings: imageEmbeddings.path,
+    textEmbeddings: textEmbeddings.path,
+    images: images.path,
+  };
 }
 
 async function* counted(

@@ -213,6 +213,8 @@ class Meter {
   }
 
   #emit(finished: boolean): void {
+    // A stage that this run does not have.
+    if (this.#tasks === 0) return;
     this.#reported = performance.now();
     const work = this.#stage === 'extract' ? this.#read : this.#done;
     const byTasks = this.#open === 0 ? 1 : this.#tasksDone / this.#open;
@@ -243,8 +245,10 @@ function workOf(task: Task): number {
       const times = 1 + [sameBytes, samePicture, sameMeaning].filter(Boolean).length;
       return times * task.shards.reduce((sum, { rows }) => sum + rows, 0);
     }
+    case 'select':
+      return task.rows;
     case 'trail':
-      return task.dropped.length;
+      return task.dropped.length + (task.inherited?.length ?? 0);
     default:
       return 0;
   }

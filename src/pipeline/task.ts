@@ -1,10 +1,23 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type NearRules } from '../config/index.ts';
 import type { Reason } from '../schema/index.ts';
+import type { ReleaseFiles } from '../stages/released.ts';
 import type { FileInfo } from '../storage/index.ts';
 
-/** The stages of a run, in order. Each begins when the one before is done. */
-export const STAGES = ['extract', 'dedup', 'harvest', 'near', 'release', 'trail', 'report'] as const;
+/**
+ * The stages of a run, in order. Each begins when the one before is done. A run has no task of `select`, and a subset,
+ * which is made of another run's release, none of those before.
+ */
+export const STAGES = [
+  'extract',
+  'dedup',
+  'harvest',
+  'near',
+  'select',
+  'release',
+  'trail',
+  'report',
+] as const;
 export type StageName = (typeof STAGES)[number];
 
 /** A harvested shard as the release reads it: rows [firstRow, firstRow + rows) of the release. */
@@ -16,6 +29,17 @@ export interface HarvestedShard {
   readonly sha256: readonly string[];
   /** Names rows of the shard that the release neither takes nor numbers; `rows` counts the others. */
   readonly leftOut?: FileInfo;
+}
+
+/** The files of one part of a release. */
+export type ReleaseFileInfos = Readonly<Record<keyof ReleaseFiles, FileInfo>>;
+
+/** Rows of one part of the parent that stand in a part of a subset: see `TakenSlice`. */
+export interface TakenFromParent {
+  readonly from: ReleaseFileInfos;
+  readonly selected: FileInfo;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** One task: plain data, so that it can go to a worker thread or through a queue. */
@@ -43,14 +67,31 @@ export type Task =
       readonly shards: readonly Pick<HarvestedShard, 'rows' | 'folder' | 'sha256'>[];
     }
   | {
+      readonly stage: 'select';
+      readonly index: number;
+      /** Of a part of the parent's release. */
+      readonly metadata: FileInfo;
+      readonly rows: number;
+      readonly generation: number;
+      readonly gone: number;
+    }
+  | {
       readonly stage: 'release';
       readonly index: number;
       readonly parts: number;
       readonly rowStart: number;
       readonly rowEnd: number;
       readonly shards: readonly HarvestedShard[];
+      /** In place of shards, of a subset. */
+      readonly taken?: readonly TakenFromParent[];
     }
-  | { readonly stage: 'trail'; readonly index: number; readonly dropped: readonly FileInfo[] }
+  | {
+      readonly stage: 'trail';
+      readonly index: number;
+      readonly dropped: readonly FileInfo[];
+      /** The released trail of the parent, of a subset. */
+      readonly inherited?: readonly FileInfo[];
+    }
   | {
       readonly stage: 'report';
       readonly index: number;

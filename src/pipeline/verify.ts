@@ -1,13 +1,8 @@
 import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
-import {
-  balances,
-  FUNNEL_STEPS,
-  type FunnelStep,
-  GleanerError,
-  keptPairs,
-  type Ledger,
-} from '../schema/index.ts';
+
+import { balances, type FunnelStep, GleanerError, keptPairs, type Ledger, stepsOf } from '../schema/index.ts';
+
 import { readKnownContent } from '../stages/known-content.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
@@ -100,6 +95,8 @@ async function checkKnown(
   manifests: readonly Manifest[],
   ledgers: RunLedgers,
 ): Promise<string[]> {
+  // Of a subset: they lie with the run that found it.
+  if (!manifests.some(({ task }) => task.startsWith('harvest/'))) return [];
   let listed = 0;
   for (const { path } of manifests.flatMap(({ files }) => files))
     if (/(?:^|\/)known-content(?:\/\d+)?\.jsonl$/.test(path) && (await storage.size(path)) !== undefined)
@@ -114,13 +111,12 @@ async function checkKnown(
 function checkChain(ledgers: RunLedgers, manifests: readonly Manifest[]): string[] {
   const ran = new Set(manifests.flatMap((manifest) => Object.keys(manifest.ledgers)));
   const problems: string[] = [];
-  let before: { readonly step: FunnelStep; readonly out: number } | undefined;
-  for (const step of FUNNEL_STEPS) {
+  let before: readonly [FunnelStep, Ledger] | undefined;
+  for (const [step, ledger] of stepsOf(ledgers)) {
     if (step === 'record' || !ran.has(step)) continue;
-    const ledger = ledgers[step];
-    if (before && ledger && before.out !== ledger.in)
-      problems.push(`${before.out} leave '${before.step}', but ${ledger.in} enter '${step}'`);
-    if (ledger) before = { step, out: ledger.out };
+    if (before && before[1].out !== ledger.in)
+      problems.push(`${before[1].out} leave '${before[0]}', but ${ledger.in} enter '${step}'`);
+    before = [step, ledger];
   }
   return problems;
 }
@@ -158,10 +154,9 @@ async function checkRelease(
     sum.rows += place.rows;
     sum.removed += removed;
   }
-  if (sum.rows + sum.removed !== keptPairs(ledgers))
-    problems.push(
-      `${keptPairs(ledgers)} pairs were kept, but ${sum.rows} are released and ${sum.removed} taken down`,
-    );
+  const kept = keptPairs(ledgers);
+  if (sum.rows + sum.removed !== kept)
+    problems.push(`${kept} pairs were kept, but ${sum.rows} are released and ${sum.removed} taken down`);
   const listed = await countTrail(storage);
   const { record, link, ...pairs } = ledgers;
   const expected =

@@ -26,6 +26,7 @@ export const ERRORS = {
     template:
       "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then retry.",
   },
+  SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {
     exit: 1,

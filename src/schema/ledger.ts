@@ -1,4 +1,4 @@
-import { type FunnelStep, type OptionalStep, REASON_NAMES, type Reason } from './reason.ts';
+import { FUNNEL_STEPS, type FunnelStep, type OptionalStep, REASON_NAMES, type Reason } from './reason.ts';
 
 /** Counts of one step: what came in, what went on, what was dropped and why. */
 export interface Ledger {
@@ -12,9 +12,17 @@ export type StepLedgers = Readonly<Record<Exclude<FunnelStep, OptionalStep>, Led
   readonly [S in OptionalStep]?: Ledger | undefined;
 };
 
+/** Steps that a run took, with their ledgers, in the order of the funnel. */
+export function stepsOf(ledgers: StepLedgers): readonly (readonly [FunnelStep, Ledger])[] {
+  return FUNNEL_STEPS.flatMap((step) => {
+    const ledger = ledgers[step];
+    return ledger ? [[step, ledger] as const] : [];
+  });
+}
+
 /** What a run keeps: what comes out of its last step. */
 export function keptPairs(ledgers: StepLedgers): number {
-  return (ledgers.distinct ?? ledgers.safe).out;
+  return stepsOf(ledgers).at(-1)?.[1].out ?? 0;
 }
 
 /** The conservation law: in = out + Σ dropped. */

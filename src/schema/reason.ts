@@ -11,11 +11,12 @@ export const FUNNEL_STEPS = [
   'matched',
   'safe',
   'distinct',
+  'selected',
 ] as const;
 export type FunnelStep = (typeof FUNNEL_STEPS)[number];
 
-/** Steps that a run has only where its recipe asks for them. */
-export type OptionalStep = 'distinct';
+/** Steps that only some runs have: where the recipe asks for them, and a subset its selection. */
+export type OptionalStep = 'distinct' | 'selected';
 
 /**
  * Every reason for which something is dropped: a closed list, so that counts of two runs can be compared and no
@@ -76,6 +77,8 @@ export const REASONS = {
   same_bytes: { step: 'distinct', title: 'same bytes as an image that is kept' },
   same_picture: { step: 'distinct', title: 'same picture as one that is kept' },
   same_meaning: { step: 'distinct', title: 'same meaning as an image that is kept' },
+  // Of a release of which another was made.
+  not_in_subset: { step: 'selected', title: 'left out of the subset' },
 } as const satisfies Record<string, { step: FunnelStep; title: string }>;
 
 export type Reason = keyof typeof REASONS;

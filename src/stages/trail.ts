@@ -1,7 +1,9 @@
 import {
+  boundsOf,
   type ColumnValues,
   countValues,
   createParquetWriter,
+  type FixedValues,
   plainStrings,
   stringBytes,
   TableBuilder,
@@ -28,8 +30,14 @@ export interface TrailWriter {
    * @param pairs one for each column of pairs
    * @param reasons a `Reason` for each row
    * @param details one for each row
+   * @param similarities one for each row. @default null for all
    */
-  addPairs(pairs: readonly ColumnValues[], reasons: ColumnValues, details: ColumnValues): Promise<void>;
+  addPairs(
+    pairs: readonly ColumnValues[],
+    reasons: ColumnValues,
+    details: ColumnValues,
+    similarities?: FixedValues,
+  ): Promise<void>;
   finish(): Promise<void>;
 }
 
@@ -52,12 +60,14 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
       return table.rows >= GROUP_ROWS;
     },
     flush,
-    async addPairs(pairs, reasons, details) {
+    async addPairs(pairs, reasons, details, similarities) {
       await flush();
       const columns = pairs.map((values, c) =>
         CUT_COLUMNS.has(PAIR_COLUMNS[c]?.name ?? '') ? cutLong(values) : values,
       );
-      const similarity = { kind: 'null', rows: countValues(reasons) } as const;
+      const similarity = similarities
+        ? { values: similarities, statistics: boundsOf(similarities, 'double') }
+        : ({ kind: 'null', rows: countValues(reasons) } as const);
       await writer.writeColumns([...columns, reasons, details, similarity]);
     },
     async finish() {

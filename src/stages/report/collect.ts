@@ -2,6 +2,7 @@ import { recipeHash } from '../../config/index.ts';
 import { FUNNEL_STEPS, GleanerError, keptPairs, REASON_NAMES, REASONS } from '../../schema/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { columnGroups, parquetFiles } from './column-groups.ts';
+
 import { buildFunnel } from './funnel.ts';
 import { publishable } from './publishable.ts';
 import { RowCounts } from './row-counts.ts';
@@ -46,6 +47,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     recipe: publishable(input.recipe),
     recipeHash: recipeHash(input.recipe),
     model: input.model,
+    ...(input.subset && { subset: input.subset }),
     rows: rows.n,
     parts: files.length,
     ledgers: input.ledgers,

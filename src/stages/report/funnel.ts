@@ -1,12 +1,13 @@
 import {
   balances,
-  FUNNEL_STEPS,
   type FunnelStep,
   GleanerError,
   REASON_NAMES,
   REASONS,
   type StepLedgers,
+  stepsOf,
 } from '../../schema/index.ts';
+
 import { formatCount, formatShare, shareOf } from './numbers.ts';
 import type { FunnelRow } from './statistics.ts';
 
@@ -20,6 +21,7 @@ const TITLES: Readonly<Record<FunnelStep, string>> = {
   matched: 'text and image match',
   safe: 'judged safe',
   distinct: 'no duplicates',
+  selected: 'selected',
 };
 
 /** What the last step that a run has lets through. */
@@ -31,20 +33,17 @@ const KEPT = 'kept';
  */
 export function buildFunnel(ledgers: StepLedgers): readonly FunnelRow[] {
   const links = ledgers.link.in;
-  const steps = FUNNEL_STEPS.flatMap((name) => {
-    const ledger = ledgers[name];
-    return ledger ? [{ name, ledger }] : [];
-  });
-  return steps.map(({ name, ledger }, i) => {
+  const steps = stepsOf(ledgers);
+  return steps.map(([name, ledger], i) => {
     if (!balances(ledger))
       throw unbalanced(`step '${name}': ${ledger.in} in are not ${ledger.out} out and those dropped`);
-    const next = steps[i + 1];
+    const [next, following] = steps[i + 1] ?? [];
     // Records hold links: the one place where the unit changes.
-    if (next && name !== 'record' && next.ledger.in !== ledger.out)
-      throw unbalanced(`${ledger.out} left step '${name}', ${next.ledger.in} entered '${next.name}'`);
+    if (following && name !== 'record' && following.in !== ledger.out)
+      throw unbalanced(`${ledger.out} left step '${name}', ${following.in} entered '${next}'`);
     return {
       name,
-      title: next ? TITLES[name] : KEPT,
+      title: following ? TITLES[name] : KEPT,
       in: ledger.in,
       out: ledger.out,
       shareOfPrevious: shareOf(ledger.out, ledger.in),

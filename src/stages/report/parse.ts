@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { recipeSchema } from '../../config/index.ts';
 import { FUNNEL_STEPS, GleanerError, REASON_NAMES } from '../../schema/index.ts';
 import type { Storage } from '../../storage/index.ts';
+import { subsetStepSchema } from '../subset/step.ts';
 import type { Statistics } from './statistics.ts';
 
 const count = z.int().min(0);
@@ -58,6 +59,7 @@ const schema: z.ZodType<Statistics> = z.object({
     dimension: z.int().positive(),
     files: z.record(z.string(), z.string()),
   }),
+  subset: z.array(subsetStepSchema).exactOptional(),
   rows: count,
   parts: count,
   ledgers: z.object({
@@ -70,6 +72,7 @@ const schema: z.ZodType<Statistics> = z.object({
     matched: ledger,
     safe: ledger,
     distinct: ledger.optional(),
+    selected: ledger.optional(),
   }),
   funnel: z.array(
     z.object({

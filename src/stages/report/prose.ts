@@ -1,4 +1,5 @@
 import { userAgentOf } from '../../fetcher/index.ts';
+import type { SubsetStep } from '../subset/step.ts';
 import { formatCount } from './numbers.ts';
 import type { ModelInfo, Statistics } from './statistics.ts';
 
@@ -14,7 +15,11 @@ export function encoderNote(model: ModelInfo): string {
 }
 
 /** The run in words, a sentence a step, with the numbers that it ran with. */
-export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'model'>): readonly string[] {
+export function describeRecipe({
+  recipe,
+  model,
+  subset = [],
+}: Pick<Statistics, 'recipe' | 'model' | 'subset'>): readonly string[] {
   const { extract, image, fetch, score, safety } = recipe;
   const texts = [
     `at least ${count(extract.minTextChars, 'character')}`,
@@ -44,6 +49,7 @@ export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'm
     `Images: ${image.formats.join(', ')}; at least ${formatCount(image.minBytes)} bytes; at most ${formatCount(image.maxPixels)} pixels${shapes.map((shape) => `; ${shape}`).join('')}. Stored as JPEG of quality ${image.storeQuality}, at most ${formatCount(image.storeShortestSide)} pixels on the shorter side.`,
     `Similarity: cosine of the embeddings of image and text by ${model.name}, ${score.minSimilarity === null ? 'recorded, no threshold' : `at least ${score.minSimilarity}`}.`,
     `Safety: NSFW classes from category prompts (${safety.categories}) scored against the image. ${dropped.length > 0 ? `Pairs ${classes} that may show ${dropped.join(' or ')} were dropped.` : 'Nothing was dropped by them.'}${known}`,
+    ...subset.map(describeSubset),
   ];
 }
 
@@ -66,6 +72,14 @@ function nearSentence({ near }: Statistics['recipe']): string {
   return alike.length > 0
     ? `Of images with ${alike.join(', or ')}, the pair with the greatest similarity is kept.`
     : 'The same image at another URL stays, as does the same URL with another text.';
+}
+
+function describeSubset({ release, rows, where, sample }: SubsetStep): string {
+  const which = where === null ? '' : `those for which ${where}`;
+  const drawn = sample
+    ? `${formatCount(sample.size)} ${where === null ? '' : 'of these '}drawn with seed ${sample.seed} (the smallest SHA-256 of seed, NUL and uid)`
+    : '';
+  return `Subset: of the ${count(rows, 'pair')} of another release (${release}), ${[which, drawn].filter(Boolean).join('; ')}. What was left out is in dropped/ as not_in_subset.`;
 }
 
 function count(n: number, unit: string): string {

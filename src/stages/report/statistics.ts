@@ -1,6 +1,8 @@
 import type { Recipe } from '../../config/index.ts';
 import type { FunnelStep, Reason, StepLedgers } from '../../schema/index.ts';
 
+import type { SubsetStep } from '../subset/step.ts';
+
 /** The encoder that scored a run. */
 export interface ModelInfo {
   readonly name: string;
@@ -121,6 +123,8 @@ export interface Statistics {
   readonly recipe: Recipe;
   readonly recipeHash: string;
   readonly model: ModelInfo;
+  /** Only of a subset: how it came to be, the oldest step first. */
+  readonly subset?: readonly SubsetStep[];
   /** Pairs released. */
   readonly rows: number;
   /** Parts that metadata, embeddings and images are divided into. */
@@ -158,5 +162,6 @@ export interface ReportInput {
   readonly gleaner: string;
   readonly recipe: Recipe;
   readonly model: ModelInfo;
+  readonly subset?: readonly SubsetStep[];
   readonly ledgers: StepLedgers;
 }

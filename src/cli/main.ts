@@ -10,6 +10,7 @@ import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
 import { modelsCommand } from './commands/models.ts';
 import { retryCommand } from './commands/retry.ts';
+import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -26,6 +27,7 @@ const COMMANDS = [
   indexCommand,
   serveCommand,
   statsCommand,
+  reviewCommand,
   explainCommand,
   verifyCommand,
   modelsCommand,

@@ -3,7 +3,7 @@ import type { Answers } from '../../stages/review/judgement.ts';
 
 export type { Agreement } from '../../stages/review/agreement.ts';
 export type { Amount, Estimate } from '../../stages/review/estimate.ts';
-export type { Estimated } from '../../stages/review/interval.ts';
+export type { Estimated, Interval } from '../../stages/review/interval.ts';
 export type { Answer, Answers } from '../../stages/review/judgement.ts';
 export type { FlagReport, ReviewReport } from '../../stages/review/report.ts';
 

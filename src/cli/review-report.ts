@@ -8,7 +8,7 @@ export function formatReview(report: ReviewReport): string {
     `${formatCount(judged)} of ${formatCount(sample.pairs)} pairs judged; the release has ${formatCount(release.rows)} (recipe ${release.recipe})`,
     precision.share === null
       ? 'Nothing is judged yet: start it without --report.'
-      : `Text matches the picture: ${percent(precision.share)} of the release (95 %: ${limits(precision.interval)}), by ${judgedOf(precision)}`,
+      : `Text matches in ${percent(precision.share)} (95 %: ${limits(precision.interval)}) of the release${cannotTell(precision)}`,
   ];
   const bands = table(
     ['similarity', 'pairs', 'judged', 'matching', '95 %'],
@@ -67,8 +67,8 @@ export function formatReview(report: ReviewReport): string {
     .join('\n\n')}\n`;
 }
 
-function judgedOf({ judged, unsure }: Estimate): string {
-  return `${formatCount(judged)} judgements${unsure > 0 ? `; of ${formatCount(unsure)} more nobody could tell` : ''}`;
+function cannotTell({ unsure }: Estimate): string {
+  return unsure === 0 ? '' : `; of ${formatCount(unsure)} nobody could tell`;
 }
 
 function percent(share: number | null | undefined): string {

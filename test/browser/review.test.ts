@@ -197,14 +197,15 @@ describe.skipIf(!built)('the review page', { timeout: 60_000 }, () => {
     await page.getByText('80.0 %', { exact: true }).first().waitFor();
     await page.getByText('95 % interval: 80.0 – 80.0').waitFor();
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
-    const row = (name: string) =>
+    const cells = (name: string) =>
       page
         .getByRole('row', { name: new RegExp(`^${name}`) })
         .first()
-        .innerText();
-    expect((await row('0.30 \\(now\\)')).split('\t')).toContain('75');
-    // Unsafe was said of what was covered: every NSFW, every UNSURE, and what is tagged beside.
-    expect((await row('NSFW or UNSURE')).split('\t')[1]).toBe('0.0 %');
+        .locator('th, td')
+        .allTextContents();
+    expect(await cells('0.30 \\(now\\)')).toContain('75');
+    // Unsafe was said of all that was covered: every NSFW, every UNSURE, and what is tagged beside.
+    expect((await cells('NSFW or UNSURE'))[1]).toBe('0.0 %');
     await service.close();
     const report = JSON.parse(await readFile(join(dir, 'review/report.json'), 'utf8'));
     expect(report).toMatchObject({ judged: 75, precision: { share: expect.closeTo(0.8, 12), yes: 60 } });

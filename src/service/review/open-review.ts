@@ -102,7 +102,8 @@ async function readSample(storage: Storage): Promise<LocatedSampling | undefined
   if ((await storage.size(SAMPLE_FILE)) === undefined) return undefined;
   try {
     const text = new TextDecoder().decode(await storage.read(SAMPLE_FILE));
-    return samplingSchema.parse(JSON.parse(text));
+    const { version: _, ...sampling } = samplingSchema.parse(JSON.parse(text));
+    return sampling;
   } catch {
     return undefined;
   }

@@ -17,8 +17,9 @@ export interface Draw {
 /**
  * Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927; recommended for small samples by Brown, Cai and
  * DasGupta, Statistical Science 16, 2001). Of a finite number of pairs the sample counts as n (N − 1) / (N − n), since
- * the variance of its share is smaller by the reciprocal (Cochran, Sampling Techniques, 1977, section 2.6): where all
- * have been judged nothing is left open.
+ * the variance of its share is smaller by the reciprocal (Cochran, Sampling Techniques, 1977, section 2.6); the limits are
+ * then taken outward to whole pairs, and no further than the pairs that are not judged can change. Where all have been
+ * judged nothing is left open.
  *
  * @param draw judged at least 1; `pairs` may be infinite
  */
@@ -29,7 +30,13 @@ export function wilson({ yes, judged, pairs }: Draw): Interval {
   const middle = (share + Z ** 2 / (2 * n)) / (1 + Z ** 2 / n);
   const half = (Z / (1 + Z ** 2 / n)) * Math.sqrt((share * (1 - share)) / n + Z ** 2 / (4 * n ** 2));
   // At none and at all the limit is none or all, which sums of floating-point numbers may miss.
-  return { low: yes === 0 ? 0 : middle - half, high: yes === judged ? 1 : middle + half };
+  const low = yes === 0 ? 0 : middle - half;
+  const high = yes === judged ? 1 : middle + half;
+  if (!Number.isFinite(pairs)) return { low, high };
+  return {
+    low: Math.max(yes, Math.floor(low * pairs)) / pairs,
+    high: Math.min(yes + pairs - judged, Math.ceil(high * pairs)) / pairs,
+  };
 }
 
 /** A share that is known by a draw of its own, times `weight`, which may be negative. */

@@ -1,18 +1,23 @@
-import type { ComponentChildren } from 'preact';
-
 interface Props {
   /** The key that does the same. */
   readonly letter: string;
   readonly isOn: boolean;
   readonly onChoose: () => void;
-  readonly children: ComponentChildren;
+  readonly children: string;
 }
 
 /** An answer as a button, with its key. */
 export function Choice({ letter, isOn, onChoose, children }: Props) {
   return (
-    <button type="button" class="choice" aria-pressed={isOn} aria-keyshortcuts={letter} onClick={onChoose}>
-      <kbd aria-hidden="true">{letter}</kbd>
+    <button
+      type="button"
+      class="choice"
+      aria-label={children}
+      aria-pressed={isOn}
+      aria-keyshortcuts={letter}
+      onClick={onChoose}
+    >
+      <kbd>{letter}</kbd>
       <span>{children}</span>
     </button>
   );

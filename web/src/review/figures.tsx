@@ -122,6 +122,7 @@ function Thresholds({ report: { thresholds, below, release } }: { readonly repor
           </p>
           <Table
             label="Pairs below the threshold"
+            slim
             head={['Threshold', 'More pairs']}
             rows={below.map(({ threshold, added }) => [threshold.toFixed(2), whole(added)])}
           />

@@ -10,7 +10,7 @@ import {
 import { fileStorage } from '../../storage/index.ts';
 
 /** Where the judgements of a run lie. */
-export const JUDGEMENTS_FILE = 'review/judgements.jsonl';
+const JUDGEMENTS_FILE = 'review/judgements.jsonl';
 
 /** Reads what was judged so far, of nothing where nobody began. @throws GleanerError DAMAGED */
 export async function readJudgementFile(dir: string, release: string) {

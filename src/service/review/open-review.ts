@@ -15,7 +15,7 @@ import { type LocatedSample, locateImages } from './locate-images.ts';
 const SAMPLE_FILE = 'review/sample.json';
 
 /** Where nothing else is asked for. */
-export const DEFAULT_SAMPLE: SampleOptions = { seed: 0, perBand: 30, perFlagged: 8, bandWidth: null };
+const DEFAULT_SAMPLE: SampleOptions = { seed: 0, perBand: 30, perFlagged: 8, bandWidth: null };
 
 const count = z.int().min(0);
 const samplingSchema = z.object({

@@ -14,7 +14,7 @@ import { type OpenedReview, openReview } from './open-review.ts';
 import { createReviewApp } from './review-app.ts';
 
 /** What the figures of a review are written to. */
-export const REPORT_FILE = 'review/report.json';
+const REPORT_FILE = 'review/report.json';
 
 export interface ReviewRunOptions {
   /** What the sample is drawn by: what is not given is as it was before, or as `DEFAULT_SAMPLE` has it. */
@@ -40,7 +40,7 @@ export interface ReviewService {
   close(): Promise<void>;
 }
 
-export const DEFAULT_REVIEWER = 'reviewer';
+const DEFAULT_REVIEWER = 'reviewer';
 
 /**
  * Serves the review page of a run's release, until it is closed.

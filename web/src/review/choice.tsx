@@ -9,14 +9,7 @@ interface Props {
 /** An answer as a button, with its key. */
 export function Choice({ letter, isOn, onChoose, children }: Props) {
   return (
-    <button
-      type="button"
-      class="choice"
-      aria-label={children}
-      aria-pressed={isOn}
-      aria-keyshortcuts={letter}
-      onClick={onChoose}
-    >
+    <button type="button" class="choice" aria-pressed={isOn} aria-keyshortcuts={letter} onClick={onChoose}>
       <kbd>{letter}</kbd>
       <span>{children}</span>
     </button>

@@ -46,6 +46,9 @@ export function ReviewApp() {
           <Figures judged={judged} />
         ) : (
           <>
+            <p class="said" role="status">
+              {said}
+            </p>
             {problem !== '' && (
               <div class="trouble" role="alert">
                 <p>{problem}</p>
@@ -77,9 +80,6 @@ export function ReviewApp() {
                 )}
               </div>
             )}
-            <p class="said" role="status">
-              {said}
-            </p>
           </>
         )}
       </main>

@@ -28,5 +28,13 @@ export {
 } from './pipeline/index.ts';
 export * from './schema/index.ts';
 export { type ServeRunOptions, type Service, serveRun as serve } from './service/index.ts';
+export {
+  type ReportRunOptions as ReviewReportOptions,
+  type ReviewRunOptions as ReviewOptions,
+  type ReviewService,
+  reportReview,
+  reviewRun as review,
+} from './service/review/index.ts';
 export { formatFunnel, parseStatistics, readStatistics, type Statistics } from './stages/report/index.ts';
+export type { ReviewReport } from './stages/review/index.ts';
 export { fileStorage } from './storage/index.ts';

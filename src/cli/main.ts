@@ -12,6 +12,7 @@ import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
 import { modelsCommand } from './commands/models.ts';
 import { retryCommand } from './commands/retry.ts';
+import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -30,6 +31,7 @@ const COMMANDS = [
   serveCommand,
   statsCommand,
   cardCommand,
+  reviewCommand,
   explainCommand,
   verifyCommand,
   subsetCommand,

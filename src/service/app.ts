@@ -1,7 +1,6 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { routePath } from 'hono/route';
-import { secureHeaders } from 'hono/secure-headers';
 import { GleanerError } from '../schema/index.ts';
 import { clipRetrievalRoutes } from './clip-retrieval.ts';
 import type { Embedder } from './embedder.ts';
@@ -10,6 +9,7 @@ import { createMetrics } from './metrics.ts';
 import type { OpenedIndex } from './opened-index.ts';
 import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
+import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
 
 export interface AppOptions {
@@ -33,23 +33,7 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     await next();
     metrics.requests.inc({ route: routePath(c, -1), status: c.res.status });
   });
-  app.use(
-    secureHeaders({
-      // Styles that scripts set on elements are no inline styles to the policy; nothing else of the page is inline.
-      contentSecurityPolicy: {
-        defaultSrc: ["'self'"],
-        imgSrc: ["'self'", 'blob:'],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-      },
-      xFrameOptions: 'DENY',
-      referrerPolicy: 'no-referrer',
-      // Nothing but HTTPS for ever is not this service's to decide: the operator's proxy may say so.
-      strictTransportSecurity: false,
-    }),
-  );
+  app.use(pageSecurity());
   app.use(
     bodyLimit({
       maxSize: maxBodyBytes,

@@ -34,6 +34,12 @@ export class ImageStore {
 
   /** @param id a SAMPLE_ID of the release @returns a JPEG file @throws GleanerError */
   async get(id: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { offset, length, part } = await this.locate(id);
+    return new Uint8Array(await (await this.#tar(part)).slice(offset, offset + length));
+  }
+
+  /** Where an image lies in the tar of its part, in bytes. @param id a SAMPLE_ID of the release @throws GleanerError */
+  async locate(id: number): Promise<{ offset: number; length: number; part: number }> {
     const at = id * IMAGE_RECORD_BYTES;
     const record = new DataView(await this.#table.slice(at, at + IMAGE_RECORD_BYTES));
     if (record.byteLength !== IMAGE_RECORD_BYTES) throw damaged();
@@ -41,7 +47,7 @@ export class ImageStore {
     const length = record.getUint32(8, true);
     const part = record.getUint32(12, true);
     if (part >= this.#parts || length > MAX_IMAGE_BYTES) throw damaged();
-    return new Uint8Array(await (await this.#tar(part)).slice(offset, offset + length));
+    return { offset, length, part };
   }
 
   #tar(part: number): Promise<OpenSource> {

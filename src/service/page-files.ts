@@ -14,16 +14,19 @@ const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json',
 };
 
-const NOT_BUILT =
-  'The search page is not built. Build it with: npm run build:web\nThe API is here all the same.\n';
+const NOT_BUILT = 'The page is not built. Build it with: npm run build:web\nThe API is here all the same.\n';
 
-/** The files of the page, held in memory: they are few, and no path of a request ever reaches the disk. */
-export async function pageFileRoutes(folder = PAGE_FOLDER): Promise<Hono> {
+/**
+ * The files of a page, held in memory: they are few, and no path of a request ever reaches the disk.
+ *
+ * @param home the page at `/`; those of other services are not served. @default the search page
+ */
+export async function pageFileRoutes(folder = PAGE_FOLDER, home = 'index.html'): Promise<Hono> {
   const files = await readFolder(folder);
   const app = new Hono();
   app.get('*', async (c, next) => {
-    const path = c.req.path === '/' ? '/index.html' : c.req.path;
-    const file = files.get(path);
+    const path = c.req.path === '/' ? `/${home}` : c.req.path;
+    const file = path.endsWith('.html') && path !== `/${home}` ? undefined : files.get(path);
     if (!file) return c.req.path === '/' ? c.text(NOT_BUILT, 503) : next();
     // vite names everything below assets/ by its content.
     c.header(

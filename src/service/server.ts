@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
+import { listenOn } from './listen.ts';
 import { openIndex } from './opened-index.ts';
 
 export interface ServiceOptions extends Omit<AppOptions, 'index'> {
@@ -27,32 +25,25 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** For a request to come in whole, in milliseconds: a client that trickles holds no place for long. */
-const REQUEST_TIMEOUT_MS = 30_000;
-
 /**
  * Serves the search page and the API of a release.
  *
  * @throws GleanerError PORT_IN_USE; RUN_NOT_FOUND without an index; USAGE where the model is not the release's
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { dir, port, host = '127.0.0.1', closeTimeoutMs = 5_000, embedder, ...rest } = options;
+  const { dir, port, host = '127.0.0.1', closeTimeoutMs, embedder, ...rest } = options;
   const index = await openIndex(dir);
   try {
     checkModel(index.summary.model, embedder);
     const app = await createApp({ ...rest, embedder, index });
-    const server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS },
-      getRequestListener(app.fetch, { overrideGlobalObjects: false }),
-    );
-    const listening = await listen(server, port, host);
+    const listening = await listenOn(app.fetch, port, host, closeTimeoutMs);
     let closing: Promise<void> | undefined;
     return {
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
-      port: listening,
+      url: listening.url,
+      port: listening.port,
       rows: index.summary.rows,
       close() {
-        closing ??= stop(server, closeTimeoutMs).then(() => index.close());
+        closing ??= listening.close().then(() => index.close());
         return closing;
       },
     };
@@ -72,32 +63,4 @@ function checkModel(
   if (differs === undefined) return;
   const problem = `The model '${embedder.name}' is not the one that made the release, '${released.name}' (${differs} differs). Give that one with --model.`;
   throw new GleanerError('USAGE', { problem });
-}
-
-async function listen(server: Server, port: number, host: string): Promise<number> {
-  try {
-    server.listen(port, host);
-    await once(server, 'listening');
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')
-      throw new GleanerError('PORT_IN_USE', { port, host, option: '--port' }, { cause });
-    if (cause instanceof Error && 'code' in cause)
-      throw new GleanerError(
-        'USAGE',
-        { problem: `--host ${host} --port ${port}: cannot listen there (${cause.code}).` },
-        { cause },
-      );
-    throw cause;
-  }
-  const address = server.address();
-  return typeof address === 'object' && address ? address.port : port;
-}
-
-async function stop(server: Server, timeoutMs: number): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  await closed;
-  clearTimeout(timer);
 }

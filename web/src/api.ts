@@ -1,4 +1,5 @@
 import type { PageRelease, PageResults, PageRow } from '../../src/service/page-types.ts';
+import { ApiError, ask, askWith } from './ask.ts';
 import { findPicture } from './picture.ts';
 import type { Place } from './search.ts';
 
@@ -6,26 +7,6 @@ export type { PageRelease, PageResults, PageRow };
 
 /** Rows asked for at once. */
 const PAGE_ROWS = 60;
-
-/** A failure with a sentence for the reader. */
-class ApiError extends Error {
-  override readonly name = 'ApiError';
-}
-
-async function ask<T>(path: string, init: RequestInit): Promise<T> {
-  let response: Response;
-  try {
-    response = await fetch(path, init);
-  } catch (cause) {
-    if (init.signal?.aborted) throw cause;
-    throw new ApiError('The service cannot be reached.', { cause });
-  }
-  if (response.ok) return (await response.json()) as T;
-  const body: unknown = await response.json().catch(() => null);
-  const error =
-    typeof body === 'object' && body && 'error' in body ? String(body.error) : `status ${response.status}`;
-  throw new ApiError(`The service answered: ${error}.`);
-}
 
 export function fetchRelease(signal: AbortSignal): Promise<PageRelease> {
   return ask('/api/release', { signal });
@@ -41,12 +22,7 @@ export async function fetchResults(
   signal: AbortSignal,
 ): Promise<PageResults> {
   const post = (query: object) =>
-    ask<PageResults>('/api/search', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ ...query, nsfw, offset, limit: PAGE_ROWS }),
-      signal,
-    });
+    askWith<PageResults>('/api/search', { ...query, nsfw, offset, limit: PAGE_ROWS }, signal);
   switch (search.kind) {
     case 'sample':
       return ask(`/api/sample?seed=${search.seed}&limit=${PAGE_ROWS}&nsfw=${nsfw ? 1 : 0}`, { signal });

@@ -1,6 +1,6 @@
 import type { RefObject } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
 import { imageAddress, type PageRow } from './api.ts';
+import { Folding } from './folding.tsx';
 import { ArrowIcon, CloseIcon, LikeIcon } from './icons.tsx';
 import { languageName, licenceName, plainLine, safetyName, webAddress } from './text.ts';
 
@@ -11,9 +11,6 @@ interface Props {
   readonly onLike: () => void;
   readonly onClose: () => void;
 }
-
-/** Longer texts are shown folded, in characters. */
-const FOLD_CHARS = 400;
 
 /** What is known of one picture. All of it comes from strangers, and is shown as text. */
 export function Details({ row, closeRef, likeAddress, onLike, onClose }: Props) {
@@ -68,23 +65,6 @@ export function Details({ row, closeRef, likeAddress, onLike, onClose }: Props) 
         </dl>
       </div>
     </aside>
-  );
-}
-
-function Folding({ text }: { readonly text: string }) {
-  const [folded, setFolded] = useState(text.length > FOLD_CHARS);
-  useEffect(() => setFolded(text.length > FOLD_CHARS), [text]);
-  return (
-    <div class="quote">
-      <p dir="auto">
-        <bdi>{folded ? `${text.slice(0, FOLD_CHARS).toWellFormed()}…` : text}</bdi>
-      </p>
-      {text.length > FOLD_CHARS && (
-        <button type="button" class="text-button" aria-expanded={!folded} onClick={() => setFolded(!folded)}>
-          {folded ? `Show all ${text.length.toLocaleString('en')} characters` : 'Show less'}
-        </button>
-      )}
-    </div>
   );
 }
 

@@ -1,0 +1,7 @@
+export {
+  type ReportRunOptions,
+  type ReviewRunOptions,
+  type ReviewService,
+  reportReview,
+  reviewRun,
+} from './review-run.ts';

@@ -1,7 +1,8 @@
 import { readTar, type TarEntry, type TarReadOptions } from './tar.ts';
 
-export type { TarEntry, TarMember, TarReadOptions, TarWriter } from './tar.ts';
-export { createTarWriter, readTar } from './tar.ts';
+export type { TarEntry, TarReadOptions } from './tar.ts';
+export { readTar } from './tar.ts';
+export { createTarWriter, type TarMember, type TarWriter } from './tar-writer.ts';
 
 /** Files of a webdataset tar that follow each other and have one key. */
 export interface WebdatasetSample {

@@ -1,6 +1,6 @@
 import type { Column } from '../../formats/parquet.ts';
 import { createParquetWriter, type ParquetWriter } from '../../formats/parquet-writer.ts';
-import { createTarWriter, type TarWriter } from '../../formats/tar.ts';
+import { createTarWriter, type TarWriter } from '../../formats/tar-writer.ts';
 import type { ByteSink, FileInfo, PendingFile, Storage } from '../../storage/index.ts';
 import { type SampleRecord, shardColumns, sidecarWriter } from './columns.ts';
 import { type ShardFiles, shardFiles } from './layout.ts';

@@ -14,7 +14,12 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
     near: () => import('./near.ts'),
+    'harvest-peers': () => import('./harvest-peers.ts'),
     image: () => import('./image.ts'),
+    stats: () => import('./stats.ts'),
+    int8: () => import('./int8.ts'),
+    release: () => import('./release.ts'),
+    'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
   };
 

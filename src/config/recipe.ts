@@ -211,6 +211,11 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       /** Pairs a task of harvest takes. */
       pairsPerTask: count.default(10_000),
+      /**
+       * Whether the release says when each image was fetched (of an archive: when it was archived). Without, two crawls that
+       * are answered alike give the same bytes.
+       */
+      recordTime: z.boolean().default(true),
     })
     .prefault({}),
   dedup: z
@@ -261,6 +266,23 @@ export const recipeSchema = z.strictObject({
       parts: count.default(32),
       /** More parts are made where one would have more rows. LAION-400M: 1,000,000 embeddings a file. */
       maxRowsPerPart: count.default(1_000_000),
+    })
+    .prefault({}),
+  /** For README.md and croissant.json alone: what those say who publish a release. `gleaner card` changes it later. */
+  card: z
+    .strictObject({
+      /** Whom to write to about opt-out and takedown: a mail address or the URL of a page. */
+      contact: z.string().min(1).nullable().default(null),
+      /** Licence of the metadata: an SPDX identifier, as CC-BY-4.0, or a URL. */
+      license: z.string().min(1).nullable().default(null),
+      /** Day of publication, as 2026-11-21. */
+      published: z.iso.date().nullable().default(null),
+      /** Of the dataset, as 1.0.0. */
+      version: z
+        .string()
+        .regex(/^\d+\.\d+\.\d+$/, 'is not as 1.0.0')
+        .nullable()
+        .default(null),
     })
     .prefault({}),
 });

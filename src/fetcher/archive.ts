@@ -139,7 +139,7 @@ function parseAnswer(
   }
   if (record.type === 'resource') {
     if (record.payload.length > maxBodyBytes) return dropped('body_large', `${record.payload.length} bytes`);
-    return kept(image(record.payload, href, record.headers.get('content-type')));
+    return kept(image(record, record.payload, href, record.headers.get('content-type')));
   }
   if (typeof status === 'number' && isRedirect(status)) {
     const target = parseRedirect(locationOf(record.payload), href);
@@ -147,7 +147,7 @@ function parseAnswer(
   }
   const response = parseHttpResponse(record.payload, { maxBodyBytes });
   if (!response.kept) return response;
-  return kept(image(response.value.body, href, response.value.headers.get('content-type')));
+  return kept(image(record, response.value.body, href, response.value.headers.get('content-type')));
 }
 
 /** Of a redirect, whose body may be damaged or missing: crawlers do not always keep it. One character a byte. */
@@ -157,6 +157,13 @@ function locationOf(payload: Uint8Array): string | undefined {
   return /^location:(.*)$/im.exec(head)?.[1]?.trim();
 }
 
-function image(bytes: Uint8Array, finalUrl: string, contentType = ''): Answer {
-  return { kind: 'image', image: { bytes, finalUrl, contentType } };
+function image(record: WarcRecord, bytes: Uint8Array, finalUrl: string, contentType = ''): Answer {
+  const fetchedAt = warcDate(record.headers.get('warc-date'));
+  return { kind: 'image', image: { bytes, finalUrl, contentType, fetchedAt } };
+}
+
+/** WARC 1.1, 5.4: W3C's profile of ISO 8601 in UTC, to the second or finer. */
+function warcDate(value = ''): number | undefined {
+  const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(date) ? undefined : date;
 }

@@ -103,7 +103,10 @@ export function createWebSource(options: WebSourceOptions = {}): WebSource {
       const { url, status, headers, body } = result.value;
       if (status !== 200) return { ...dropped('http_status', `${status}`), facts };
       const contentType = headerText(headers, 'content-type') ?? '';
-      return { ...kept({ bytes: body, finalUrl: url.href, contentType }), facts };
+      return {
+        ...kept({ bytes: body, finalUrl: url.href, contentType, fetchedAt: settings.clock.now() }),
+        facts,
+      };
     } catch (error) {
       if (error !== DEADLINE) throw error;
       return { ...dropped('timeout', `deadline, ${trace.phase}`), facts: trace.facts() };

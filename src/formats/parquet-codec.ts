@@ -1,7 +1,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Compressors } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { snappyCompress } from 'hyparquet-writer/src/snappy.js';
+import { snappyCompress } from './snappy.ts';
 
 /** Larger pages are taken for damage: writers make them of about 1 MB, and a page is held whole. */
 const MAX_PAGE_BYTES = 1 << 30;

@@ -1,6 +1,6 @@
 import type { SchemaElement, Statistics } from 'hyparquet';
 import type { Column, ColumnType } from './parquet.ts';
-import { type ColumnValues, plainBytes, plainStrings } from './parquet-values.ts';
+import { type ColumnValues, type FixedValues, plainBytes, plainStrings } from './parquet-values.ts';
 
 /** How Parquet stores each type. */
 export const PHYSICAL = {
@@ -100,11 +100,42 @@ function encodeNumbers(
     if (max === undefined || value > max) max = Number.isNaN(value) ? max : value;
   }
   if (type === 'float') [min, max] = [min, max].map((bound) => bound && Math.fround(Number(bound)));
+  return { values: { kind: 'fixed', width, bytes }, statistics: statistics(min, max) };
+}
+
+function statistics(min: number | bigint | undefined, max: number | bigint | undefined): Statistics {
+  if (min === undefined || max === undefined) return {};
   // Both zeros are equal: a bound has to hold for either (the specification's rule).
-  if (min === 0) min = -0;
-  if (max === 0) max = 0;
-  const statistics = min === undefined || max === undefined ? {} : { min_value: min, max_value: max };
-  return { values: { kind: 'fixed', width, bytes }, statistics };
+  return { min_value: min === 0 ? -0 : min, max_value: max === 0 ? 0 : max };
+}
+
+/** Least and greatest of numbers as a file holds them; none of hashes. */
+export function boundsOf({ bytes }: FixedValues, type: ColumnType): Statistics {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  switch (type) {
+    case 'int64':
+      return extremes(new BigInt64Array(buffer, byteOffset, byteLength / 8));
+    case 'int32':
+      return extremes(new Int32Array(buffer, byteOffset, byteLength / 4));
+    case 'float':
+      return extremes(new Float32Array(buffer, byteOffset, byteLength / 4));
+    case 'double':
+      return extremes(new Float64Array(buffer, byteOffset, byteLength / 8));
+    default:
+      return {};
+  }
+}
+
+function extremes<T extends number | bigint>(values: ArrayLike<T>): Statistics {
+  let [min, max]: (T | undefined)[] = [];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    // NaN takes no part in bounds; the specification leaves it out.
+    if (value === undefined || Number.isNaN(value)) continue;
+    if (min === undefined || value < min) min = value;
+    if (max === undefined || value > max) max = value;
+  }
+  return statistics(min, max);
 }
 
 function int64(value: number | bigint): bigint {

@@ -82,6 +82,35 @@ export function sliceColumn(values: ColumnValues, from: number, to: number): Col
   }
 }
 
+/**
+ * Some rows of a column, in memory of their own or a part of it. Nothing of other rows is left, not in a dictionary either.
+ * @param picks numbers of rows, ascending
+ */
+export function pickRows(values: ColumnValues, picks: Uint32Array): ColumnValues {
+  const [first = 0, last = -1] = [picks[0], picks.at(-1)];
+  if (last - first + 1 === picks.length) return sliceColumn(values, first, last + 1);
+  switch (values.kind) {
+    case 'plain':
+      return pickStrings([values], picks);
+    case 'dictionary':
+      return compacted(
+        values.dictionary,
+        picks.map((row) => values.indices[row] ?? 0),
+      );
+    case 'fixed': {
+      const { width, bytes } = values;
+      const picked = new Uint8Array(picks.length * width);
+      for (let i = 0; i < picks.length; i++) {
+        const from = (picks[i] ?? 0) * width;
+        for (let b = 0; b < width; b++) picked[i * width + b] = bytes[from + b] ?? 0;
+      }
+      return { ...values, bytes: picked };
+    }
+    case 'null':
+      return { kind: 'null', rows: picks.length };
+  }
+}
+
 function compacted(dictionary: PlainStrings, all: Uint32Array): DictionaryStrings {
   const numbers = new Int32Array(dictionary.offsets.length).fill(-1);
   const used: string[] = [];
@@ -128,6 +157,24 @@ export function plainStrings(strings: readonly string[]): PlainStrings {
     bytes.writeUInt32LE(length, at);
     at += 4 + length;
     offsets[i + 1] = at;
+  }
+  return { kind: 'plain', bytes, offsets };
+}
+
+/** Numbers as strings of so many decimal digits, with zeros before them. @throws RangeError at one that has more */
+export function plainDigits(numbers: BigInt64Array, digits: number): PlainStrings {
+  const size = 4 + digits;
+  const bytes = Buffer.allocUnsafeSlow(numbers.length * size);
+  const offsets = new Uint32Array(numbers.length + 1);
+  for (let i = 0; i < numbers.length; i++) {
+    let left = Number(numbers[i]);
+    const at = bytes.writeUInt32LE(digits, i * size);
+    for (let d = at + digits - 1; d >= at; d--) {
+      bytes[d] = 0x30 + (left % 10);
+      left = Math.floor(left / 10);
+    }
+    if (left !== 0) throw new RangeError(`${numbers[i]} has more than ${digits} digits`);
+    offsets[i + 1] = (i + 1) * size;
   }
   return { kind: 'plain', bytes, offsets };
 }

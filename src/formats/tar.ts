@@ -44,11 +44,24 @@ export function createTarWriter(sink: ByteSink): TarWriter {
     piece.set(bytes, filled);
     filled += bytes.length;
   }
-  async function writeMember(header: Uint8Array, bytes: Uint8Array): Promise<void> {
-    await write(header);
-    await write(bytes);
-    const rest = bytes.length % BLOCK;
-    if (rest > 0) await write(ZEROS.subarray(rest));
+  async function writeMember(head: MemberHead, bytes: Uint8Array): Promise<void> {
+    const size = BLOCK + Math.ceil(bytes.length / BLOCK) * BLOCK;
+    if (filled + size > PIECE) await flush();
+    if (size > PIECE) {
+      const header = Buffer.allocUnsafe(BLOCK);
+      writeHeader(header, head, bytes.length);
+      await write(header);
+      await write(bytes);
+      await write(ZEROS.subarray(0, size - BLOCK - bytes.length));
+      return;
+    }
+    // Most members, in one go: what is called for each of its parts costs as much as a small image.
+    const at = filled + BLOCK;
+    writeHeader(piece.subarray(filled, at), head, bytes.length);
+    piece.set(bytes, at);
+    piece.fill(0, at + bytes.length, filled + size);
+    filled += size;
+    position += size;
   }
   return {
     async add(name, bytes) {
@@ -58,9 +71,9 @@ export function createTarWriter(sink: ByteSink): TarWriter {
       const place = splitName(encoded);
       if (place === undefined || encoded.some((b) => b > 0x7f)) {
         const pax = paxRecord('path', name);
-        await writeMember(header({ name: encoder.encode('pax/header') }, pax.length, 'x'), pax);
+        await writeMember({ name: encoder.encode('pax/header'), type: 'x' }, pax);
       }
-      await writeMember(header(place ?? { name: encoded.subarray(0, 100) }, bytes.length, '0'), bytes);
+      await writeMember({ ...(place ?? { name: encoded.subarray(0, 100) }), type: '0' }, bytes);
       const padded = Math.ceil(bytes.length / BLOCK) * BLOCK;
       return { name, offset: position - padded, length: bytes.length };
     },
@@ -90,17 +103,34 @@ function splitName(path: Uint8Array): UstarName | undefined {
   return { name: path.subarray(slash + 1), prefix: path.subarray(0, slash) };
 }
 
-function header({ name, prefix }: UstarName, size: number, type: '0' | 'x'): Uint8Array {
+interface MemberHead extends UstarName {
+  readonly type: '0' | 'x';
+}
+
+/** @param block of 512 bytes, whatever they are */
+function writeHeader(block: Buffer, { name, prefix, type }: MemberHead, size: number): void {
   // 11 octal digits; no file of ours comes near 8 GiB.
   if (size >= 8 ** 11) throw new RangeError(`a member of ${size} bytes does not fit into a tar`);
-  const block = Buffer.from(BLANK);
+  BLANK.copy(block);
   block.set(name, 0);
-  block.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
-  block.write(type, 156, 'latin1');
+  const sum = BLANK_SUM + sumOf(name) + writeOctal(block, size, 124, 11) + type.charCodeAt(0);
+  block[156] = type.charCodeAt(0);
   if (prefix) block.set(prefix, 345);
-  block.write(checksum(block).toString(8).padStart(6, '0'), 148, 'latin1');
+  writeOctal(block, prefix ? sum + sumOf(prefix) : sum, 148, 6);
   block[154] = 0;
-  return block;
+}
+
+/** Writes a number in so many digits. @returns the sum of their bytes */
+function writeOctal(block: Buffer, value: number, at: number, digits: number): number {
+  let sum = 0;
+  let left = value;
+  for (let d = at + digits - 1; d >= at; d--) {
+    const digit = 0x30 + (left % 8);
+    block[d] = digit;
+    sum += digit;
+    left = Math.floor(left / 8);
+  }
+  return sum;
 }
 
 /** What all headers have: mode, owner, time (1970), magic; the checksum counts itself as blanks. */
@@ -114,11 +144,13 @@ for (const [at, value] of [
   [257, 'ustar\x0000'],
 ] as const)
   BLANK.write(value, at, 'latin1');
+/** Names, size and type add to it. */
+const BLANK_SUM = sumOf(BLANK);
 
-/** The sum of the header's bytes, those of the checksum field taken as they are. */
-function checksum(block: Uint8Array): number {
+/** The sum of bytes; of a header, whose checksum field is taken as it is, the checksum. */
+function sumOf(bytes: Uint8Array): number {
   let sum = 0;
-  for (let i = 0; i < BLOCK; i++) sum += block[i] ?? 0;
+  for (let i = 0; i < bytes.length; i++) sum += bytes[i] ?? 0;
   return sum;
 }
 
@@ -172,7 +204,7 @@ export async function* readTar(
       }
       const stored = octal(block, 148, 8);
       const blanked = block.slice().fill(0x20, 148, 156);
-      if (stored === undefined || (stored !== checksum(blanked) && stored !== signedChecksum(blanked)))
+      if (stored === undefined || (stored !== sumOf(blanked) && stored !== signedChecksum(blanked)))
         throw fail('is not a tar, or a header is damaged', at);
       const type = String.fromCharCode(block[156] ?? 0);
       const size = override.size ?? octal(block, 124, 12);

@@ -3,8 +3,9 @@ import { fileStorage, type Storage } from '../storage/index.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest } from './manifest.ts';
 import { type Finished, harvestFolder, planStage } from './plan.ts';
-import { pruneRelease, type RunOptions, runStage, runTasks, type Signalled } from './run.ts';
+import { endRelease, type RunOptions, runStage, runTasks, type Signalled } from './run.ts';
 import { beginRun, runFingerprint } from './run-file.ts';
+import { stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, taskFingerprint } from './task.ts';
 
 export interface RetryStagesOptions extends Omit<RunOptions, 'until'> {
@@ -26,7 +27,7 @@ export async function retryStages(options: RetryStagesOptions): Promise<Finished
   const { root, spec, signal = new AbortController().signal } = options;
   const unlock = await lockFolder(root);
   try {
-    const storage = fileStorage(root);
+    const storage = stagedRelease(fileStorage(root));
     await beginRun(storage, spec);
     await storage.sweep();
     const signalled: Signalled = { ...options, signal };
@@ -35,7 +36,7 @@ export async function retryStages(options: RetryStagesOptions): Promise<Finished
     finished.harvest = await retryHarvest(storage, finished, signalled, options.reasons);
     for (const stage of STAGES.slice(BEFORE.length))
       finished[stage] = await runStage(stage, storage, finished, signalled);
-    await pruneRelease(storage, finished);
+    await endRelease(storage, finished);
     return finished;
   } finally {
     await unlock();

@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
+import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
-import { harvestFiles } from '../stages/harvested.ts';
+import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { runLedgers } from './accounting.ts';
+import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import { type RunSpec, runFingerprint } from './run-file.ts';
+import { stagedRelease } from './staged-release.ts';
 import { type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
@@ -41,22 +44,33 @@ export class TaskRunner implements AsyncDisposable {
   readonly #environment: TaskEnvironment;
   readonly #storage: Storage;
   readonly #fingerprint: string;
+  readonly #cpu: CpuMeter;
   #engines: Promise<Engines> | undefined;
+  #knownUrls: Promise<KnownContent | undefined> | undefined;
   #seen: Promise<Seen[]> | undefined;
   /** Of a task of dedup for the next one; let go when another stage begins. */
   #dedupMemory: DedupMemory | undefined;
 
-  constructor(environment: TaskEnvironment) {
+  /** @param cpu of all task runners of this process. @default there is no other */
+  constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
+    this.#cpu = cpu;
     this.#environment = environment;
-    this.#storage = fileStorage(environment.root);
+    this.#storage = stagedRelease(fileStorage(environment.root));
     this.#fingerprint = runFingerprint(environment.spec);
   }
 
   /** Runs one task to its manifest. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
+    const endCpu = this.#cpu.begin();
+    let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
-    const result = await this.#work(task, ctx, hooks);
+    let result: StageResult;
+    try {
+      result = await this.#work(task, ctx, hooks);
+    } finally {
+      cpuSeconds = endCpu();
+    }
     const fingerprint = taskFingerprint(this.#fingerprint, task);
     const seconds = (performance.now() - began) / 1000;
     return writeManifest(
@@ -64,12 +78,25 @@ export class TaskRunner implements AsyncDisposable {
       { stage: task.stage, index: task.index, fingerprint },
       result,
       seconds,
+      cpuSeconds,
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const engines = await this.#engines?.catch(() => undefined);
     await engines?.[Symbol.asyncDispose]();
+  }
+
+  /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
+  #readKnownUrls(): Promise<KnownContent | undefined> {
+    this.#knownUrls ??= (async () => {
+      const { knownContent } = this.#environment.spec.recipe.safety;
+      const lists = knownContent.filter(({ kind }) => kind === 'url' || kind === 'domain');
+      if (lists.length === 0) return undefined;
+      const { readKnownContent } = await import('../safety/known-content.ts');
+      return readKnownContent(lists, streamFile);
+    })();
+    return this.#knownUrls;
   }
 
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
@@ -81,7 +108,7 @@ export class TaskRunner implements AsyncDisposable {
         const { extract } = await import('../stages/extract.ts');
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
-          recipe.extract,
+          { ...recipe.extract, known: await this.#readKnownUrls() },
           (path, options) => counted(streamLocation(path, { signal: hooks.signal, ...options }), hooks.read),
           ctx,
         );
@@ -122,24 +149,23 @@ export class TaskRunner implements AsyncDisposable {
       case 'release': {
         const { release } = await import('../stages/release.ts');
         const dimension = this.#environment.spec.model?.dimension ?? 0;
-        const shards = task.shards.map(({ firstRow, rows, folder, leftOut }) => ({
-          firstRow,
-          rows,
-          files: harvestFiles(folder),
-          ...(leftOut && { leftOut: leftOut.path }),
-        }));
+        const shards = task.shards.map(({ firstRow, rows, folder, sha256, leftOut }) => {
+          const files = harvestFiles(folder);
+          return {
+            firstRow,
+            rows,
+            files,
+            sha256: new Map(releasedFiles(files).map((path, i) => [path, sha256[i] ?? ''])),
+            ...(leftOut && { leftOut: leftOut.path }),
+          };
+        });
         return release({ ...task, dimension, shards }, ctx);
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
-        const lists = recipe.safety.knownContent;
-        if (lists.length === 0) return releaseTrail(task.dropped, ctx);
-        const [{ readKnownContent }, { namesKnown }] = await Promise.all([
-          import('../safety/index.ts'),
-          import('../stages/unnamed-trail.ts'),
-        ]);
-        const ofUrls = lists.filter(({ kind }) => kind === 'url' || kind === 'domain');
-        const known = await readKnownContent(ofUrls, streamFile);
+        if (recipe.safety.knownContent.length === 0) return releaseTrail(task.dropped, ctx);
+        const { namesKnown } = await import('../stages/unnamed-trail.ts');
+        const known = await this.#readKnownUrls();
         return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
       }
       case 'report': {

@@ -3,8 +3,9 @@ import { fileStorage, type Storage } from '../storage/index.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
-import { beginRun, type RunSpec, runFingerprint } from './run-file.ts';
+import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
+import { settleRelease, stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
 
 /** Runs tasks somewhere: in threads of this process, or on other machines. */
@@ -58,20 +59,21 @@ export interface RunOptions {
  * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function runStages(options: RunOptions): Promise<Finished> {
-  const { root, spec, signal = new AbortController().signal } = options;
+  const { root, signal = new AbortController().signal } = options;
   await mkdir(root, { recursive: true });
   const unlock = await lockFolder(root);
   try {
-    const storage = fileStorage(root);
+    const storage = stagedRelease(fileStorage(root));
+    const spec = await withKeptCard(storage, options.spec);
     await beginRun(storage, spec);
     await storage.sweep();
     const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
     for (const stage of STAGES) {
       signal.throwIfAborted();
-      finished[stage] = await runStage(stage, storage, finished, { ...options, signal });
+      finished[stage] = await runStage(stage, storage, finished, { ...options, spec, signal });
       if (stage === options.until) return finished;
     }
-    await pruneRelease(storage, finished);
+    await endRelease(storage, finished);
     return finished;
   } finally {
     await unlock();
@@ -115,15 +117,21 @@ export async function runTasks(
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
-    await executor.execute(
-      open,
-      { spec, root },
-      { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
-      (manifest) => {
-        manifests[Number(manifest.task.split('/')[1])] = manifest;
-        meter.taskDone();
-      },
-    );
+    try {
+      await executor.execute(
+        open,
+        { spec, root },
+        { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
+        (manifest) => {
+          manifests[Number(manifest.task.split('/')[1])] = manifest;
+          meter.taskDone();
+        },
+      );
+    } catch (error) {
+      // Tasks that were stopped beside the one that failed leave what they had written: on a full disk it is in the way.
+      await storage.sweep();
+      throw error;
+    }
     // What attempts left whose process an image ended, and shards that a retry has replaced.
     if (stage === 'harvest') {
       await storage.sweep();
@@ -145,13 +153,18 @@ async function removeStrayHarvests(
   for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
 }
 
-/** Removes what an earlier release left that had other parts: its folders hold what manifests name, no more. */
-export async function pruneRelease(storage: Storage, finished: Finished): Promise<void> {
+/**
+ * Puts the release that was made in its place: the folder holds what its manifests name, no more. Nor do those of what is
+ * alike, which an earlier search may have found in other shards.
+ */
+export async function endRelease(storage: Storage, finished: Finished): Promise<void> {
   const { near = [], release = [], trail = [], report = [] } = finished;
-  const made = [near, release, trail, report].flat();
-  const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
-  for (const folder of ['near', 'dropped/near', 'release'])
-    for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
+  const paths = (manifests: readonly Manifest[]) =>
+    new Set(manifests.flatMap(({ files }) => files.map(({ path }) => path)));
+  await settleRelease(storage, paths([...release, ...trail, ...report]));
+  const alike = paths(near);
+  for (const folder of ['near', 'dropped/near'])
+    for (const path of await storage.list(folder)) if (!alike.has(path)) await storage.remove(path);
   for (const stage of STAGES)
     for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
       await storage.remove(`tasks/${manifest.task}.json`);

@@ -13,6 +13,7 @@ import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
+import { isReleaseStaged, stagedRelease } from './staged-release.ts';
 import { STAGES } from './task.ts';
 
 /** What verify found: `problems` is empty where all is well. */
@@ -36,7 +37,8 @@ export interface Verification {
  * @param onFile called after each file that was read
  * @throws GleanerError RUN_NOT_FOUND where there is no task to check
  */
-export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => void): Promise<Verification> {
+export async function verifyRun(run: Storage, onFile?: (file: FileInfo) => void): Promise<Verification> {
+  const storage = stagedRelease(run);
   const manifests: Manifest[] = [];
   for (const stage of STAGES) manifests.push(...(await readManifests(storage, stage)));
   if (manifests.length === 0)
@@ -46,6 +48,10 @@ export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => v
       hint: 'Give the --out of a run.',
     });
   const problems: string[] = [];
+  if (await isReleaseStaged(run))
+    problems.push(
+      'release: is that of before; a new one was begun and is not whole. Run the same command again.',
+    );
   const files = manifests.flatMap((manifest) => manifest.files);
   for (const file of files) {
     problems.push(...(await checkFile(storage, file)));
@@ -96,9 +102,9 @@ async function checkKnown(
 ): Promise<string[]> {
   let listed = 0;
   for (const { path } of manifests.flatMap(({ files }) => files))
-    if (path.endsWith('/known-content.jsonl') && (await storage.size(path)) !== undefined)
+    if (/(?:^|\/)known-content(?:\/\d+)?\.jsonl$/.test(path) && (await storage.size(path)) !== undefined)
       for await (const _ of readKnownContent(storage, path)) listed++;
-  const counted = ledgers.fetched.dropped.known_content ?? 0;
+  const counted = (ledgers.pair.dropped.known_url ?? 0) + (ledgers.fetched.dropped.known_content ?? 0);
   return listed === counted
     ? []
     : [`${counted} pairs were dropped as known content, but the restricted reports list ${listed}`];

@@ -15,6 +15,8 @@ export interface FetchedImage {
   readonly finalUrl: string;
   /** Content-Type as sent, '' if none: a hint, never believed. */
   readonly contentType: string;
+  /** When it was fetched, or archived, in milliseconds since 1970; undefined where an archive does not say. */
+  readonly fetchedAt?: number | undefined;
 }
 
 /** A decoded image: orientation applied, colours in sRGB, alpha laid on white. */

@@ -21,6 +21,8 @@ export interface HarvestRow extends Pair {
   readonly tags: string;
   /** Cosine of image and text embedding, -1 to 1. */
   readonly similarity: number;
+  /** When the image was fetched, or archived, as 2026-11-21T20:15:00Z; '' where nobody says, or where the recipe does not ask. */
+  readonly harvestedAt: string;
 }
 
 /** One line of the released metadata. `sampleId` is the position in the release: unique by construction. */

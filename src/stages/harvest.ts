@@ -5,6 +5,7 @@ import type { Findings } from '../safety/index.ts';
 import {
   type Dropped,
   dropped,
+  type FetchedImage,
   type FetchOutcome,
   type FunnelStep,
   type HarvestRow,
@@ -19,7 +20,7 @@ import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
-import { type KnownPair, UNNAMED, writeKnownContent } from './known-content.ts';
+import { type KnownEntry, UNNAMED, writeKnownContent } from './known-content.ts';
 import { look, type Prepared } from './look.ts';
 import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
@@ -35,6 +36,9 @@ interface Done {
   readonly fate: Fate;
   readonly facts: FetchedFacts | undefined;
 }
+
+/** What is kept of an image until its pair is decided about. */
+type Picture = Prepared & Pick<HarvestRow, 'harvestedAt'>;
 
 /** Steps of the funnel that harvest takes a pair through, in order. */
 const STEPS = ['fetched', 'image', 'matched', 'safe'] as const satisfies readonly FunnelStep[];
@@ -65,7 +69,7 @@ export async function harvest(
   const rows: HarvestRow[] = [];
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
-  const known: KnownPair[] = [];
+  const known: KnownEntry[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
   const sinks = [files.images, files.dropped, files.fetched];
@@ -86,7 +90,7 @@ export async function harvest(
       if (!fate.kept) {
         count(fate);
         if (fate.reason === 'known_content') {
-          known.push({ uid: pair.uid, detail: fate.detail });
+          known.push({ id: pair.uid, detail: fate.detail });
           continue;
         }
         trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
@@ -200,7 +204,7 @@ class Harvester {
         return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
       const fate = fetched.kept
-        ? await this.#see(pair, row, fetched.value.bytes, over)
+        ? await this.#see(pair, row, fetched.value, over)
         : { ...fetched, similarity: null };
       // Of known content it is not told either where it was and how large it is.
       const named = fate.kept || fate.reason !== 'known_content';
@@ -210,8 +214,9 @@ class Harvester {
     }
   }
 
-  async #see(pair: Pair, row: number, bytes: Uint8Array, over: () => void): Promise<Fate> {
+  async #see(pair: Pair, row: number, fetched: FetchedImage, over: () => void): Promise<Fate> {
     const { intake, pictures, known } = this.#engines;
+    const { bytes, fetchedAt } = fetched;
     const { length } = bytes;
     const listed = known?.refuseBytes(bytes);
     if (listed) {
@@ -226,7 +231,7 @@ class Harvester {
       intake.done(length);
       if (!seen.kept) return { ...seen, similarity: null };
       try {
-        return await this.#decide(pair, seen.value, over);
+        return await this.#decide(pair, { ...seen.value, harvestedAt: this.#timeOf(fetchedAt) }, over);
       } finally {
         freeBytes(seen.value.crop.data);
         giveBack(seen.value.stored.data);
@@ -236,7 +241,13 @@ class Harvester {
     }
   }
 
-  async #decide(pair: Pair, picture: Prepared, over: () => void): Promise<Fate> {
+  #timeOf(ms: number | undefined): string {
+    if (ms === undefined || !this.#recipe.harvest.recordTime) return '';
+    // To the second: finer says nothing about an image.
+    return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  }
+
+  async #decide(pair: Pair, picture: Picture, over: () => void): Promise<Fate> {
     const { scorer } = this.#engines;
     // Nothing else is at work beside a suspect: what ends the process then is the suspect.
     const guard = this.#watch && this.#watch.suspects.size > 0 ? this.#watch.turnstile : undefined;
@@ -292,11 +303,11 @@ async function judge(
 
 function toRow(
   pair: Pair,
-  picture: Prepared,
+  picture: Picture,
   tags: Pick<HarvestRow, 'nsfw' | 'tags'>,
   similarity: number,
 ): HarvestRow {
-  const { width, height, format, sha256, phash, stored } = picture;
+  const { width, height, format, sha256, phash, stored, harvestedAt } = picture;
   const sizes = { width, height, storedWidth: stored.width, storedHeight: stored.height };
-  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity };
+  return { ...pair, ...sizes, format, sha256, phash, ...tags, similarity, harvestedAt };
 }

@@ -46,9 +46,12 @@ export const HARVEST_COLUMNS = [
   { name: 'nsfw', type: 'string' },
   { name: 'tags', type: 'string' },
   { name: 'similarity', type: 'double' },
+  { name: 'harvested_at', type: 'string' },
   { name: 'image_offset', type: 'int64' },
   { name: 'image_bytes', type: 'int32' },
 ] as const satisfies readonly Column[];
+
+export type HarvestColumn = (typeof HARVEST_COLUMNS)[number]['name'];
 
 /** A member of a tar: where its bytes begin, and how many there are. */
 export interface StoredImage {
@@ -57,37 +60,31 @@ export interface StoredImage {
 }
 
 export function harvestRecord(row: HarvestRow, image: StoredImage): RowOf<typeof HARVEST_COLUMNS> {
-  const { pageUrl, languageConfidence, storedWidth, storedHeight, ...same } = row;
+  const { pageUrl, languageConfidence, storedWidth, storedHeight, harvestedAt, ...same } = row;
   return {
     ...same,
     page_url: pageUrl,
     language_confidence: languageConfidence,
     stored_width: storedWidth,
     stored_height: storedHeight,
+    harvested_at: harvestedAt,
     image_offset: BigInt(image.offset),
     image_bytes: image.bytes,
   };
 }
 
 /**
- * Rows of a harvested shard, with the bytes of their stored images.
+ * The rows of a harvested shard, with the bytes of their stored images.
  *
- * @param picks numbers of the rows, ascending. @default all
  * @throws GleanerError DAMAGED
  */
 export async function* readHarvested(
   storage: Storage,
   files: HarvestFiles,
-  picks?: Uint32Array,
 ): AsyncGenerator<{ readonly row: HarvestRow; readonly image: Uint8Array }, void, undefined> {
   yield* streamSource(storage, files.images, (images) =>
     streamSource(storage, files.rows, async function* (rows) {
-      let at = 0;
-      let next = 0;
       for await (const record of readParquetRows(rows, HARVEST_COLUMNS, { name: files.rows })) {
-        if (picks && next === picks.length) return;
-        if (picks && at++ !== picks[next]) continue;
-        next++;
         const offset = Number(record.image_offset);
         const image = new Uint8Array(await images.slice(offset, offset + record.image_bytes));
         yield { row: parseRow(record, files.rows), image };
@@ -109,10 +106,15 @@ function parseRow(record: RowOf<typeof HARVEST_COLUMNS>, path: string): HarvestR
     nsfw: parseNsfw(record.nsfw, path),
     tags: record.tags,
     similarity: record.similarity,
+    harvestedAt: record.harvested_at,
   };
 }
 
 function parseNsfw(value: string, path: string): Nsfw {
-  if (value === 'UNLIKELY' || value === 'UNSURE' || value === 'NSFW') return value;
+  if (isNsfw(value)) return value;
   throw new GleanerError('DAMAGED', { path, problem: `'${value}' is no NSFW class.` });
+}
+
+export function isNsfw(value: string): value is Nsfw {
+  return value === 'UNLIKELY' || value === 'UNSURE' || value === 'NSFW';
 }

@@ -1,25 +1,13 @@
-import {
-  createNpyWriter,
-  createParquetWriter,
-  createTarWriter,
-  npyInfo,
-  readNpyRows,
-} from '../formats/index.ts';
-import type { Row } from '../schema/index.ts';
-import { type ByteSink, type FileInfo, type Storage, withSource } from '../storage/index.ts';
-import { readHarvested } from './harvested.ts';
-import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from './released.ts';
+import type { FileInfo } from '../storage/index.ts';
+import { mergeEmbeddings } from './merge-embeddings.ts';
+import { mergeShard } from './merge-shard.ts';
+import { releaseFiles } from './released.ts';
+import { ReleasedImages } from './released-images.ts';
+import { ReleasedTable } from './released-table.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { runsOf, type ShardInRelease, type TakenRows, takenRows } from './taken-rows.ts';
+import { type ShardInRelease, type TakenRows, takenRows } from './taken-rows.ts';
 import { type NamesKnown, writeUnnamed } from './unnamed-trail.ts';
 import { writeFile, writeFiles } from './write-file.ts';
-
-/** Rows of a row group of the metadata: enough to compress well, few enough to hold. */
-const ROWS_PER_GROUP = 50_000;
-/** Embeddings moved at once. */
-const ROWS_PER_COPY = 4096;
-/** Digits of a key: room for every row that a release can have. */
-const KEY_DIGITS = 12;
 
 /** One part of the release: rows [rowStart, rowEnd), out of the shards that hold them. */
 export interface ReleaseTask {
@@ -50,73 +38,20 @@ export async function release(task: ReleaseTask, ctx: StageContext): Promise<Sta
   if (rows + removed !== task.rowEnd - task.rowStart)
     throw new Error(`part ${task.index} has ${rows + removed} rows, not ${task.rowEnd - task.rowStart}`);
 
-  const written = await writeFiles(
-    ctx.storage,
-    [files.metadata, files.images],
-    async ([metadata, images]) => {
-      const table = createParquetWriter(metadata as ByteSink, RELEASE_COLUMNS, { codec: 'SNAPPY' });
-      const tar = createTarWriter(images as ByteSink);
-      let group: Row[] = [];
-      for (const shard of taken) {
-        let i = 0;
-        for await (const { row, image } of readHarvested(ctx.storage, shard.files, shard.rows)) {
-          ctx.signal.throwIfAborted();
-          const sampleId = shard.firstRow + (shard.places[i++] ?? 0);
-          const key = String(sampleId).padStart(KEY_DIGITS, '0');
-          const released: Row = { ...row, sampleId: BigInt(sampleId), key };
-          await tar.add(`${key}.jpg`, image);
-          await tar.add(`${key}.json`, new TextEncoder().encode(sampleJson(released)));
-          await tar.add(`${key}.txt`, new TextEncoder().encode(row.text));
-          group.push(released);
-          if (group.length === ROWS_PER_GROUP) {
-            await table.writeRowGroup(group.map(releaseRecord));
-            group = [];
-          }
-          ctx.progress(1);
-        }
-      }
-      await table.writeRowGroup(group.map(releaseRecord));
-      await table.finish();
-      await tar.finish();
-      if (table.rows !== rows) throw new Error(`part ${task.index} has ${table.rows} rows, not ${rows}`);
-    },
-  );
-  for (const kind of ['imageEmbeddings', 'textEmbeddings'] as const)
-    written.push(
-      await concatenate(
-        ctx.storage,
-        files[kind],
-        { rows, columns: task.dimension },
-        taken.map((shard) => ({ path: shard.files[kind], rows: shard.rows })),
-      ),
-    );
-  return { files: written, ledgers: {}, facts: { rows, removed } };
-}
-
-interface MatrixSlice {
-  readonly path: string;
-  readonly rows: Uint32Array;
-}
-
-async function concatenate(
-  storage: Storage,
-  path: string,
-  shape: { readonly rows: number; readonly columns: number },
-  slices: readonly MatrixSlice[],
-): Promise<FileInfo> {
-  return writeFile(storage, path, async (sink) => {
-    const writer = await createNpyWriter(sink, { dtype: 'float16', ...shape });
-    for (const slice of slices)
-      await withSource(storage, slice.path, async (source) => {
-        const info = await npyInfo(source, slice.path);
-        for (const [start, end] of runsOf(slice.rows))
-          for (let rowStart = start; rowStart < end; rowStart += ROWS_PER_COPY) {
-            const rowEnd = Math.min(rowStart + ROWS_PER_COPY, end);
-            await writer.writeRows(await readNpyRows(source, { rowStart, rowEnd, info }));
-          }
-      });
-    await writer.finish();
+  const paths = [files.metadata, files.images, files.imageEmbeddings, files.textEmbeddings];
+  const written = await writeFiles(ctx.storage, paths, async ([metadata, images, ofImages, ofTexts]) => {
+    if (!metadata || !images || !ofImages || !ofTexts) throw new Error('a sink for each file');
+    const table = new ReleasedTable(metadata);
+    const tar = new ReleasedImages(images);
+    for (const shard of taken) await mergeShard(shard, table, tar, ctx);
+    await tar.finish();
+    const count = await table.finish();
+    if (count !== rows) throw new Error(`part ${task.index} has ${count} rows, not ${rows}`);
+    const { dimension } = task;
+    await mergeEmbeddings(ofImages, dimension, taken, (shard) => shard.imageEmbeddings, ctx);
+    await mergeEmbeddings(ofTexts, dimension, taken, (shard) => shard.textEmbeddings, ctx);
   });
+  return { files: written, ledgers: {}, facts: { rows, removed } };
 }
 
 /**

@@ -1,5 +1,7 @@
-import type { Column, RowOf } from '../formats/index.ts';
-import type { Row } from '../schema/index.ts';
+import type { Column } from '../formats/index.ts';
+
+/** Digits of a key: room for every row that a release can have. */
+export const KEY_DIGITS = 12;
 
 /** The files of one part of a release: row i of each belongs to row i of the others. */
 export interface ReleaseFiles {
@@ -43,58 +45,7 @@ export const RELEASE_COLUMNS = [
   { name: 'stored_width', type: 'int32' },
   { name: 'stored_height', type: 'int32' },
   { name: 'wat', type: 'string' },
+  { name: 'harvested_at', type: 'string' },
   { name: 'key', type: 'string' },
   { name: 'tags', type: 'string' },
 ] as const satisfies readonly Column[];
-
-export function releaseRecord(row: Row): RowOf<typeof RELEASE_COLUMNS> {
-  return {
-    SAMPLE_ID: row.sampleId,
-    URL: row.url,
-    TEXT: row.text,
-    HEIGHT: row.height,
-    WIDTH: row.width,
-    LICENSE: row.license,
-    NSFW: row.nsfw,
-    similarity: row.similarity,
-    language: row.language,
-    language_confidence: row.languageConfidence,
-    page_url: row.pageUrl,
-    uid: row.uid,
-    sha256: row.sha256,
-    phash: row.phash,
-    format: row.format,
-    stored_width: row.storedWidth,
-    stored_height: row.storedHeight,
-    wat: row.wat,
-    key: row.key,
-    tags: row.tags,
-  };
-}
-
-/** The key.json beside an image in its tar: img2dataset's names where it has one, then ours. */
-export function sampleJson(row: Row): string {
-  return JSON.stringify({
-    key: row.key,
-    url: row.url,
-    caption: row.text,
-    status: 'success',
-    width: row.storedWidth,
-    height: row.storedHeight,
-    original_width: row.width,
-    original_height: row.height,
-    sha256: row.sha256,
-    sample_id: Number(row.sampleId),
-    license: row.license,
-    nsfw: row.nsfw,
-    similarity: row.similarity,
-    language: row.language,
-    language_confidence: row.languageConfidence,
-    page_url: row.pageUrl,
-    phash: row.phash,
-    format: row.format,
-    uid: row.uid,
-    wat: row.wat,
-    tags: row.tags,
-  });
-}

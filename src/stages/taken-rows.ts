@@ -14,11 +14,16 @@ export interface ShardInRelease {
    * neither takes nor numbers. @default none
    */
   readonly leftOut?: string;
+  /** Of the files, by path, as their manifest has it. Without it damage is found only where it shows. */
+  readonly sha256?: ReadonlyMap<string, string>;
 }
 
 /** Rows of a shard that a part of the release takes. */
 export interface TakenRows {
   readonly files: HarvestFiles;
+  readonly sha256: ReadonlyMap<string, string>;
+  /** Rows of the shard, taken or not. */
+  readonly all: number;
   /** Their numbers in the shard's files, ascending. */
   readonly rows: Uint32Array;
   /** What to add to `firstRow` for the SAMPLE_ID of each. */
@@ -45,7 +50,7 @@ export async function takenRows(
   range: { readonly start: number; readonly end: number },
   removed: ReadonlySet<string>,
 ): Promise<TakenRows> {
-  const { files, firstRow } = shard;
+  const { files, firstRow, sha256 = new Map() } = shard;
   const leftOut = shard.leftOut === undefined ? [] : await readLeftOut(storage, shard.leftOut);
   const there = shard.rows + leftOut.length;
   const from = Math.max(0, range.start - firstRow);
@@ -63,7 +68,8 @@ export async function takenRows(
       place++;
     }
     const places = Uint32Array.from(rows, (_, i) => from + i);
-    if (removed.size === 0 || rows.length === 0) return { files, firstRow, rows, places, removed: 0 };
+    const taken = { files, sha256, firstRow, all: there };
+    if (removed.size === 0 || rows.length === 0) return { ...taken, rows, places, removed: 0 };
     const gone = new Set<number>();
     let row = 0;
     for await (const { uid } of readParquetRows(source, UID_COLUMNS, { name: files.rows, info })) {
@@ -72,7 +78,7 @@ export async function takenRows(
     }
     const stays = (_: number, i: number) => !gone.has(rows[i] ?? 0);
     const left = rows.filter(stays);
-    return { files, firstRow, rows: left, places: places.filter(stays), removed: rows.length - left.length };
+    return { ...taken, rows: left, places: places.filter(stays), removed: rows.length - left.length };
   });
 }
 

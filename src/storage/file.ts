@@ -1,18 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
-import {
-  type FileHandle,
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 import type { FileInfo, OpenSource } from './bytes.ts';
@@ -171,22 +159,29 @@ async function createFile(
   path: string,
   { restricted = false }: CreateOptions = {},
 ): Promise<PendingFile> {
-  await mkdir(dirname(full), { recursive: true });
   const pending = join(dirname(full), `${PENDING}${randomBytes(8).toString('hex')}`);
-  const file: FileHandle = await open(pending, 'wx', restricted ? 0o600 : 0o666);
+  const file = await orFull(full, async () => {
+    await mkdir(dirname(full), { recursive: true });
+    return open(pending, 'wx', restricted ? 0o600 : 0o666);
+  });
   const digest = createHash('sha256');
   let bytes = 0;
   let open_ = true;
   return {
     async write(chunk) {
       digest.update(chunk);
-      for (let done = 0; done < chunk.length; )
-        done += (await file.write(chunk, done, chunk.length - done)).bytesWritten;
+      await orFull(full, async () => {
+        for (let done = 0; done < chunk.length; )
+          done += (await file.write(chunk, done, chunk.length - done)).bytesWritten;
+      });
       bytes += chunk.length;
     },
     async commit(options) {
-      if (options?.lasting !== false) await file.datasync();
-      await file.close();
+      // Some systems look for room only now.
+      await orFull(full, async () => {
+        if (options?.lasting !== false) await file.datasync();
+        await file.close();
+      });
       open_ = false;
       const info: FileInfo = { path, bytes, sha256: digest.digest('hex') };
       if (!options?.ifAbsent) {
@@ -210,6 +205,16 @@ async function createFile(
       await rm(pending, { force: true });
     },
   };
+}
+
+/** Says which file a disk has no room for: what the system says does not. */
+async function orFull<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = ['ENOSPC', 'EDQUOT'].find((full) => isCode(error, full));
+    throw code ? new GleanerError('DISK_FULL', { path, problem: code }, { cause: error }) : error;
+  }
 }
 
 function isCode(error: unknown, code: string): boolean {

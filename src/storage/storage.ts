@@ -32,8 +32,14 @@ export interface Storage {
   readonly location: string;
   /** @throws GleanerError FILE_NOT_FOUND */
   open(path: string): Promise<OpenSource>;
-  /** The bytes in order, from `start`. @throws GleanerError FILE_NOT_FOUND */
-  stream(path: string, options?: { readonly start?: number }): AsyncIterable<Uint8Array>;
+  /**
+   * The bytes in order, from `start`. With `passing` a chunk may be good only until the next is asked for.
+   * @throws GleanerError FILE_NOT_FOUND
+   */
+  stream(
+    path: string,
+    options?: { readonly start?: number; readonly passing?: boolean },
+  ): AsyncIterable<Uint8Array>;
   /** @throws GleanerError FILE_NOT_FOUND */
   read(path: string): Promise<Uint8Array>;
   create(path: string, options?: CreateOptions): Promise<PendingFile>;

@@ -144,6 +144,20 @@ describe.each([
   });
 });
 
+it.each([
+  ['2014-08-20T06:36:13Z', Date.UTC(2014, 7, 20, 6, 36, 13)],
+  ['2014-08-20T06:36:13.25Z', Date.UTC(2014, 7, 20, 6, 36, 13, 250)],
+  // What no date of the specification is: a day that is none, local time, nothing.
+  ['2014-02-31T99:00:00Z', undefined],
+  ['2014-08-20 06:36:13', undefined],
+  ['', undefined],
+])('gives when it was archived: WARC-Date %s', async (date, fetchedAt) => {
+  const more = date === '' ? [] : [`WARC-Date: ${date}`];
+  const bytes = record('resource', 'http://a.test/', 'one', more);
+  const answer = await archive([memoryFile(bytes).file]).get('http://a.test/');
+  expect(answer.kept && answer.value).toHaveProperty('fetchedAt', fetchedAt);
+});
+
 it('gives type and URL of what answered', async () => {
   const source = archive([memoryFile(Buffer.concat(RECORDS)).file]);
   expect(await source.get('http://a.test/hop2')).toEqual({

@@ -5,16 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { createWebSource, DnsFailure, type WebSourceOptions } from '../../src/fetcher/index.ts';
 import { isReason } from '../../src/schema/index.ts';
 import { deadHost, PIXELS, serve, serveRaw, serveTcp, serveTls, webSource } from './servers.ts';
+import { NOW, testClock } from './test-clock.ts';
 
 describe('an image that is there', () => {
-  it('comes with its type and the URL that answered', async () => {
+  it('comes with its type, the URL that answered, and when it did', async () => {
     const seen: (string | undefined)[] = [];
     const server = await serve((request, response) => {
       seen.push(request.headers['user-agent'], request.url);
       if (request.url === '/a?x=1') response.writeHead(302, { location: 'b/c.png#part' }).end('moved');
       else response.writeHead(200, { 'content-type': 'image/png' }).end(PIXELS);
     });
-    const source = webSource([server], { userAgent: 'gleaner/9 (+mailto:me@example.com)' });
+    const clock = testClock();
+    const source = webSource([server], { userAgent: 'gleaner/9 (+mailto:me@example.com)', clock });
     const result = await source.get(`${server.origin}/a?x=1#fragment`);
     expect(result).toEqual({
       kept: true,
@@ -22,6 +24,7 @@ describe('an image that is there', () => {
         bytes: new Uint8Array(PIXELS),
         finalUrl: `${server.origin}/b/c.png`,
         contentType: 'image/png',
+        fetchedAt: NOW,
       },
     });
     const agent = 'gleaner/9 (+mailto:me@example.com)';

@@ -45,7 +45,7 @@ describe('a harvest with images that end its process', () => {
     await writeFile(wat, gzipMember(watRecord('http://site.example/', images)));
     return {
       recipe: 'everything',
-      overrides: { harvest: { pairsPerTask: 12 } },
+      overrides: { harvest: { pairsPerTask: 12, recordTime: false } },
       wats: [wat],
       allowHosts: [origin.host],
       out: join(folder, name),

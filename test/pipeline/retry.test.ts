@@ -47,7 +47,7 @@ describe('a run whose images failed is retried', () => {
       recipe: 'everything',
       overrides: {
         fetch: { retries: 0 },
-        harvest: { pairsPerTask: 16 },
+        harvest: { pairsPerTask: 16, recordTime: false },
         score: { batchSize: 5, minSimilarity: 0.05 },
         // What is alike changes with what is fetched: all of it is looked at again.
         near: { sameBytes: true, samePicture: { maxDistance: 1, minBits: 1 } },

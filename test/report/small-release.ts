@@ -5,10 +5,11 @@ import sharp from 'sharp';
 import { loadRecipe } from '../../src/config/index.ts';
 import { type Column, createParquetWriter, createTarWriter, type RowOf } from '../../src/formats/index.ts';
 import type { DroppedRow, Reason, Row, Uid } from '../../src/schema/index.ts';
-import { RELEASE_COLUMNS, releaseFiles, releaseRecord } from '../../src/stages/released.ts';
+import { RELEASE_COLUMNS, releaseFiles } from '../../src/stages/released.ts';
 import type { WriteReportInput } from '../../src/stages/report/write.ts';
 import { DROPPED_COLUMNS, droppedRecord } from '../../src/stages/tables.ts';
 import { type FileInfo, fileStorage, type Storage } from '../../src/storage/index.ts';
+import { releaseRecord } from '../support/released-row.ts';
 
 /** A folder of its own, gone when the test ends. */
 export async function temporaryStorage(): Promise<{ storage: Storage } & AsyncDisposable> {
@@ -40,6 +41,7 @@ export function row(n: number, given: Partial<Row> = {}): Row {
     phash: '0'.repeat(16),
     nsfw: 'UNLIKELY',
     similarity: 0.5,
+    harvestedAt: '',
     sampleId: BigInt(n),
     key: String(n).padStart(12, '0'),
     ...given,

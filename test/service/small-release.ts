@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
 import { createNpyWriter, createParquetWriter, createTarWriter } from '../../src/formats/index.ts';
 import { type Nsfw, pairUid, type Row } from '../../src/schema/index.ts';
-import { RELEASE_COLUMNS, releaseFiles, releaseRecord, sampleJson } from '../../src/stages/released.ts';
+import { RELEASE_COLUMNS, releaseFiles } from '../../src/stages/released.ts';
 import type { StageContext } from '../../src/stages/stage.ts';
 import { fileStorage } from '../../src/storage/index.ts';
+import { releaseRecord, sampleJson } from '../support/released-row.ts';
 import {
   COLOURS,
   type Colour,
@@ -71,6 +72,7 @@ export async function samples(): Promise<Sample[]> {
           tags: '',
           phash: '0'.repeat(16),
           nsfw,
+          harvestedAt: '2026-11-21T20:15:00Z',
           similarity: 0.3 + SHAPES[shape] / 10,
           key: String(id).padStart(12, '0'),
           ...HOSTILE.get(id),

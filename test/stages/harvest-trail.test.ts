@@ -52,7 +52,8 @@ const tools: HarvestTools = {
       // Answers come in another order than they were asked for.
       for (let i = url.length % 3; i > 0; i--) await new Promise(setImmediate);
       if (!url.includes('/picture')) return dropped('http_status', '404');
-      return kept({ bytes: new Uint8Array(PICTURE), finalUrl: url, contentType: 'image/png' });
+      const fetchedAt = url.endsWith('/dated') ? Date.UTC(2026, 10, 21, 20, 15, 59, 999) : undefined;
+      return kept({ bytes: new Uint8Array(PICTURE), finalUrl: url, contentType: 'image/png', fetchedAt });
     },
     close: async () => undefined,
   },
@@ -63,6 +64,7 @@ const tools: HarvestTools = {
     contextLength: 8,
     crop: () => ({ data: new Uint8Array(3), width: 1, height: 1, cropped: true }),
     embedImages: async (images) => Float32Array.from(images.flatMap(() => [1, 0])),
+    embedPixels: () => Promise.reject(new Error('not asked for')),
     embedTexts: async (texts) =>
       Float32Array.from(texts.flatMap((text) => (text.startsWith('red') ? [1, 0] : [0.25, 0.75]))),
     close: async () => undefined,
@@ -85,6 +87,21 @@ async function readTrail(path: string) {
     await source.close();
   }
 }
+
+test('a row says when its image was fetched, to the second, where somebody knows and the recipe asks', async () => {
+  const pairs = [pair(1, 'http://h/picture/dated', 'red 1'), pair(2, 'http://h/picture/2', 'red 2')];
+  const timesOf = async (folder: string) => {
+    const source = await storage.open(`${folder}/rows.parquet`);
+    const rows = await collect(readParquetRows(source, [{ name: 'harvested_at', type: 'string' }] as const));
+    await source.close();
+    return rows.map((row) => row.harvested_at);
+  };
+  await harvest('harvest/00000-a', pairs, recipe, engines, context());
+  expect(await timesOf('harvest/00000-a')).toEqual(['2026-11-21T20:15:59Z', '']);
+  const without = loadRecipe('everything', { harvest: { recordTime: false } });
+  await harvest('harvest/00000-b', pairs, without, engines, context());
+  expect(await timesOf('harvest/00000-b')).toEqual(['', '']);
+});
 
 test('the trail of harvest is in the order of the pairs, with the similarity where there is one', async () => {
   const pairs = [

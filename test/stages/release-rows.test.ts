@@ -1,20 +1,23 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createParquetWriter, readTar } from '../../src/formats/index.ts';
+import { createParquetWriter, readParquetColumns, readTar } from '../../src/formats/index.ts';
 import { writeManifest } from '../../src/pipeline/manifest.ts';
 import { taskFingerprint } from '../../src/pipeline/task.ts';
 import { verifyRun } from '../../src/pipeline/verify.ts';
+import type { Row } from '../../src/schema/index.ts';
 import { harvestFiles } from '../../src/stages/harvested.ts';
 import { type ReleaseTask, release } from '../../src/stages/release.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
 import type { ShardInRelease } from '../../src/stages/taken-rows.ts';
 import { fileStorage, type Storage } from '../../src/storage/index.ts';
 import { madeEmbedding, madeImage, madeRow, writeMadeShard } from '../support/made-shard.ts';
+import { releaseRecord, sampleJson } from '../support/released-row.ts';
+import { treeOf } from '../support/tree.ts';
 
 const DIMENSION = 3;
 let folder: string;
@@ -92,7 +95,7 @@ async function contentOf(part: number, parts: number) {
   for await (const { name, bytes } of readTar(storage.stream(files.images)))
     members[name] = Buffer.from(bytes ?? []).toString();
   return {
-    rows: rows.map((row) => ({ id: Number(row.SAMPLE_ID), url: row.URL, key: row.key, uid: row.uid })),
+    rows,
     members,
     image: await halves(files.imageEmbeddings),
     text: await halves(files.textEmbeddings),
@@ -114,12 +117,13 @@ async function halves(path: string): Promise<number[][]> {
 /** What a part has to hold. */
 function expected(rows: readonly { readonly id: number; readonly n: number }[]) {
   const keyOf = (id: number) => String(id).padStart(12, '0');
+  const released = (id: number, n: number): Row => ({ ...madeRow(n), sampleId: BigInt(id), key: keyOf(id) });
   return {
-    rows: rows.map(({ id, n }) => ({ id, url: madeRow(n).url, key: keyOf(id), uid: madeRow(n).uid })),
+    rows: rows.map(({ id, n }) => releaseRecord(released(id, n))),
     members: Object.fromEntries(
       rows.flatMap(({ id, n }) => [
         [`${keyOf(id)}.jpg`, Buffer.from(madeImage(n)).toString()],
-        [`${keyOf(id)}.json`, expect.stringContaining(`"sample_id":${id},`)],
+        [`${keyOf(id)}.json`, sampleJson(released(id, n))],
         [`${keyOf(id)}.txt`, madeRow(n).text],
       ]),
     ),
@@ -199,6 +203,86 @@ describe('a release', () => {
     );
   });
 
+  it('keeps nothing of a row that was taken down, not in a dictionary either', async () => {
+    // Of these rows, number 4 alone has tags.
+    const shards = await planned([{ numbers: [1, 2, 3, 4, 5, 6, 7] }]);
+    const dictionaryOf = async () => {
+      const source = await storage.open(releaseFiles(0, 1).metadata);
+      const [values] = await Array.fromAsync(
+        readParquetColumns(source, [{ name: 'tags', type: 'string' }], 0),
+      );
+      await source.close();
+      return values?.kind === 'dictionary' ? Buffer.from(values.dictionary.bytes).toString() : undefined;
+    };
+    await releaseParts(shards, 1);
+    expect(await dictionaryOf()).toContain('a b');
+    await releaseParts(shards, 1, new Set([madeRow(4).uid]));
+    expect(await dictionaryOf()).not.toContain('a b');
+  });
+
+  it('says the least and greatest number of a row group', async () => {
+    await releaseParts(await planned([{ numbers: [3, 8, 5] }, { numbers: [6, 4] }]), 1);
+    const file = await asyncBufferFromFile(join(folder, releaseFiles(0, 1).metadata));
+    const { row_groups: groups } = await parquetMetadataAsync(file);
+    const bounds = Object.fromEntries(
+      (groups[0]?.columns ?? []).map(({ meta_data: meta }) => [
+        meta?.path_in_schema[0],
+        [meta?.statistics?.min_value, meta?.statistics?.max_value],
+      ]),
+    );
+    expect(groups).toHaveLength(1);
+    expect(bounds).toMatchObject({
+      SAMPLE_ID: [0n, 4n],
+      WIDTH: [1003, 1008],
+      similarity: [0.3 + 1 / 16, 0.3 + 6 / 16],
+      language_confidence: [0.5, 0.5],
+      key: ['000000000000', '000000000004'],
+    });
+  });
+
+  it.each([
+    [
+      'another dimension',
+      { dimension: 4 },
+      'has embeddings of 4 numbers, where the model of this run gives 3',
+    ],
+    ['fewer embeddings than rows', { embedded: 2 }, 'has 2 rows, where rows.parquet beside it has 3'],
+    ['embeddings of float32', { dtype: 'float32' }, 'holds float32, not float16'],
+    ['images that end too soon', { images: 1024 }, 'images.tar: is cut off'],
+  ] as const)('refuses a shard with %s, and leaves nothing', async (_, other, problem) => {
+    await writeMadeShard(storage, 'harvest/0', [1, 2, 3], { dimension: DIMENSION });
+    await writeMadeShard(storage, 'harvest/1', [4, 5, 6], { dimension: DIMENSION, ...other });
+    const shards = ['harvest/0', 'harvest/1'].map((path, i) => ({
+      ...{ firstRow: 3 * i, rows: 3, files: harvestFiles(path) },
+    }));
+    await expect(releaseParts(shards, 1)).rejects.toThrow(problem);
+    expect(await readdir(join(folder, 'release'), { recursive: true })).toEqual(
+      expect.not.arrayContaining([expect.stringContaining('.')]),
+    );
+  });
+
+  it('names the file of a shard that is missing', async () => {
+    const shards = await planned([{ numbers: [1, 2] }, { numbers: [3, 4] }]);
+    await storage.remove('harvest/1/text_emb.npy');
+    await expect(releaseParts(shards, 1)).rejects.toThrow(/harvest\/1\/text_emb.npy: no such file/);
+    expect(await storage.list('release')).toEqual([]);
+  });
+
+  it('leaves nothing, and what was there before, wherever a disk is full', async () => {
+    const shards = await planned([{ numbers: [1, 2, 3, 4] }]);
+    await releaseParts(shards, 1);
+    const before = await treeOf(join(folder, 'release'));
+    const [whole] = await releaseParts(shards, 1, new Set([madeRow(2).uid]));
+    const bytes = (whole?.files ?? []).reduce((sum, file) => sum + file.bytes, 0);
+    await releaseParts(shards, 1);
+    for (let room = 0; room < bytes; room += Math.ceil(bytes / 20)) {
+      const full = { ...context(), storage: withRoom(storage, room) };
+      const task = { index: 0, parts: 1, rowStart: 0, rowEnd: 4, dimension: DIMENSION, shards };
+      await expect(release({ ...task, removed: new Set([madeRow(2).uid]) }, full)).rejects.toThrow('ENOSPC');
+      expect(await treeOf(join(folder, 'release'))).toEqual(before);
+    }
+  });
+
   it.each([
     ['a row that the shard does not have', [1, 3], 'has 3 rows, not 4'],
     ['rows out of order', [1, 0], 'row 0 is out of order'],
@@ -221,6 +305,26 @@ it('is another task where other rows are left out', () => {
     });
   expect(new Set([task(), task(leftOut('b')), task(leftOut('c'))]).size).toBe(3);
 });
+
+/** A storage with room for so many bytes more. */
+function withRoom(of: Storage, bytes: number): Storage {
+  let room = bytes;
+  return {
+    ...of,
+    async create(path, options) {
+      const file = await of.create(path, options);
+      return {
+        ...file,
+        async write(chunk) {
+          room -= chunk.length;
+          if (room < 0)
+            throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+          await file.write(chunk);
+        },
+      };
+    },
+  };
+}
 
 describe('verify', () => {
   /** A run that has nothing but a harvest, a release in two parts, and an empty trail. */

@@ -25,6 +25,7 @@ export function madeRow(n: number): HarvestRow {
     nsfw: n % 5 === 0 ? 'UNSURE' : 'UNLIKELY',
     tags: n % 4 === 0 ? 'a b' : '',
     similarity: 0.3 + (n % 7) / 16,
+    harvestedAt: n % 6 === 0 ? '' : `2026-11-21T20:15:${String(n % 60).padStart(2, '0')}Z`,
   };
 }
 
@@ -43,6 +44,12 @@ export interface MadeShardOptions {
   readonly dimension?: number;
   /** Rows of a row group. @default all */
   readonly group?: number;
+  /** Rows of the embeddings. @default all */
+  readonly embedded?: number;
+  /** @default 'float16' */
+  readonly dtype?: 'float16' | 'float32';
+  /** Bytes of images.tar that are there. @default all */
+  readonly images?: number;
 }
 
 /** Writes a harvested shard of rows `numbers`, as harvest leaves it. @returns its files */
@@ -50,7 +57,13 @@ export async function writeMadeShard(
   storage: Storage,
   folder: string,
   numbers: readonly number[],
-  { dimension = 2, group = numbers.length }: MadeShardOptions = {},
+  {
+    dimension = 2,
+    group = numbers.length,
+    embedded = numbers.length,
+    dtype = 'float16',
+    images,
+  }: MadeShardOptions = {},
 ): Promise<FileInfo[]> {
   const files = harvestFiles(folder);
   const written: FileInfo[] = [];
@@ -72,6 +85,8 @@ export async function writeMadeShard(
     }
     await tar.finish();
   });
+  if (images !== undefined)
+    await storage.put(files.images, (await storage.read(files.images)).subarray(0, images));
   await write(files.rows, async (sink) => {
     const table = createParquetWriter(sink, HARVEST_COLUMNS);
     for (let i = 0; i < records.length; i += group) await table.writeRowGroup(records.slice(i, i + group));
@@ -82,9 +97,8 @@ export async function writeMadeShard(
     [files.textEmbeddings, 'text'],
   ] as const)
     await write(path, async (sink) => {
-      const shape = { dtype: 'float16', rows: numbers.length, columns: dimension } as const;
-      const matrix = await createNpyWriter(sink, shape);
-      for (const n of numbers) await matrix.writeRows(madeEmbedding(n, kind, dimension));
+      const matrix = await createNpyWriter(sink, { dtype, rows: embedded, columns: dimension });
+      for (const n of numbers.slice(0, embedded)) await matrix.writeRows(madeEmbedding(n, kind, dimension));
       await matrix.finish();
     });
   return written;

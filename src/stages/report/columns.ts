@@ -21,6 +21,8 @@ const DESCRIPTIONS: Readonly<Record<(typeof RELEASE_COLUMNS)[number]['name'], st
   stored_width: 'width of the image in images/, pixels',
   stored_height: 'height of the image in images/, pixels',
   wat: 'WAT file and byte offset of the record that held the link, as name#offset',
+  harvested_at:
+    'when the image was fetched, or archived where it came from an archive, UTC, as 2026-11-21T20:15:00Z; empty where unknown',
   key: 'name of the image in its tar, without extension',
 };
 

@@ -120,7 +120,6 @@ async function makeTrail(
         text: textOf(random),
         pageUrl: 'https://www.example.com/a-page.html',
         wat: 'CC-MAIN-20250707183638-00000.warc.wat.gz#12345',
-      harvested_at: '2026-11-21T00:00:00Z',
         license: '?',
         language: 'en',
         languageConfidence: 0.75,

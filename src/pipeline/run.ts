@@ -153,18 +153,14 @@ async function removeStrayHarvests(
   for (const folder of strayHarvests(await storage.list('harvest'), kept)) await storage.remove(folder);
 }
 
-/**
- * Puts the release that was made in its place: the folder holds what its manifests name, no more. Nor do those of what is
- * alike, which an earlier search may have found in other shards.
- */
+/** Puts the release that was made in its place: its folders hold what manifests name, no more. */
 export async function endRelease(storage: Storage, finished: Finished): Promise<void> {
   const { near = [], release = [], trail = [], report = [] } = finished;
-  const paths = (manifests: readonly Manifest[]) =>
-    new Set(manifests.flatMap(({ files }) => files.map(({ path }) => path)));
-  await settleRelease(storage, paths([...release, ...trail, ...report]));
-  const alike = paths(near);
+  const made = [near, release, trail, report].flat();
+  const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
+  await settleRelease(storage, named);
   for (const folder of ['near', 'dropped/near'])
-    for (const path of await storage.list(folder)) if (!alike.has(path)) await storage.remove(path);
+    for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
     for (const manifest of (await readManifests(storage, stage)).slice(finished[stage]?.length ?? 0))
       await storage.remove(`tasks/${manifest.task}.json`);

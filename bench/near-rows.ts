@@ -13,7 +13,7 @@ const ROWS_PER_SHARD = 10_000;
 const DIMENSION = 512;
 /** Subjects that embeddings lie around. */
 const SUBJECTS = 5_000;
-/** Of twenty rows one has the bytes of an earlier one, one its picture with two bits turned, one nearly its embedding. */
+/** Of twenty rows one has the bytes of an earlier one, one nearly its embedding, one that and its hash with two bits turned. */
 const EVERY = 20;
 
 const NOTHING: NearRules = { sameBytes: false, samePicture: null, sameMeaning: null };
@@ -110,7 +110,8 @@ async function makeRows(dir: string, shards: number): Promise<void> {
       if (other && i % EVERY === 0) facts.sha256 = other.sha256;
       if (other && i % EVERY === 1)
         facts.phash = (BigInt(`0x${other.phash}`) ^ 0x8000000100n).toString(16).padStart(16, '0');
-      if (other && i % EVERY === 2) facts.embedding = other.embedding.map((x, j) => x + 0.1 * (own[j] ?? 0));
+      if (other && (i % EVERY === 1 || i % EVERY === 2))
+        facts.embedding = other.embedding.map((x, j) => x + 0.1 * (own[j] ?? 0));
       rows.push(nearRow(shard * ROWS_PER_SHARD + i, facts));
     }
     await writeShards(storage, [rows], shard);

@@ -9,6 +9,7 @@ import { explainCommand } from './commands/explain.ts';
 import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
 import { modelsCommand } from './commands/models.ts';
+import { removeCommand } from './commands/remove.ts';
 import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   statsCommand,
   explainCommand,
   verifyCommand,
+  removeCommand,
   modelsCommand,
 ];
 

@@ -5,6 +5,7 @@ export { explainPair, type Fate } from './explain.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
+export { isRemovalUnderWay, type Removal, type RemovePairsOptions, removePairs } from './remove.ts';
 export { type RetryStagesOptions, retryStages } from './retry.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {
@@ -14,5 +15,7 @@ export {
   type StoredRun,
 } from './run-file.ts';
 export { type TaskEnvironment, type TaskHooks, TaskRunner } from './run-task.ts';
+export { readTakedownList, type TakedownName, takedownName } from './takedown-list.ts';
 export { type InputFile, STAGES, type StageName, type Task, taskName } from './task.ts';
+export { namedTombstones } from './tombstones.ts';
 export { type Verification, verifyRun } from './verify.ts';

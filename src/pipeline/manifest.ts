@@ -31,6 +31,11 @@ export type Manifest = Readonly<z.infer<typeof manifestSchema>> & {
   readonly ledgers: Readonly<Record<string, Ledger>>;
 };
 
+/** A manifest as it lies in its file. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 1)}\n`;
+}
+
 /** Where the manifest of a task lies. */
 function manifestPath(stage: StageName, index: number): string {
   return `tasks/${taskName(stage, index)}.json`;
@@ -122,6 +127,6 @@ export async function storeManifest(
     seconds,
     finishedAt: new Date().toISOString(),
   };
-  await storage.put(path, `${JSON.stringify(manifest, null, 1)}\n`);
+  await storage.put(path, manifestText(manifest));
   return manifest;
 }

@@ -6,8 +6,8 @@ import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
-import { runLedgers } from './accounting.ts';
+import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
+import { removedRows, runLedgers } from './accounting.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
@@ -32,6 +32,8 @@ export interface TaskEnvironment {
   readonly root: string;
   /** Processes or threads that harvest side by side: they share the limits of each host. */
   readonly share: number;
+  /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
+  readonly fingerprint?: string;
 }
 
 type Engines = Awaited<ReturnType<typeof loadEngines>>;
@@ -49,7 +51,7 @@ export class TaskRunner implements AsyncDisposable {
   constructor(environment: TaskEnvironment) {
     this.#environment = environment;
     this.#storage = fileStorage(environment.root);
-    this.#fingerprint = runFingerprint(environment.spec);
+    this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
   /** Runs one task to its manifest. */
@@ -122,19 +124,15 @@ export class TaskRunner implements AsyncDisposable {
           files: harvestFiles(folder),
           ...(leftOut && { leftOut: leftOut.path }),
         }));
-        return release({ ...task, dimension, shards }, ctx);
+        const { removedUids } = await import('./tombstones.ts');
+        const removed = await removedUids(ctx.storage);
+        return release({ ...task, dimension, shards, removed }, ctx);
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
-        const lists = recipe.safety.knownContent;
-        if (lists.length === 0) return releaseTrail(task.dropped, ctx);
-        const [{ readKnownContent }, { namesKnown }] = await Promise.all([
-          import('../safety/index.ts'),
-          import('../stages/unnamed-trail.ts'),
-        ]);
-        const ofUrls = lists.filter(({ kind }) => kind === 'url' || kind === 'domain');
-        const known = await readKnownContent(ofUrls, streamFile);
-        return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
+        const { unnamedInTrail } = await import('./trail-names.ts');
+        const names = await unnamedInTrail(ctx.storage, this.#environment.spec, task.dropped);
+        return releaseTrail(task.dropped, ctx, names);
       }
       case 'report': {
         const { model } = this.#environment.spec;
@@ -146,6 +144,7 @@ export class TaskRunner implements AsyncDisposable {
           recipe,
           model,
           ledgers,
+          removed: await removedRows(ctx.storage),
           files: task.release,
         });
         ctx.progress(files.length);

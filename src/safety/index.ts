@@ -8,3 +8,17 @@ export {
   readKnownContent,
 } from './known-content.ts';
 export { createSafetyTagger, type SafetyOptions, type SafetyTagger, safetyPrompts } from './tags.ts';
+export {
+  formatTombstones,
+  type NamedPair,
+  type RemovedPair,
+  readTombstones,
+  TAKEDOWN_KINDS,
+  type Takedown,
+  type TakedownKind,
+  TOMBSTONES_FILE,
+  type TombstoneList,
+  Tombstones,
+  takedownHash,
+  urlHash,
+} from './tombstones.ts';

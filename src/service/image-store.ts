@@ -1,5 +1,5 @@
 import { GleanerError } from '../schema/index.ts';
-import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-release.ts';
+import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-files.ts';
 import { releaseFiles } from '../stages/released.ts';
 import type { OpenSource, Storage } from '../storage/index.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-release.ts';
+import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { fileStorage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
 import { RowStore } from './row-store.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import { INDEX_FILES } from '../stages/index-release.ts';
+import { INDEX_FILES } from '../stages/index-files.ts';
 import type { OpenSource, Storage } from '../storage/index.ts';
 
 const rowSchema = z.object({

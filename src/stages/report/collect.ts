@@ -61,8 +61,10 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     rows.beginRecount();
     for await (const row of readAll(storage, files, ROW_COLUMNS)) rows.recount(row);
   }
-  const released = input.ledgers.safe.out;
-  if (rows.n !== released) throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept`);
+  const { removed = 0 } = input;
+  const released = input.ledgers.safe.out - removed;
+  if (rows.n !== released)
+    throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept and not taken down`);
 
   const trail = await countTrail(storage, input);
   return {
@@ -72,6 +74,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     recipeHash: recipeHash(input.recipe),
     model: input.model,
     rows: rows.n,
+    removed,
     parts: files.length,
     ledgers: input.ledgers,
     funnel,

@@ -47,6 +47,8 @@ const schema: z.ZodType<Statistics> = z.object({
     files: z.record(z.string(), z.string()),
   }),
   rows: count,
+  // Releases of before pairs could be taken down do not say.
+  removed: count.default(0),
   parts: count,
   ledgers: z.record(step, ledger),
   funnel: z.array(

@@ -103,6 +103,8 @@ export interface Statistics {
   readonly model: ModelInfo;
   /** Pairs released. */
   readonly rows: number;
+  /** Pairs that were released and taken down since: their SAMPLE_IDs are nobody's. */
+  readonly removed: number;
   /** Parts that metadata, embeddings and images are divided into. */
   readonly parts: number;
   readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
@@ -138,4 +140,6 @@ export interface ReportInput {
   readonly recipe: Recipe;
   readonly model: ModelInfo;
   readonly ledgers: Readonly<Record<FunnelStep, Ledger>>;
+  /** Pairs that were kept and taken down since. @default 0 */
+  readonly removed?: number;
 }

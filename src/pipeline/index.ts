@@ -2,10 +2,12 @@ export { type RunLedgers, runLedgers } from './accounting.ts';
 export { COMMON_CRAWL, type CrawlSelection, crawlInputs } from './crawl.ts';
 export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';
+export { explainRemoved, type Removed } from './explain-removed.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
-export { isRemovalUnderWay, type Removal, type RemovePairsOptions, removePairs } from './remove.ts';
+export { isRemovalUnderWay } from './removal-state.ts';
+export { type Removal, type RemovePairsOptions, removePairs } from './remove.ts';
 export { type RetryStagesOptions, retryStages } from './retry.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {

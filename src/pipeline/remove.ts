@@ -12,15 +12,13 @@ import { findNamed } from './find-named.ts';
 import { lockFolder } from './lock.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { planStage } from './plan.ts';
+import { isRemovalUnderWay, UNDER_WAY } from './removal-state.ts';
 import { finishReplacement } from './replacement.ts';
 import { type Executor, pruneRelease, type RunOptions, removeStrayHarvests, runStage } from './run.ts';
 import { type RunSpec, readRunFile, type StoredRun, storedFingerprint } from './run-file.ts';
 import { scrubRun } from './scrub-run.ts';
 import { STAGES, type StageName } from './task.ts';
 import { runTombstones } from './tombstones.ts';
-
-/** Says that a takedown has begun and not ended. */
-const UNDER_WAY = 'removing.json';
 
 /** The search index of a run, as far as a takedown has to do with it. */
 export interface IndexOfRun {
@@ -86,7 +84,7 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     const pairs = found.filter(({ uid }) => !gone.has(uid));
     const removal = { takedowns, pairs, kept: pairs.filter(({ sha256 }) => sha256 !== null).length };
     if (dryRun) return removal;
-    const begun = (await storage.size(UNDER_WAY)) !== undefined;
+    const begun = await isRemovalUnderWay(storage);
     if (takedowns.length === 0 && !begun) return removal;
     if (!begun) await storage.put(UNDER_WAY, '{}\n');
     const now: TombstoneList = {
@@ -100,11 +98,6 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
   } finally {
     await unlock();
   }
-}
-
-/** Whether a takedown was begun and not ended: then nothing else may be done with the run before it is. */
-export async function isRemovalUnderWay(storage: Storage): Promise<boolean> {
-  return (await storage.size(UNDER_WAY)) !== undefined;
 }
 
 /** A release can be made anew only of a harvest that is whole. @throws GleanerError RUN_UNFINISHED */

@@ -6,6 +6,7 @@ import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
+import { isRemovalUnderWay } from './removal-state.ts';
 import { STAGES } from './task.ts';
 
 /** What verify found: `problems` is empty where all is well. */
@@ -39,6 +40,8 @@ export async function verifyRun(storage: Storage, onFile?: (file: FileInfo) => v
       hint: 'Give the --out of a run.',
     });
   const problems: string[] = [];
+  if (await isRemovalUnderWay(storage))
+    problems.push("a takedown was stopped before its end: give 'gleaner remove' with this folder to end it");
   const files = manifests.flatMap((manifest) => manifest.files);
   for (const file of files) {
     problems.push(...(await checkFile(storage, file)));

@@ -1,3 +1,4 @@
+export { domainsOf } from './addresses.ts';
 export { loadSafetyCategories, type SafetyCategories } from './categories.ts';
 export { classifierFiles, type Findings, type ImageClassifier, loadClassifier } from './classifier.ts';
 export {

@@ -4,7 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
-import { openIndex } from './opened-index.ts';
+import { openIndex, shownRows } from './opened-index.ts';
 
 export interface ServiceOptions extends Omit<AppOptions, 'index'> {
   /** The folder of a run with a release and its index. */
@@ -37,7 +37,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { dir, port, host = '127.0.0.1', closeTimeoutMs = 5_000, embedder, ...rest } = options;
-  const index = await openIndex(dir);
+  const index = await openIndex(dir, rest.onError);
   try {
     checkModel(index.summary.model, embedder);
     const app = await createApp({ ...rest, embedder, index });
@@ -50,7 +50,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
       port: listening,
-      rows: index.summary.rows,
+      rows: shownRows(index),
       close() {
         closing ??= stop(server, closeTimeoutMs).then(() => index.close());
         return closing;

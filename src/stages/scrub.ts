@@ -53,9 +53,14 @@ export function scrubOf(path: string, tombstones: Tombstones): Scrub | undefined
       );
   if (path.startsWith('pairs/'))
     return (storage, from, to) =>
-      scrubPairs(storage, from, to, (row) =>
-        row.url !== '' && tombstones.names(row) ? { ...row, ...BLANK_PAIR } : undefined,
-      );
+      scrubPairs(storage, from, to, (row) => {
+        if (row.url === '') return undefined;
+        if (tombstones.uids.has(row.uid) || tombstones.namesUrl(row.url)) return { ...row, ...BLANK_PAIR };
+        // A repetition of a pair that was first seen elsewhere, and stays: rows of one uid have one URL and text.
+        return row.page_url !== '' && tombstones.namesUrl(row.page_url)
+          ? { ...row, page_url: '', wat: '' }
+          : undefined;
+      });
   if (path.endsWith('/dropped.parquet') || path.startsWith('dropped/')) {
     // A retry looks for the pairs of a shard by their uids, nobody for others.
     const uid = path.startsWith('dropped/') ? { uid: '' } : {};

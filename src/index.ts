@@ -9,14 +9,17 @@ export {
 export {
   type IndexRunOptions,
   indexRun,
+  type RemoveLocallyOptions as RemoveOptions,
   type RetryRunOptions as RetryOptions,
   type RunLocallyOptions as RunOptions,
+  removeLocally as remove,
   retryRunLocally as retry,
   runLocally as run,
 } from './executors/index.ts';
 export {
   explainPair,
   type Fate,
+  type Removal,
   type StageProgress,
   type Verification,
   verifyRun,

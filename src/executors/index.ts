@@ -1,5 +1,5 @@
 export { type IndexRunOptions, indexRun } from './index-run.ts';
 export { type LocalExecutorOptions, localExecutor } from './local.ts';
-export { endRemoval, type RemoveLocallyOptions, removeLocally } from './remove.ts';
+export { type RemoveLocallyOptions, removeLocally } from './remove.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';
 export { type RunLocallyOptions, runLocally } from './run.ts';

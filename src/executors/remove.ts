@@ -22,21 +22,24 @@ export interface RemoveLocallyOptions
 export async function removeLocally(options: RemoveLocallyOptions): Promise<Removal> {
   const { dir, at = new Date().toISOString(), workers, onNotice, ...rest } = options;
   const storage = fileStorage(dir);
-  return removePairs({
+  let waits = false;
+  const removal = await removePairs({
     ...rest,
     root: dir,
     at,
     executor: localExecutor(workers === undefined ? {} : { workers }),
     index: {
       async hide(tombstones) {
-        if (!(await hideInIndex(dir, storage, tombstones)))
-          onNotice?.(
-            'the index is in use by a service: it shows none of the pairs from now on, and their vectors leave its files when a service next begins',
-          );
+        waits = !(await hideInIndex(dir, storage, tombstones));
       },
       follow: () => indexFollows(dir, storage),
     },
   });
+  if (waits)
+    onNotice?.(
+      'the index is in use by a service: it shows none of the pairs any more, and their vectors leave its files when a service next begins.',
+    );
+  return removal;
 }
 
 /** Ends a takedown that was begun in a folder and stopped, before anything else is done there. */

@@ -72,32 +72,43 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     await finishReplacement(storage);
     await refuseUnfinished(storage, stored);
     const before = await runTombstones(storage);
-    const known = new Set(before.takedowns.map(named));
-    const takedowns: Takedown[] = [];
-    for (const { kind, hash } of options.takedowns) {
-      if (known.has(named({ kind, hash }))) continue;
-      known.add(named({ kind, hash }));
-      takedowns.push({ kind, hash, reason, at });
-    }
-    const found = takedowns.length > 0 ? await findNamed(storage, takedowns, { reason, at }) : [];
+    const takedowns = newTakedowns(before, options);
+    if (dryRun) return summary(takedowns, await findNamed(storage, takedowns, { reason, at }));
+    const begun = await isRemovalUnderWay(storage);
+    if (takedowns.length === 0 && !begun) return summary([], []);
+    if (!begun) await storage.put(UNDER_WAY, '{}\n');
+    // First of all nobody finds them any more; to look through all that the run works with takes its time.
+    const asked = { takedowns: [...before.takedowns, ...takedowns], pairs: before.pairs };
+    await storage.put(TOMBSTONES_FILE, formatTombstones(asked));
+    await options.index.hide(new Tombstones(asked));
+    // Of one that was stopped it is not known which of its pairs were found.
+    const grounds = takedowns.length > 0 ? { reason, at } : (before.takedowns.at(-1) ?? { reason, at });
+    const found = await findNamed(storage, begun ? asked.takedowns : takedowns, grounds);
     const gone = new Set(before.pairs.map(({ uid }) => uid));
     const pairs = found.filter(({ uid }) => !gone.has(uid));
-    const removal = { takedowns, pairs, kept: pairs.filter(({ sha256 }) => sha256 !== null).length };
-    if (dryRun) return removal;
-    const begun = await isRemovalUnderWay(storage);
-    if (takedowns.length === 0 && !begun) return removal;
-    if (!begun) await storage.put(UNDER_WAY, '{}\n');
-    const now: TombstoneList = {
-      takedowns: [...before.takedowns, ...takedowns],
-      pairs: [...before.pairs, ...pairs],
-    };
+    const now = { takedowns: asked.takedowns, pairs: [...before.pairs, ...pairs] };
     await storage.put(TOMBSTONES_FILE, formatTombstones(now));
     await apply(storage, stored, new Tombstones(now), options);
     await storage.remove(UNDER_WAY);
-    return removal;
+    return summary(takedowns, pairs);
   } finally {
     await unlock();
   }
+}
+
+/** What is asked for and was not taken down before, each once. */
+function newTakedowns(
+  before: TombstoneList,
+  { takedowns, reason, at }: Pick<RemovePairsOptions, 'takedowns' | 'reason' | 'at'>,
+): Takedown[] {
+  const named = ({ kind, hash }: Pick<Takedown, 'kind' | 'hash'>) => `${kind} ${hash}`;
+  const known = new Set(before.takedowns.map(named));
+  const fresh = new Map(takedowns.filter((one) => !known.has(named(one))).map((one) => [named(one), one]));
+  return [...fresh.values()].map(({ kind, hash }) => ({ kind, hash, reason, at }));
+}
+
+function summary(takedowns: readonly Takedown[], pairs: readonly RemovedPair[]): Removal {
+  return { takedowns, pairs, kept: pairs.filter(({ sha256 }) => sha256 !== null).length };
 }
 
 /** A release can be made anew only of a harvest that is whole. @throws GleanerError RUN_UNFINISHED */
@@ -117,10 +128,6 @@ async function refuseUnfinished(storage: Storage, stored: StoredRun): Promise<vo
 /** A run as its folder tells of it: enough to plan it, and to make its release. */
 function specOf(stored: StoredRun): RunSpec {
   return { ...stored, categories: null, blocklists: {} };
-}
-
-function named({ kind, hash }: Pick<Takedown, 'kind' | 'hash'>): string {
-  return `${kind} ${hash}`;
 }
 
 function noRun(path: string): GleanerError {

@@ -11,7 +11,7 @@ export type TakedownName = Pick<Takedown, 'kind' | 'hash'>;
  * or else a domain.
  * @returns undefined where it is none of these
  */
-export function takedownOf(text: string): TakedownName | undefined {
+function takedownOf(text: string): TakedownName | undefined {
   const kind: TakedownKind = /^[0-9a-f]{32}$/i.test(text)
     ? 'uid'
     : /^[0-9a-f]{64}$/i.test(text)

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Embedder } from './embedder.ts';
 import { badRequest, parseBody } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { isShown, type OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownRows } from './opened-index.ts';
 import { embedQuery, type FetchImage, MAX_QUERY_CHARS, type Query } from './query.ts';
 import type { ReleasedRow } from './row-store.ts';
 import { search } from './search.ts';
@@ -77,7 +77,10 @@ export function clipRetrievalRoutes(
     };
     const hits = await search(index, vector, options, metrics);
     const metadataDone = metrics.metadataSeconds.startTimer();
-    const rows = await index.rows.getAll(hits.map((hit) => hit.id));
+    const rows = await shownRows(
+      index,
+      hits.map((hit) => hit.id),
+    );
     metadataDone();
     requestDone();
     return c.json(
@@ -92,12 +95,10 @@ export function clipRetrievalRoutes(
   app.post('/metadata', async (c) => {
     const { ids, indice_name } = await parseBody(c.req.raw, metadataRequest);
     checkName(indice_name);
-    const rows = await index.rows.getAll(ids.filter((id) => isShown(index, id)));
-    const missing = ids.find((id) => !isShown(index, id));
-    if (missing !== undefined || rows.includes(undefined))
-      throw badRequest(
-        `ids: there is no row ${missing ?? ids[rows.indexOf(undefined)]}, only some of 0 to ${index.rows.places - 1}`,
-      );
+    const rows = await shownRows(index, ids);
+    const missing = rows.indexOf(undefined);
+    if (missing >= 0)
+      throw badRequest(`ids: there is no row ${ids[missing]}, only some of 0 to ${index.rows.places - 1}`);
     return c.json(rows.flatMap((row, i) => (row ? [{ id: ids[i], metadata: metadataOf(row) }] : [])));
   });
 

@@ -7,7 +7,7 @@ import { deletePending } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
 import { RemovedRows } from './removed-rows.ts';
-import { RowStore } from './row-store.ts';
+import { type ReleasedRow, RowStore } from './row-store.ts';
 
 /** DIR/index with what it points to, open for reading. */
 export interface OpenedIndex {
@@ -78,7 +78,7 @@ export async function openIndex(
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
-    const removed = await keep(RemovedRows.open(dir, rows, onError));
+    const removed = await keep(RemovedRows.open(dir, onError));
     return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
   } catch (error) {
     await close();
@@ -86,12 +86,22 @@ export async function openIndex(
   }
 }
 
-/** Whether there is a row of that SAMPLE_ID that may be shown. */
-export function isShown({ rows, removed }: OpenedIndex, id: number): boolean {
-  return rows.has(id) && !removed.has(id);
+/** The row of a SAMPLE_ID; undefined where there is none that may be shown. @throws GleanerError DAMAGED */
+export async function shownRow({ rows, removed }: OpenedIndex, id: number): Promise<ReleasedRow | undefined> {
+  if (!rows.has(id) || removed.has(id)) return undefined;
+  const row = await rows.get(id);
+  return row && !removed.names(row) ? row : undefined;
+}
+
+/** The same of several, in their order. */
+export function shownRows(
+  index: OpenedIndex,
+  ids: readonly number[],
+): Promise<readonly (ReleasedRow | undefined)[]> {
+  return Promise.all(ids.map((id) => shownRow(index, id)));
 }
 
 /** Rows that may be shown. */
-export function shownRows({ rows, removed }: OpenedIndex): number {
+export function shownCount({ rows, removed }: OpenedIndex): number {
   return rows.places - removed.size;
 }

@@ -4,7 +4,7 @@ import { describeModel } from '../clip/index.ts';
 import type { Embedder } from './embedder.ts';
 import { badRequest, parse, parseBody, RequestError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { isShown, type OpenedIndex, shownRows } from './opened-index.ts';
+import { type OpenedIndex, shownCount, shownRow, shownRows } from './opened-index.ts';
 import type { PageRelease, PageResults, PageRow } from './page-types.ts';
 import { embedQuery, MAX_QUERY_CHARS } from './query.ts';
 import type { ReleasedRow } from './row-store.ts';
@@ -44,7 +44,7 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     const unsafe = summary.rows - (summary.nsfw[SAFE_CLASS] ?? 0);
     return c.json({
       name: index.name,
-      rows: shownRows(index),
+      rows: shownCount(index),
       model: describeModel(summary.model.name),
       unsafe,
     } satisfies PageRelease);
@@ -84,7 +84,10 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     ]);
     const hits = found.filter((hit) => hit.id !== like);
     const page = hits.slice(offset, end);
-    const rows = await index.rows.getAll(page.map((hit) => hit.id));
+    const rows = await shownRows(
+      index,
+      page.map((hit) => hit.id),
+    );
     const results = rows.flatMap((row, i) =>
       row && page[i] ? [pageRow(page[i].id, row, page[i].cosine)] : [],
     );
@@ -112,19 +115,20 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
 /** @throws RequestError 404 */
 function rowId(index: OpenedIndex, text: string): number {
   const id = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (!isShown(index, id)) throw new RequestError(404, 'there is no such row');
+  if (!index.rows.has(id)) throw new RequestError(404, 'there is no such row');
   return id;
 }
 
 /** @throws RequestError 404 where it was taken down */
 async function rowOf(index: OpenedIndex, id: number): Promise<ReleasedRow> {
-  const row = isShown(index, id) ? await index.rows.get(id) : undefined;
+  const row = await shownRow(index, id);
   if (!row) throw new RequestError(404, 'there is no such row');
   return row;
 }
 
 async function stored(index: OpenedIndex, id: number): Promise<Float32Array> {
-  const vector = isShown(index, id) ? (await index.image.fetch([id])).get(id) : undefined;
+  const row = await shownRow(index, id);
+  const vector = row && (await index.image.fetch([id])).get(id);
   if (!vector) throw new RequestError(404, `there is no row ${id}`);
   return vector;
 }
@@ -138,7 +142,7 @@ async function sample(index: OpenedIndex, seed: number, limit: number, nsfw: boo
   const start = rows === 0 ? 0 : Math.floor((((seed * 2654435761) % 2 ** 32) / 2 ** 32) * rows);
   for (let i = 0; i < Math.min(rows, 4 * limit) && results.length < limit; i++) {
     const id = (start + i) % rows;
-    const row = isShown(index, id) ? await index.rows.get(id) : undefined;
+    const row = await shownRow(index, id);
     if (!row) continue;
     if (nsfw || row.NSFW === SAFE_CLASS) results.push(pageRow(id, row, null));
     else hidden++;

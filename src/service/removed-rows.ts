@@ -5,55 +5,57 @@ import { TOMBSTONES_FILE, Tombstones } from '../safety/index.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
 import { readRemoved } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
-import type { RowStore } from './row-store.ts';
+import type { ReleasedRow } from './row-store.ts';
 
 /** How often it is looked whether something was taken down, in milliseconds: it is gone from answers within a second. */
 const LOOK_EVERY_MS = 250;
 
 /**
  * The rows that a service may not show: what was taken down before it began, and what `gleaner remove` takes down while
- * it runs. A row never comes back.
+ * it runs. Tombstones are the first that a takedown leaves: by them a row is not shown before it is known which numbers
+ * go, which takes as long as reading the table of rows. A row never comes back.
  */
 export class RemovedRows {
   readonly #dir: string;
-  readonly #rows: RowStore;
-  readonly #ids = new Set<number>();
   readonly #onError: (error: unknown) => void;
   /** Of the table of rows that the service has open: `gleaner index` may put another in its place. */
   readonly #table: bigint | undefined;
-  #seen = '';
+  readonly #ids = new Set<number>();
+  #tombstones = new Tombstones();
+  /** States of the files that were read last, by their paths. */
+  readonly #read = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
-  private constructor(
-    dir: string,
-    rows: RowStore,
-    onError: (error: unknown) => void,
-    table: bigint | undefined,
-  ) {
+  private constructor(dir: string, onError: (error: unknown) => void, table: bigint | undefined) {
     this.#dir = dir;
-    this.#rows = rows;
     this.#onError = onError;
     this.#table = table;
   }
 
   /**
-   * @param rows that the service has open
    * @param onError told where what was taken down cannot be read; what was known before stays hidden
    * @throws GleanerError DAMAGED where it cannot be read at the beginning
    */
-  static async open(dir: string, rows: RowStore, onError: (error: unknown) => void): Promise<RemovedRows> {
+  static async open(dir: string, onError: (error: unknown) => void): Promise<RemovedRows> {
     const table = await stateOf(join(dir, INDEX_FILES.metadata));
-    const removed = new RemovedRows(dir, rows, onError, table?.ino);
+    const removed = new RemovedRows(dir, onError, table?.ino);
     await removed.#look();
     removed.#timer = setInterval(() => removed.#lookAgain(), LOOK_EVERY_MS).unref();
     return removed;
   }
 
+  /** Whether a row is known by its number to be gone. */
   has(id: number): boolean {
     return this.#ids.has(id);
   }
 
+  /** Whether a row was taken down, by what it says. */
+  names({ uid, URL: url, page_url, sha256 }: ReleasedRow): boolean {
+    return this.#tombstones.names({ uid, url, page_url }) || this.#tombstones.hasSha256(sha256);
+  }
+
+  /** Rows that are known by their numbers to be gone. */
   get size(): number {
     return this.#ids.size;
   }
@@ -72,23 +74,24 @@ export class RemovedRows {
   }
 
   async #look(): Promise<void> {
-    const mine = (await stateOf(join(this.#dir, INDEX_FILES.metadata)))?.ino === this.#table;
-    // The numbers of another index are not this one's: there rows are found by what they are.
-    const path = join(this.#dir, mine ? INDEX_FILES.removed : TOMBSTONES_FILE);
-    const state = await stateOf(path);
-    const seen = state ? `${path} ${state.ino} ${state.mtimeNs} ${state.size}` : '';
-    if (seen === this.#seen) return;
-    if (state && mine) for (const id of (await readRemoved(fileStorage(this.#dir))).ids) this.#ids.add(id);
-    else if (state) {
-      const tombstones = new Tombstones(await namedTombstones(this.#dir));
-      for await (const { id, row } of this.#rows.all())
-        if (
-          tombstones.names({ uid: row.uid, url: row.URL, page_url: row.page_url }) ||
-          tombstones.hasSha256(row.sha256)
-        )
-          this.#ids.add(id);
-    }
-    this.#seen = seen;
+    await this.#whenChanged(TOMBSTONES_FILE, async () => {
+      this.#tombstones = new Tombstones(await namedTombstones(this.#dir));
+    });
+    await this.#whenChanged(INDEX_FILES.removed, async () => {
+      const table = await stateOf(join(this.#dir, INDEX_FILES.metadata));
+      // The numbers of another index are not this one's.
+      if (table?.ino !== this.#table) return;
+      for (const id of (await readRemoved(fileStorage(this.#dir))).ids) this.#ids.add(id);
+    });
+  }
+
+  async #whenChanged(path: string, read: () => Promise<void>): Promise<void> {
+    const state = await stateOf(join(this.#dir, path));
+    const now = state ? `${state.ino} ${state.mtimeNs} ${state.size}` : '';
+    // One that is gone brings nothing back.
+    if (!state || now === this.#read.get(path)) return;
+    await read();
+    this.#read.set(path, now);
   }
 }
 

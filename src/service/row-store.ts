@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { readLines } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
 import type { OpenSource, Storage } from '../storage/index.ts';
@@ -27,9 +26,6 @@ const rowSchema = z.object({
 export type ReleasedRow = Readonly<z.infer<typeof rowSchema>>;
 
 const OFFSET_BYTES = 8;
-
-/** Bytes of the table that are read at once where all rows are gone over. */
-const READ_BYTES = 1 << 20;
 
 /** The released rows by SAMPLE_ID. Two reads a row; nothing of them is kept in memory. */
 export class RowStore {
@@ -72,26 +68,6 @@ export class RowStore {
     if (span.length !== 2 || end <= start || end > BigInt(this.#lines.byteLength))
       throw damaged(INDEX_FILES.metadataOffsets);
     return parseLine(Buffer.from(await this.#lines.slice(Number(start), Number(end))).toString());
-  }
-
-  /** The rows of these SAMPLE_IDs, in their order; undefined where one was taken down. */
-  getAll(ids: readonly number[]): Promise<(ReleasedRow | undefined)[]> {
-    return Promise.all(ids.map((id) => this.get(id)));
-  }
-
-  /** All rows that are there, in the order of their SAMPLE_IDs. */
-  async *all(): AsyncGenerator<{ readonly id: number; readonly row: ReleasedRow }, void, undefined> {
-    let id = 0;
-    for await (const line of readLines(this.#bytes(), { name: INDEX_FILES.metadata })) {
-      const row = parseLine(line);
-      if (row) yield { id, row };
-      id++;
-    }
-  }
-
-  async *#bytes(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let at = 0; at < this.#lines.byteLength; at += READ_BYTES)
-      yield new Uint8Array(await this.#lines.slice(at, Math.min(at + READ_BYTES, this.#lines.byteLength)));
   }
 
   async close(): Promise<void> {

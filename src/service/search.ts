@@ -1,7 +1,7 @@
 import type { KnnFilter, KnnHit, KnnSearchOptions } from '../knn/index.ts';
 import { firstOfEach } from './dedup.ts';
 import type { Metrics } from './metrics.ts';
-import type { OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownRows } from './opened-index.ts';
 
 /** The class of rows that are shown unasked. */
 export const SAFE_CLASS = 'UNLIKELY';
@@ -65,6 +65,9 @@ export async function countHidden(
   const safe = index.summary.nsfw[SAFE_CLASS] ?? 0;
   if (safe === index.summary.rows) return 0;
   const hits = await searchShown(index, vector, modality, { k });
-  const rows = await index.rows.getAll(hits.map((hit) => hit.id));
+  const rows = await shownRows(
+    index,
+    hits.map((hit) => hit.id),
+  );
   return rows.filter((row) => row && row.NSFW !== SAFE_CLASS).length;
 }

@@ -4,7 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
-import { openIndex, shownRows } from './opened-index.ts';
+import { openIndex, shownCount } from './opened-index.ts';
 
 export interface ServiceOptions extends Omit<AppOptions, 'index'> {
   /** The folder of a run with a release and its index. */
@@ -50,7 +50,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
       port: listening,
-      rows: shownRows(index),
+      rows: shownCount(index),
       close() {
         closing ??= stop(server, closeTimeoutMs).then(() => index.close());
         return closing;

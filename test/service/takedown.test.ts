@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -158,5 +158,16 @@ describe('a service that runs while pairs are taken down', () => {
     service = await start();
     await expectGone();
     await expectOthers();
+  }, 60_000);
+
+  test('by a tombstone alone, before anything else of the takedown is done', async () => {
+    const { row } = base[10] ?? {};
+    const tombstone = { takedown: 'uid', hash: row?.uid, at: '2026-11-21T12:00:00.000Z', reason: 'x' };
+    await appendFile(join(dir, 'out/removed.jsonl'), `${JSON.stringify(tombstone)}\n`);
+    await vi.waitFor(async () => expect((await ask('/api/rows/10')).status).toBe(404), { timeout: 20_000 });
+    expect(await found(10)).toEqual(others().filter((id) => id !== 10));
+    for (const path of ['/images/10.jpg', '/api/rows/10']) expect((await ask(path)).status).toBe(404);
+    expect((await ask('/metadata', { ids: [10] })).status).toBe(400);
+    expect((await ask('/api/search', { like: 10 })).status).toBe(404);
   }, 60_000);
 });

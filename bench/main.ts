@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     harvest: () => import('./harvest.ts'),
     image: () => import('./image.ts'),
     'known-content': () => import('./known-content.ts'),
+    takedown: () => import('./takedown.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -25,12 +25,8 @@ const noise = Array.from({ length: batch }, (_, n) => {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => ((i + n) * 2_654_435_761) >>> 24);
   return { data, width, height, cropped: true } as const;
 });
-const pixels = new ort.Tensor('float32', toPixelValues(noise, folder.preprocessing), [
-  batch,
-  3,
-  height,
-  width,
-]);
+const values = Float32Array.from(noise.flatMap((crop) => [...toPixelValues(crop, folder.preprocessing)]));
+const pixels = new ort.Tensor('float32', values, [batch, 3, height, width]);
 const ids = Array.from({ length: Math.ceil(captions.length / batch) }, (_, n) => {
   const some = captions.slice(n * batch, (n + 1) * batch);
   const longest = Math.max(...some.map(({ length }) => length));

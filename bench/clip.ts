@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { createTarWriter, readNpyRows } from '../src/formats/index.ts';
 import { fileStorage, openFile } from '../src/storage/index.ts';
 import { measureTree } from './process-tree.ts';
+import { makeRandomClip } from './random-clip.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const HARNESS = join(ROOT, '../shared/peers/clip');
-const KINDS = { fp32: '', int8: '_quantized' } as const;
 /** The threshold of LAION-400M. */
 const THRESHOLD = 0.3;
 
@@ -45,7 +45,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     );
     return;
   }
-  const models = await makeModels(python, resolve(values.peers, 'gleaner-bench'));
+  const models = await makeRandomClip(python, resolve(values.peers, 'gleaner-bench'));
   const work = await mkdtemp(join(tmpdir(), 'gleaner-bench-'));
   const rows: Row[] = [];
   const done = (row: Row) => {
@@ -95,26 +95,6 @@ export async function bench(args: readonly string[]): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-async function makeModels(python: string, folder: string): Promise<Record<keyof typeof KINDS, string>> {
-  const made = join(folder, 'b32');
-  const run = promisify(execFile);
-  if (!existsSync(join(made, 'model_quantized.onnx'))) {
-    await mkdir(folder, { recursive: true });
-    await run(python, [join(HARNESS, 'make-clip-onnx.py'), 'b32', made]);
-  }
-  if (!existsSync(join(made, 'tokenizer.json')))
-    await run(python, [join(ROOT, 'bench/clip-tokenizer.py'), made]);
-  for (const [kind, suffix] of Object.entries(KINDS)) {
-    const dir = join(folder, kind);
-    await rm(dir, { recursive: true, force: true });
-    await mkdir(join(dir, 'onnx'), { recursive: true });
-    for (const json of globSync('*.json', { cwd: made })) await copyFile(join(made, json), join(dir, json));
-    for (const tower of ['vision', 'text'])
-      await symlink(join(made, `${tower}_model${suffix}.onnx`), join(dir, `onnx/${tower}_model.onnx`));
-  }
-  return { fp32: join(folder, 'fp32'), int8: join(folder, 'int8') };
 }
 
 /** As make-tar.py: key.jpg, key.txt, key.json for each photo. */

@@ -42,6 +42,7 @@ const PREPROCESSING: Preprocessing = {
   filter: 'bicubic',
   cropWidth: 224,
   cropHeight: 224,
+  oddMargin: 'smaller',
   rescale: 1 / 255,
   mean: [0, 0, 0],
   std: [1, 1, 1],

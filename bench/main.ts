@@ -13,7 +13,10 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'download-readers': () => import('./download-readers.ts'),
     fetch: () => import('./fetch.ts'),
     harvest: () => import('./harvest.ts'),
+    'harvest-peers': () => import('./harvest-peers.ts'),
     image: () => import('./image.ts'),
+    stats: () => import('./stats.ts'),
+    int8: () => import('./int8.ts'),
     'known-content': () => import('./known-content.ts'),
     takedown: () => import('./takedown.ts'),
   };

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { GLEANER_VERSION } from '../config/version.ts';
 import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
+import { cardCommand } from './commands/card.ts';
 import { dedupCommand } from './commands/dedup.ts';
 import { downloadCommand } from './commands/download.ts';
 import { embedCommand } from './commands/embed.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   indexCommand,
   serveCommand,
   statsCommand,
+  cardCommand,
   explainCommand,
   verifyCommand,
   removeCommand,

@@ -15,8 +15,6 @@ export interface KnownModel {
   readonly parametersM: number;
   /** Length of an embedding. */
   readonly dimension: number;
-  /** Why it cannot be used although it can be pulled. */
-  readonly unusable?: string;
   /** Paths beside the networks. */
   readonly configs: readonly string[];
   /** Networks of each variant that is published. */
@@ -108,7 +106,6 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     licence: 'Apache-2.0',
     parametersM: 203.16,
     dimension: 768,
-    unusable: 'its tokenizer (SentencePiece) is not followed yet',
   },
   {
     ...OPEN_CLIP,
@@ -118,6 +115,5 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     licence: 'MIT',
     parametersM: 366.12,
     dimension: 512,
-    unusable: 'its tokenizer (XLM-RoBERTa) is not followed yet',
   },
 ];

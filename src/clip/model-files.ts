@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { tokenizerOfBpeFiles, VOCABULARY } from './bpe-files.ts';
@@ -8,6 +8,7 @@ import type { ModelVariant } from './choices.ts';
 import { invalid } from './invalid.ts';
 import { findNetworks, weightFiles } from './layout.ts';
 import { openClipPreprocessing, type Preprocessing, parsePreprocessing } from './preprocess.ts';
+import { otherForm, TEXT_CONFIG, type TextRules, textRules, textSizes } from './text-config.ts';
 import { TOKENIZER_CONFIG, type TokenizerConfig } from './tokenizer.ts';
 
 /** A model by content: what has to be equal for two embeddings to be comparable. */
@@ -21,7 +22,7 @@ export interface ModelIdentity {
 }
 
 /** What a model folder holds, read and understood, before any network is loaded. */
-export interface ModelFolder {
+export interface ModelFolder extends TextRules {
   readonly dir: string;
   readonly name: string;
   readonly dimension: number;
@@ -30,8 +31,6 @@ export interface ModelFolder {
   readonly preprocessing: Preprocessing;
   readonly tokenizer: unknown;
   readonly tokenizerConfig: TokenizerConfig;
-  /** Whether a token sees only those before it (CLIP), so that padding may be left out. */
-  readonly causal: boolean;
   readonly variant: ModelVariant;
   /** Paths in `dir`; the same where one network embeds both. */
   readonly vision: string;
@@ -50,22 +49,9 @@ const COUNT = z.int().min(1);
 const CONFIG = z.looseObject({
   model_type: z.string().optional(),
   projection_dim: COUNT.optional(),
-  text_config: z
-    .looseObject({
-      max_position_embeddings: COUNT.min(2).optional(),
-      projection_dim: COUNT.optional(),
-      hidden_size: COUNT.optional(),
-    })
-    .optional(),
   // open_clip's: open_clip_config.json has these in `model_cfg`, config.json of its ONNX exports at the top.
   embed_dim: COUNT.optional(),
-  text_cfg: z
-    .looseObject({
-      context_length: COUNT.min(2).default(77),
-      hf_model_name: z.string().nullish(),
-      tokenizer_kwargs: z.looseObject({ clean: z.string().optional() }).nullish(),
-    })
-    .optional(),
+  ...TEXT_CONFIG,
 });
 type Config = z.infer<typeof CONFIG>;
 
@@ -89,8 +75,8 @@ export async function readModelFolder(
   const openClip = config.embed_dim !== undefined && config.text_cfg !== undefined;
   const pixels = openClip ? 'visual/preprocess_cfg.json' : 'preprocessor_config.json';
   const preprocessing = await readJson(dir, pixels, openClip ? openClipPreprocessing : parsePreprocessing);
-  refuseUnknownText(dir, config);
   const words = await readTokenizer(dir, openClip ? 'textual/' : '');
+  const rules = textRules(dir, config, openClip, words.tokenizerConfig);
   const { dimension, contextLength } = sizesOf(dir, config, words.tokenizerConfig);
   const networks = findNetworks(dir, variant);
   const weights = new Set([networks.vision, networks.text].flatMap((file) => weightFiles(dir, file)));
@@ -102,9 +88,10 @@ export async function readModelFolder(
     preprocessing,
     tokenizer: words.tokenizer,
     tokenizerConfig: words.tokenizerConfig,
-    causal: openClip ? config.text_cfg?.hf_model_name == null : config.model_type === 'clip',
+    ...rules,
     ...networks,
-    outputs: openClip ? ['embedding'] : [],
+    // open_clip's exports; transformers.js' of SigLIP.
+    outputs: openClip ? ['embedding'] : rules.readsPadding ? ['pooler_output'] : [],
     paths: ['config.json', pixels, ...words.paths, ...weights],
   };
 }
@@ -114,12 +101,8 @@ function sizesOf(
   config: Config,
   tokenizerConfig: TokenizerConfig,
 ): Pick<ModelFolder, 'dimension' | 'contextLength'> {
-  const dimension = config.projection_dim ?? config.text_config?.projection_dim ?? config.embed_dim;
+  const { dimension, contextLength = tokenizerConfig.model_max_length } = textSizes(config);
   if (dimension === undefined) throw invalid(dir, 'config.json', 'has no projection_dim');
-  const contextLength =
-    config.text_config?.max_position_embeddings ??
-    config.text_cfg?.context_length ??
-    tokenizerConfig.model_max_length;
   if (contextLength == null || contextLength < 2 || contextLength > MAX_CONTEXT)
     throw invalid(
       dir,
@@ -127,21 +110,6 @@ function sizesOf(
       'has no text_config.max_position_embeddings, nor tokenizer_config.json a limit',
     );
   return { dimension, contextLength };
-}
-
-/** Refuses texts that are prepared in a way that has not been checked against a reference: ids would be wrong in silence. */
-function refuseUnknownText(dir: string, { model_type, text_cfg }: Config): void {
-  if (model_type?.startsWith('siglip'))
-    throw invalid(dir, 'config.json', 'is of a SigLIP, whose tokenizer (SentencePiece) is not followed yet');
-  const clean = text_cfg?.tokenizer_kwargs?.clean;
-  if (clean !== undefined && clean !== 'lower')
-    throw invalid(dir, 'config.json', `wants texts cleaned by '${clean}', which is not followed`);
-  if (text_cfg?.hf_model_name != null)
-    throw invalid(
-      dir,
-      'config.json',
-      `has the tokenizer of ${text_cfg.hf_model_name}, which is not followed in this layout`,
-    );
 }
 
 /** tokenizer.json, or what vocab.json and merges.txt come to. */
@@ -158,12 +126,13 @@ async function readTokenizer(
     : {};
   const configPaths = hasConfig ? [config] : [];
   if (exists(whole) || !(exists(vocab) || exists(merges))) {
+    if (!exists(whole)) throw invalid(dir, whole, `is missing${otherForm(dir, folder)}`);
     const tokenizer = await readJson(dir, whole, (json) => json);
     return { tokenizer, tokenizerConfig, paths: [whole, ...configPaths] };
   }
   const { tokenizer_class: kind } = tokenizerConfig;
   if (kind && !/^CLIPTokenizer(?:Fast)?$/.test(kind))
-    throw invalid(dir, whole, `is missing (of a ${kind}, ${vocab} and ${merges} do not say enough)`);
+    throw invalid(dir, whole, `is missing${otherForm(dir, folder)}`);
   const ids = await readJson(dir, vocab, (json) => VOCABULARY.parse(json));
   const mergesText = await readText(dir, merges);
   try {
@@ -185,16 +154,29 @@ export async function identifyModel(dir: string, options: ModelFolderOptions = {
 
 export async function identify({ dir, name, dimension, paths }: ModelFolder): Promise<ModelIdentity> {
   const files: Record<string, string> = {};
-  for (const path of paths) {
-    const hash = createHash('sha256');
+  for (const path of paths)
     try {
-      for await (const chunk of createReadStream(join(dir, path))) hash.update(chunk);
+      files[path] = await sha256(join(dir, path));
     } catch (error) {
       throw invalid(dir, path, 'cannot be read', error);
     }
-    files[path] = hash.digest('hex');
-  }
   return { name, dimension, files };
+}
+
+/** SHA-256 of a file. One buffer is read into again and again: fresh ones for 600 MB cost more than hashing them. */
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path);
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 18);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function readJson<T>(dir: string, file: string, parse: (json: unknown) => T): Promise<T> {

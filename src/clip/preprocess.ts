@@ -10,6 +10,8 @@ export interface Preprocessing {
   /** Size of what the model sees, in pixels. */
   readonly cropWidth: number;
   readonly cropHeight: number;
+  /** Of an odd margin transformers leaves the smaller half left and above, torchvision the half rounded to even. */
+  readonly oddMargin: 'smaller' | 'even';
   /** pixel * rescale, then (value - mean) / std, a channel each: red, green, blue. */
   readonly rescale: number;
   readonly mean: readonly [number, number, number];
@@ -19,6 +21,11 @@ export interface Preprocessing {
 /** A picture as the model sees it, cut out once so that the full pixels can go. */
 export interface CroppedImage extends RgbImage {
   readonly cropped: true;
+}
+
+/** What a network takes of one picture, ready: see `toPixelValues`. */
+export interface PixelValues {
+  readonly values: Float32Array;
 }
 
 const SIDE = z.int().min(1).max(4096);
@@ -84,6 +91,7 @@ export function parsePreprocessing(json: unknown): Preprocessing {
     filter,
     cropWidth: crop.width,
     cropHeight: crop.height,
+    oddMargin: 'smaller',
     rescale: config.do_rescale ? config.rescale_factor : 1,
     mean: config.do_normalize && mean ? mean : [0, 0, 0],
     std: config.do_normalize && std ? std : [1, 1, 1],
@@ -105,6 +113,7 @@ export function openClipPreprocessing(json: unknown): Preprocessing {
     filter: interpolation,
     cropWidth: width,
     cropHeight: height,
+    oddMargin: 'even',
     rescale: 1 / 255,
     mean,
     std,
@@ -119,22 +128,29 @@ function understand<T>(schema: z.ZodType<T>, json: unknown): T {
 }
 
 /**
- * Resizes and cuts the middle out, as transformers' CLIPImageProcessor: the longer side is truncated to whole
- * pixels, and of an odd margin the smaller half is left and above (torchvision, hence open_clip, rounds it and is
- * one pixel further at margins of 3 mod 4).
+ * Resizes and cuts the middle out, as transformers' CLIPImageProcessor or, for models in open_clip's layout, as torchvision
+ * does: both truncate the longer side to whole pixels; at margins of 3 mod 4 torchvision is one pixel further. The pixels are
+ * never those of `image`.
  */
 export function cropForModel(image: RgbImage, preprocessing: Preprocessing): CroppedImage {
   const { resize, filter, cropWidth, cropHeight } = preprocessing;
   const { width, height } = 'shortestEdge' in resize ? fitShorter(image, resize.shortestEdge) : resize;
-  const left = Math.floor((width - cropWidth) / 2);
-  const top = Math.floor((height - cropHeight) / 2);
+  const left = half(width - cropWidth, preprocessing.oddMargin);
+  const top = half(height - cropHeight, preprocessing.oddMargin);
   const { data } = resample(image, width, height, filter, {
     left,
     top,
     width: cropWidth,
     height: cropHeight,
   });
-  return { data, width: cropWidth, height: cropHeight, cropped: true };
+  // A picture of just the right size comes back as it is; its memory is the decoder's, who is given it back.
+  const own = data === image.data ? new Uint8Array(data) : data;
+  return { data: own, width: cropWidth, height: cropHeight, cropped: true };
+}
+
+function half(margin: number, odd: Preprocessing['oddMargin']): number {
+  const smaller = Math.floor(margin / 2);
+  return odd === 'even' && margin % 2 === 1 && smaller % 2 === 1 ? smaller + 1 : smaller;
 }
 
 function fitShorter({ width, height }: RgbImage, shortestEdge: number): { width: number; height: number } {
@@ -143,22 +159,44 @@ function fitShorter({ width, height }: RgbImage, shortestEdge: number): { width:
     : { width: Math.trunc((shortestEdge * width) / height), height: shortestEdge };
 }
 
-/** Crops → [n, 3, cropHeight, cropWidth], float32, planes in the order red, green, blue. */
-export function toPixelValues(crops: readonly CroppedImage[], preprocessing: Preprocessing): Float32Array {
-  const { cropWidth, cropHeight, rescale, mean, std } = preprocessing;
-  const plane = cropWidth * cropHeight;
-  const values = new Float32Array(crops.length * 3 * plane);
-  for (const channel of [0, 1, 2] as const) {
+/**
+ * A crop → [3, cropHeight, cropWidth], float32, planes in the order red, green, blue.
+ * @param into where to write them: so many numbers. @default new memory
+ */
+export function toPixelValues(
+  { data }: CroppedImage,
+  preprocessing: Preprocessing,
+  into = new Float32Array(pixelCount(preprocessing)),
+): Float32Array {
+  const plane = preprocessing.cropWidth * preprocessing.cropHeight;
+  const [red, green, blue] = levelsOf(preprocessing);
+  for (let at = 0, from = 0; at < plane; at++, from += 3) {
+    into[at] = red[data[from]!]!;
+    into[plane + at] = green[data[from + 1]!]!;
+    into[2 * plane + at] = blue[data[from + 2]!]!;
+  }
+  return into;
+}
+
+/** Numbers that a model takes for one image. */
+export function pixelCount({ cropWidth, cropHeight }: Preprocessing): number {
+  return 3 * cropWidth * cropHeight;
+}
+
+type Levels = readonly [red: Float32Array, green: Float32Array, blue: Float32Array];
+const LEVELS = new WeakMap<Preprocessing, Levels>();
+
+/** What each of the 256 levels of a channel becomes. */
+function levelsOf(preprocessing: Preprocessing): Levels {
+  const { rescale, mean, std } = preprocessing;
+  const of = (channel: 0 | 1 | 2) =>
     // Every step is rounded to float32, as numpy does on float32 pixels.
-    const levels = Float32Array.from({ length: 256 }, (_, level) =>
+    Float32Array.from({ length: 256 }, (_, level) =>
       Math.fround(
         Math.fround(Math.fround(level * rescale) - Math.fround(mean[channel])) / Math.fround(std[channel]),
       ),
     );
-    for (const [n, { data }] of crops.entries()) {
-      let to = (n * 3 + channel) * plane;
-      for (let from = channel; from < data.length; from += 3) values[to++] = levels[data[from]!]!;
-    }
-  }
-  return values;
+  const levels = LEVELS.get(preprocessing) ?? ([of(0), of(1), of(2)] as const);
+  LEVELS.set(preprocessing, levels);
+  return levels;
 }

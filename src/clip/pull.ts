@@ -73,7 +73,7 @@ export async function pullModel(options: PullOptions): Promise<readonly PulledFi
     // After each file: what came is what the next start must get, also where this one ends early.
     await fileStorage(dir).put(LOCK_FILE, `${JSON.stringify(lock, null, 1)}\n`);
   }
-  if (model.unusable === undefined) await readModelFolder(dir, { variant });
+  await readModelFolder(dir, { variant });
   return pulled;
 }
 

@@ -22,7 +22,6 @@ export interface ListedModel {
   readonly variants: readonly string[];
   /** Folder that holds it; null where it has to be pulled. */
   readonly here: string | null;
-  readonly unusable: string | null;
 }
 
 /** The name of a model as people should read it: an embedded one is never named without what it is. */
@@ -47,28 +46,25 @@ export function listModels(): readonly ListedModel[] {
       (sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0),
       0,
     );
-    const fixed = { repository: null, licence: 'Apache-2.0', dimension: 512, unusable: null };
+    const fixed = { repository: null, licence: 'Apache-2.0', dimension: 512 };
     return { name, what, bytes, variants: ['fp32'], here, ...fixed };
   });
-  const known = KNOWN_MODELS.map(
-    ({ name, what, repository, licence, parametersM, dimension, networks, unusable }) => {
-      const dir = join(modelsHome(), name);
-      const here = existsSync(join(dir, 'config.json')) ? dir : null;
-      const bytes = Math.round(parametersM * 4e6);
-      const variants = Object.keys(networks);
-      return {
-        name,
-        what,
-        repository,
-        licence,
-        bytes,
-        dimension,
-        variants,
-        here,
-        unusable: unusable ?? null,
-      };
-    },
-  );
+  const known = KNOWN_MODELS.map(({ name, what, repository, licence, parametersM, dimension, networks }) => {
+    const dir = join(modelsHome(), name);
+    const here = existsSync(join(dir, 'config.json')) ? dir : null;
+    const bytes = Math.round(parametersM * 4e6);
+    const variants = Object.keys(networks);
+    return {
+      name,
+      what,
+      repository,
+      licence,
+      bytes,
+      dimension,
+      variants,
+      here,
+    };
+  });
   return [...embedded, ...known];
 }
 

@@ -1,10 +1,12 @@
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import { toFloat32 } from '../formats/float16.ts';
 import type { Provider } from './choices.ts';
+import { halfTensor } from './half-tensor.ts';
 import { invalid } from './invalid.ts';
 import { weightFiles } from './layout.ts';
 import { fileSize } from './model-files.ts';
+import { readNetwork } from './network.ts';
 
 /** One of a model's two networks: named tensors in, one matrix of embeddings out. */
 export interface Tower {
@@ -42,9 +44,8 @@ type Inputs = ReadonlyMap<string, ort.InferenceSession.TensorValueMetadata>;
  * @throws GleanerError MODEL_INVALID where the file is no ONNX network that gives embeddings of that dimension.
  */
 export async function openTower(options: TowerOptions): Promise<Tower> {
-  const session = await load(options);
-  const inputs = inputsOf(session);
-  return makeTower(session, options, inputs, {}, await isAlone(options, inputs));
+  const loaded = await load(options);
+  return makeTower(loaded, options, loaded.inputs, {});
 }
 
 /**
@@ -70,8 +71,9 @@ export async function openTowers(
       throw error;
     }
   }
-  const session = await load(vision);
-  const all = [...inputsOf(session)];
+  const loaded = await load(vision);
+  const { session } = loaded;
+  const all = [...loaded.inputs];
   const pixels: Inputs = new Map(all.filter(([, { shape }]) => shape.length === 4));
   const tokens: Inputs = new Map(all.filter(([, { shape }]) => shape.length !== 4));
   if (pixels.size === 0 || tokens.size === 0)
@@ -80,15 +82,14 @@ export async function openTowers(
       files.vision,
       `has the inputs ${session.inputNames.join(', ')}: not both halves`,
     );
-  const alone = await isAlone(vision, new Map(all));
   let open = 2;
   const close = async () => {
     open--;
     if (open === 0) await session.release();
   };
   return {
-    vision: { ...makeTower(session, vision, pixels, blank(tokens, [2]), alone), close },
-    text: { ...makeTower(session, text, tokens, blank(pixels, [3, ...side]), alone), close },
+    vision: { ...makeTower(loaded, vision, pixels, blank(tokens, [2])), close },
+    text: { ...makeTower(loaded, text, tokens, blank(pixels, [3, ...side])), close },
   };
 }
 
@@ -102,26 +103,17 @@ function blank(inputs: Inputs, sizes: readonly number[]): Record<string, ort.Ten
     const n = fixed.reduce((product, size) => product * size, 1);
     if (type === 'int64') return [name, new ort.Tensor(type, new BigInt64Array(n).fill(1n), dims)] as const;
     if (type === 'int32') return [name, new ort.Tensor(type, new Int32Array(n).fill(1), dims)] as const;
+    if (type === 'float16') return [name, halfTensor(new Uint16Array(n), dims)] as const;
     return [name, new ort.Tensor('float32', new Float32Array(n), dims)] as const;
   });
   return Object.fromEntries(tensors);
 }
 
-function inputsOf(session: ort.InferenceSession): Inputs {
-  return new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
-}
-
-async function isAlone({ dir, file }: TowerOptions, inputs: Inputs): Promise<boolean> {
-  const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
-  return takesOne || (await quantizesAtRunTime(join(dir, file)));
-}
-
 function makeTower(
-  session: ort.InferenceSession,
+  { session, alone }: Loaded,
   { dir, file, output, outputs = [], dimension }: TowerOptions,
   inputs: Inputs,
   others: Readonly<Record<string, ort.Tensor>>,
-  alone: boolean,
 ): Tower {
   const fail = (problem: string) => invalid(dir, file, problem);
   const given = session.outputMetadata;
@@ -142,11 +134,11 @@ function makeTower(
         throw invalid(dir, file, `cannot be run (${lineOf(error)})`, error);
       });
       const tensor = result[metadata.name];
-      if (!tensor || !(tensor.data instanceof Float32Array)) throw fail(`${metadata.name} is not float32`);
+      const values = tensor && floatsOf(tensor);
+      if (!tensor || !values) throw fail(`${metadata.name} is neither float32 nor float16`);
       const [n, columns] = tensor.dims;
       if (tensor.dims.length !== 2 || n !== rows || columns !== dimension)
         throw fail(`${metadata.name} has the shape ${tensor.dims.join(' x ')}, not ${rows} x ${dimension}`);
-      const values = tensor.data.slice();
       if (!normalise(values, dimension))
         throw fail(`${metadata.name} is not a direction: NaN, infinite or all zero`);
       return values;
@@ -155,30 +147,36 @@ function makeTower(
   };
 }
 
-/**
- * Whether a network rounds what it computes to whole numbers as it runs: by the least and the greatest value of all rows
- * together. The operators are DynamicQuantizeLinear and, of onnxruntime, DynamicQuantizeMatMul and DynamicQuantizeLSTM; their
- * names stand in the file as they are (onnx.proto, NodeProto.op_type).
- */
-async function quantizesAtRunTime(path: string): Promise<boolean> {
-  const name = 'DynamicQuantize';
-  let before = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    const bytes = Buffer.concat([before, chunk]);
-    if (bytes.includes(name)) return true;
-    before = Buffer.from(bytes.subarray(Math.max(0, bytes.length - name.length + 1)));
-  }
-  return false;
+/** A copy, as float32; undefined of numbers of another type. */
+function floatsOf({ type, data }: ort.Tensor): Float32Array | undefined {
+  if (data instanceof Float32Array) return data.slice();
+  // A Float16Array where the version of Node has that, else a Uint16Array: the bits are the same.
+  if (type !== 'float16' || !ArrayBuffer.isView(data)) return undefined;
+  return toFloat32(new Uint16Array(data.buffer, data.byteOffset, data.length));
 }
 
-async function load({ dir, file, threads, provider = 'cpu' }: TowerOptions): Promise<ort.InferenceSession> {
+/** A network that is loaded, and whether its rows have to be run one by one. */
+interface Loaded {
+  readonly session: ort.InferenceSession;
+  readonly inputs: Inputs;
+  readonly alone: boolean;
+}
+
+async function load({ dir, file, threads, provider = 'cpu' }: TowerOptions): Promise<Loaded> {
   try {
-    return await ort.InferenceSession.create(join(dir, file), {
+    const { network, quantizes } = await readNetwork(join(dir, file), provider);
+    const options = {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-    });
+    } as const;
+    const session = await (typeof network === 'string'
+      ? ort.InferenceSession.create(network, options)
+      : ort.InferenceSession.create(network, options));
+    const inputs = new Map(session.inputMetadata.flatMap((i) => (i.isTensor ? [[i.name, i] as const] : [])));
+    const takesOne = [...inputs.values()].some(({ shape }) => shape[0] === 1);
+    return { session, inputs, alone: takesOne || quantizes };
   } catch (error) {
     const message = lineOf(error);
     throw invalid(

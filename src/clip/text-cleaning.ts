@@ -1,22 +1,53 @@
 /**
- * CLIP's cleaning of a caption before its tokenizer (openai/CLIP simple_tokenizer.py: `basic_clean`,
- * `whitespace_clean`, lower case), which no tokenizer.json holds. The first of its steps is the Python library ftfy;
- * here are the fixes of ftfy that captions from the web need: HTML entities, mojibake of UTF-8 read as Windows-1252,
- * ligatures, full width, curly quotes, line breaks, escape sequences, control characters, NFC.
+ * What a model's reference does to a caption before its tokenizer, and what no tokenizer.json holds. CLIP's and open_clip's
+ * begin with the Python library ftfy; here are the fixes of ftfy that captions from the web need: HTML entities, mojibake of
+ * UTF-8 read as Windows-1252, ligatures, full width, curly quotes, line breaks, escape sequences, control characters, NFC.
  */
-import { decodeEntities, mendMojibake, WINDOWS_1252 } from '../formats/index.ts';
+import { ENTITIES, mendMojibake, unescapeHtml, WINDOWS_1252 } from '../formats/index.ts';
+import { lowerLetters } from './normalizer.ts';
+
+/**
+ * - `lower`: openai/CLIP's simple_tokenizer.py and open_clip's SimpleTokenizer
+ * - `whitespace`: open_clip's HFTokenizer (XLM-RoBERTa and others)
+ * - `canonicalize`: open_clip's for SigLIP
+ * - `siglip`: transformers' SiglipTokenizer, which mends nothing
+ * - `none`
+ */
+export type TextCleaning = 'lower' | 'whitespace' | 'canonicalize' | 'siglip' | 'none';
+export const OPEN_CLIP_CLEANINGS = ['lower', 'whitespace', 'canonicalize'] as const satisfies TextCleaning[];
 
 /** ftfy repeats its fixes until nothing changes; each round undoes one layer, and nobody wraps more than a few. */
 const MAX_ROUNDS = 8;
 
-/** Cleans one caption as CLIP's own tokenizer does before it splits words. The result may be ''. */
-export function cleanClipText(text: string): string {
-  const fixed = fixText(text.toWellFormed());
-  return unescapeLoosely(unescapeLoosely(fixed))
-    .replace(WHITE_SPACE, ' ')
-    .replace(/^ | $/g, '')
-    .toLowerCase();
+/** Cleans one caption. The result may be ''. */
+export function cleanText(text: string, cleaning: TextCleaning): string {
+  const formed = text.toWellFormed();
+  switch (cleaning) {
+    case 'none':
+      return formed;
+    case 'lower':
+      return foldSpace(mendText(formed)).toLowerCase();
+    case 'whitespace':
+      return foldSpace(mendText(formed));
+    case 'canonicalize':
+      return foldSpace(mendText(formed).replaceAll('_', ' ').replace(PUNCTUATION, '').toLowerCase());
+    case 'siglip':
+      return foldSpace(lowerLetters(formed).replaceAll('▁', ' ').replace(PUNCTUATION, ''));
+  }
 }
+
+/** open_clip's `basic_clean`, without its strip, which white space is folded after anyway. */
+function mendText(text: string): string {
+  return unescapeHtml(unescapeHtml(fixText(text)));
+}
+
+/** open_clip's `whitespace_clean`. */
+function foldSpace(text: string): string {
+  return text.replace(WHITE_SPACE, ' ').replace(/^ | $/g, '');
+}
+
+/** Python's `string.punctuation`: that of ASCII. */
+const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 
 /** Python's `str.split`: JavaScript's white space and the separators of ASCII and C1. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
@@ -53,7 +84,7 @@ function fixLine(line: string, entities: boolean): string {
   let text = line;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const before = text;
-    if (entities) text = decodeEntities(text);
+    if (entities) text = decodeWhole(text);
     text = mendMojibake(text)
       .replace(/[\x80-\x9f]/g, (c) => WINDOWS_1252[c.charCodeAt(0)] ?? c)
       .replace(LIGATURE, (c) => LIGATURES[c] ?? c)
@@ -69,22 +100,26 @@ function fixLine(line: string, entities: boolean): string {
   return text;
 }
 
-/**
- * Python's html.unescape: as {@link decodeEntities}, and numbers and the old names of Latin-1 also without a
- * semicolon, the longest name first (`&copy 2020`, `&notit` is ¬it).
- */
-function unescapeLoosely(text: string): string {
+/** ftfy's unescape_html: references that end with a semicolon, and names that somebody wrote in capitals. */
+function decodeWhole(text: string): string {
   if (!text.includes('&')) return text;
-  return text.replace(
-    /&(#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6})|[A-Za-z][A-Za-z0-9]{1,31})(;?)/g,
-    (whole, name: string, end: string) => {
-      const exact = decodeEntities(`&${name};`);
-      if (exact !== `&${name};` && (end !== '' || name.startsWith('#'))) return exact;
-      for (let length = Math.min(name.length, 6); length >= 2; length--) {
-        const decoded = decodeEntities(`&${name.slice(0, length)};`);
-        if (/^[\xa0-\xff&<>"]$/.test(decoded)) return decoded + name.slice(length) + end;
-      }
-      return whole;
-    },
+  return text.replace(/&(#?)([0-9A-Za-z]{1,24});/g, (whole, number: string, name: string) => {
+    if (number === '') return ENTITIES.get(name) ?? capitals().get(name) ?? whole;
+    const decoded = unescapeHtml(whole);
+    return decoded.includes(';') ? whole : decoded;
+  });
+}
+
+let inCapitals: ReadonlyMap<string, string> | undefined;
+
+/** `EACUTE` is É: names in small letters, but those that mean something in capitals as well (ftfy/chardata.py). */
+function capitals(): ReadonlyMap<string, string> {
+  inCapitals ??= new Map(
+    [...ENTITIES].flatMap(([name, character]) => {
+      const capital = name.toUpperCase();
+      const isFree = name === name.toLowerCase() && unescapeHtml(`&${capital};`) === `&${capital};`;
+      return isFree ? [[capital, character.toUpperCase()] as const] : [];
+    }),
   );
+  return inCapitals;
 }

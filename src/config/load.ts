@@ -87,13 +87,13 @@ function resolveRecipe(name: string, raw: object): Recipe {
 
 /**
  * Names a recipe by its values: its name and description do not count, so that a copy under another name is the
- * same recipe, nor who asks and by which way (`fetch.contact`, `fetch.proxy`): neither decides about a pair. Nor what networks
- * are run on (`score.provider`), which is the machine's; the identity of a run has it.
+ * same recipe, nor who asks and by which way (`fetch.contact`, `fetch.proxy`), nor what those say who publish it (`card`):
+ * none decides about a pair. Nor what networks are run on (`score.provider`), which is the machine's; the identity of a run has it.
  *
  * @returns 64 hexadecimal digits
  */
 export function recipeHash(recipe: Recipe): string {
-  const { name: _name, description: _description, fetch, score, ...rest } = recipe;
+  const { name: _name, description: _description, card: _card, fetch, score, ...rest } = recipe;
   const { contact: _contact, proxy: _proxy, ...fetching } = fetch;
   const { provider: _provider, ...scoring } = score;
   const deciding = { ...rest, fetch: fetching, score: scoring };

@@ -227,6 +227,23 @@ export const recipeSchema = z.strictObject({
       maxRowsPerPart: count.default(1_000_000),
     })
     .prefault({}),
+  /** For README.md and croissant.json alone: what those say who publish a release. `gleaner card` changes it later. */
+  card: z
+    .strictObject({
+      /** Whom to write to about opt-out and takedown: a mail address or the URL of a page. */
+      contact: z.string().min(1).nullable().default(null),
+      /** Licence of the metadata: an SPDX identifier, as CC-BY-4.0, or a URL. */
+      license: z.string().min(1).nullable().default(null),
+      /** Day of publication, as 2026-11-21. */
+      published: z.iso.date().nullable().default(null),
+      /** Of the dataset, as 1.0.0. */
+      version: z
+        .string()
+        .regex(/^\d+\.\d+\.\d+$/, 'is not as 1.0.0')
+        .nullable()
+        .default(null),
+    })
+    .prefault({}),
 });
 
 /** A recipe with every value filled in. */

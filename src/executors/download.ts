@@ -7,6 +7,7 @@ import type { IncrementalMode } from '../pipeline/download/run-file.ts';
 import type { ShardEnvironment, ShardOrder, ShardResult } from '../pipeline/download/runner.ts';
 import { inputColumns } from '../pipeline/download/shards.ts';
 import { type ListColumns, type ListFormat, openLists } from '../pipeline/download/url-lists.ts';
+import { readKnownContent } from '../safety/known-content.ts';
 import { GleanerError, retryableReasons } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
@@ -76,12 +77,14 @@ const DEFAULTS: Omit<DownloadOptions, 'columns'> = {
 export async function downloadLocally(options: DownloadLocallyOptions): Promise<DownloadSummary> {
   const { signal = new AbortController().signal, onProgress } = options;
   const recipe = loadRecipe(options.recipe ?? 'everything', options.overrides);
-  if (recipe.safety.knownContent.length > 0)
-    throw usage('safety.knownContent is for harvest: a download lists every URL that it was given.');
   const columns: ListColumns = { url: 'url', caption: null, additional: [], ...options.columns };
   checkColumns(columns);
   const settings = { ...DEFAULTS, ...options.options };
   checkSettings(settings);
+  const { knownContent } = recipe.safety;
+  if (settings.disableAllReencoding && knownContent.some(({ kind }) => kind === 'phash'))
+    throw usage('lists of kind phash are of decoded pictures, and --disable-all-reencoding decodes none.');
+  await readKnownContent(knownContent, streamFile);
   const lists = await openLists(options.urls, options.inputFormat);
   const types = await inputColumns(lists, columns, signal);
   return runDownload({
@@ -91,6 +94,7 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
       options: { ...settings, columns: types },
       allowHosts: options.allowHosts ?? [],
       optOut: await digestFiles(recipe.fetch.optOutLists),
+      knownContent: await digestFiles(knownContent.map(({ path }) => path)),
     },
     lists,
     columns,

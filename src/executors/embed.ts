@@ -1,13 +1,20 @@
-import { availableParallelism } from 'node:os';
-import { loadClip, readModelFolder, resolveModel } from '../clip/index.ts';
-import { loadRecipe } from '../config/index.ts';
-import { startCropThreads } from '../pipeline/embed/crop-threads.ts';
+import { mkdir } from 'node:fs/promises';
 import { openEmbedInputs } from '../pipeline/embed/inputs.ts';
-import { type EmbedProgress, type EmbedSummary, runEmbed, samplesAhead } from '../pipeline/embed/run.ts';
+import type { EmbedProgress, EmbedSummary } from '../pipeline/embed/run.ts';
+import type { EmbedWork } from '../pipeline/embed/runner.ts';
+import { lockFolder } from '../pipeline/lock.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { EmbedFormat, EmbedNames } from '../stages/embed/read-samples.ts';
 import type { EmbedParts } from '../stages/embed/sample.ts';
+import { silenceOfModelMs } from './model-silence.ts';
+import type { Order } from './orders.ts';
+import { processExecutor } from './processes.ts';
 
+/** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
+const PROCESS = new URL(
+  import.meta.url.endsWith('.ts') ? './embed-process.ts' : './embed-process.js',
+  import.meta.url,
+);
 /** clip-retrieval's `write_batch_size`. */
 const WRITE_BATCH_SIZE = 1_000_000;
 /** On a CPU larger batches are slower (`../shared/peers/clip/README.md`). */
@@ -42,38 +49,50 @@ export interface EmbedLocallyOptions {
 
 /**
  * Embeds the images and captions of datasets to clip-retrieval's layout, or goes on where an earlier call with the same
- * options was stopped.
+ * options was stopped. All is done in a process that is begun anew where an image ends it; that image is then left out.
  * @throws GleanerError
  */
 export async function embedLocally(options: EmbedLocallyOptions): Promise<EmbedSummary> {
-  const { signal = new AbortController().signal, batchSize = BATCH_SIZE } = options;
-  const { writeBatchSize = WRITE_BATCH_SIZE, names = {}, onProgress, segmentSamples } = options;
-  const parts = withDefaults(options.parts);
-  const { inputs, samples } = await openEmbedInputs(options.inputs, options.inputFormat);
-  const dir = resolveModel(options.model ?? 'gleaner-mini');
-  const { preprocessing } = await readModelFolder(dir);
-  const model = await loadClip(dir, { threads: options.threads ?? 1 });
+  const { signal = new AbortController().signal, onProgress } = options;
+  const work = await workOf(options);
+  await mkdir(options.out, { recursive: true });
+  const unlock = await lockFolder(options.out);
   try {
-    const cores = availableParallelism();
-    const workers = options.preproWorkers ?? Math.max(1, Math.min(8, cores - 1));
-    const limits = { ...loadRecipe('everything').image, minBytes: 1 };
-    await using threads = startCropThreads(workers, samplesAhead(batchSize), { limits, preprocessing });
-    const { name, dimension, files } = model;
-    return await runEmbed({
-      root: options.out,
-      spec: { model: { name, dimension, files }, inputs, parts, names, writeBatchSize },
-      // As clip-retrieval counts them: from the number of parts that there will be, as far as is known.
-      digits: String(Math.max(1, Math.ceil(samples / writeBatchSize))).length,
-      model,
-      batchSize,
-      threads,
-      ...(segmentSamples !== undefined && { segmentSamples }),
-      signal,
-      ...(onProgress && { onProgress }),
+    const executor = processExecutor<Order, EmbedWork, EmbedSummary>({
+      workers: 1,
+      file: PROCESS,
+      openOrders: 1,
+      silenceMs: silenceOfModelMs(work.batchSize),
     });
+    const at = (done: number, share: number) => onProgress?.({ done, share, finished: false });
+    const summaries: EmbedSummary[] = [];
+    const failures = await executor.execute(oneOrder(), work, { signal, at }, (_, summary) => {
+      summaries.push(summary);
+    });
+    const [summary] = summaries;
+    if (!summary)
+      throw new GleanerError('TASK_FAILED', {
+        task: 'embed',
+        problem: failures[0]?.problem ?? 'did not end',
+      });
+    onProgress?.({ done: summary.samples, share: 1, finished: true });
+    return summary;
   } finally {
-    await model.close();
+    await unlock();
   }
+}
+
+async function workOf(options: EmbedLocallyOptions): Promise<EmbedWork> {
+  const { out, names = {}, batchSize = BATCH_SIZE, writeBatchSize = WRITE_BATCH_SIZE } = options;
+  const { model = 'gleaner-mini', threads = 1, preproWorkers, segmentSamples } = options;
+  const parts = withDefaults(options.parts);
+  const inputs = await openEmbedInputs(options.inputs, options.inputFormat);
+  const sizes = { batchSize, writeBatchSize, preproWorkers, threads, segmentSamples };
+  return { root: out, inputs, model, parts, names, ...sizes };
+}
+
+async function* oneOrder(): AsyncGenerator<Order> {
+  yield { index: 0, suspects: [], fatal: [] };
 }
 
 function withDefaults(asked: Partial<EmbedParts> = {}): EmbedParts {

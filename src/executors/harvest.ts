@@ -2,6 +2,7 @@ import type { Manifest, Task, TaskEnvironment, TaskHooks } from '../pipeline/ind
 import { taskName } from '../pipeline/index.ts';
 import type { TaskOf } from '../pipeline/task.ts';
 import { GleanerError } from '../schema/index.ts';
+import { silenceOfModelMs } from './model-silence.ts';
 import { processExecutor } from './processes.ts';
 import type { HarvestOrder } from './serve-harvest.ts';
 
@@ -10,14 +11,6 @@ const PROCESS = new URL(
   import.meta.url.endsWith('.ts') ? './harvest-process.ts' : './harvest-process.js',
   import.meta.url,
 );
-
-/** While a model computes, nothing else runs in its process, no sign of life either: it gets so long, in milliseconds, */
-const SILENCE_MS = 180_000;
-/**
- * and so much more for each image of a batch. ViT-L/14 at 336 pixels does some 400 GFLOP an image (open_clip's
- * docs/model_profile.csv), which one core of a slow machine beside other work does in this time.
- */
-const SILENCE_AN_IMAGE_MS = 20_000;
 
 /** Tasks that a process has open: the slow answers of one are waited for while the next is begun. */
 const OPEN_TASKS = 3;
@@ -47,7 +40,7 @@ export async function harvestInProcesses(
     workers,
     file,
     openOrders: OPEN_TASKS,
-    silenceMs: SILENCE_MS + batchSize * SILENCE_AN_IMAGE_MS,
+    silenceMs: silenceOfModelMs(batchSize),
     name: 'harvest',
   });
   const { signal, progress } = hooks;

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { Executor, Task, TaskHooks } from '../pipeline/index.ts';
-import { type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
+import { CpuMeter, type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
 import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { harvestInProcesses, isHarvest } from './harvest.ts';
-import type { WorkerAnswer, WorkerMessage } from './worker.ts';
+import type { WorkerAnswer, WorkerData, WorkerMessage } from './worker.ts';
 
 /** The worker's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
@@ -66,11 +66,12 @@ async function runInThreads(
   const { Piscina } = await import('piscina');
   const stop = new AbortController();
   const signal = AbortSignal.any([hooks.signal, stop.signal]);
+  const data: WorkerData = { ...environment, share: threads, cpu: new CpuMeter().memory };
   const pool = new Piscina<Task, WorkerAnswer>({
     filename: WORKER,
     minThreads: threads,
     maxThreads: threads,
-    workerData: { ...environment, share: threads },
+    workerData: data,
   });
   pool.on('message', (message: WorkerMessage) => forward(message, hooks));
   try {

@@ -1,3 +1,5 @@
+import type { Problem } from './problem.ts';
+
 /** What a supervised process is asked to do: plain data. */
 export interface Order {
   readonly index: number;
@@ -16,11 +18,12 @@ export type ToProcess<O, E> =
 export type FromProcess<R> =
   | { readonly kind: 'alive' }
   | { readonly kind: 'done'; readonly rows: number }
+  /** How far it is, for work that is one order: in rows, and 0 to 1. */
+  | { readonly kind: 'at'; readonly done: number; readonly share: number }
   | { readonly kind: 'hungry'; readonly index: number }
   /** The environment cannot be: what a user has to mend. */
-  | { readonly kind: 'refused'; readonly usage: boolean; readonly problem: string }
+  | ({ readonly kind: 'refused' } & Problem)
   | { readonly kind: 'ended'; readonly index: number; readonly result: R }
   /** It ends itself, for a reason that its exit does not tell. */
   | { readonly kind: 'stuck'; readonly problem: string }
-  /** `told` is meant for the user, else it is a defect's stack. */
-  | { readonly kind: 'failed'; readonly index: number; readonly told: boolean; readonly problem: string };
+  | ({ readonly kind: 'failed'; readonly index: number } & Problem);

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GleanerError } from '../schema/index.ts';
 import { readJournal } from './journal.ts';
 import type { FromProcess, Order, ToProcess } from './orders.ts';
+import { errorOf } from './problem.ts';
 
 /**
  * Bodies and pictures lie outside of V8's heap, which is small: left alone, V8 walks it again and again for what grows
@@ -29,13 +29,15 @@ export interface ProcessExecutorOptions {
   readonly openOrders: number;
   /** A process that gives no sign of life for so long, in milliseconds, is taken for stuck, and ended. @default 180_000 */
   readonly silenceMs?: number;
-  /** What the work is called in errors, as 'download'. */
-  readonly name: string;
+  /** What the work is called in errors, as 'download'; one that is one order has no name: its errors are told as they are. */
+  readonly name?: string;
 }
 
 interface Hooks {
   readonly signal: AbortSignal;
-  readonly progress: (done: number) => void;
+  readonly progress?: (done: number) => void;
+  /** How far the order is: rows, and the share of all that they are, 0 to 1. */
+  readonly at?: (done: number, share: number) => void;
 }
 type OnDone<O, R> = (order: O, result: R) => void | Promise<void>;
 /** An order that could not be done. */
@@ -244,7 +246,10 @@ class Supervised<O extends Order, E, R> {
       case 'alive':
         return;
       case 'done':
-        this.#hooks.progress(message.rows);
+        this.#hooks.progress?.(message.rows);
+        return;
+      case 'at':
+        this.#hooks.at?.(message.done, message.share);
         return;
       case 'hungry': {
         const open = this.#open.get(message.index);
@@ -253,9 +258,7 @@ class Supervised<O extends Order, E, R> {
         return;
       }
       case 'refused':
-        throw message.usage
-          ? new GleanerError('USAGE', { problem: message.problem })
-          : new GleanerError('TASK_FAILED', { task: this.#options.name, problem: message.problem });
+        throw errorOf(message, this.#options.name);
       case 'ended':
         await this.#ended(message.index, message.result);
         return;
@@ -263,9 +266,10 @@ class Supervised<O extends Order, E, R> {
         this.#stuck = message.problem;
         return;
       case 'failed': {
-        const task = `${this.#options.name}/${String(message.index).padStart(5, '0')}`;
+        const { name } = this.#options;
+        const task = name === undefined ? name : `${name}/${String(message.index).padStart(5, '0')}`;
         if (!message.told) throw new Error(`${task}: ${message.problem}`);
-        throw new GleanerError('TASK_FAILED', { task, problem: message.problem });
+        throw errorOf(message, task);
       }
     }
   }

@@ -1,12 +1,14 @@
-import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { Journal } from './journal.ts';
 import type { FromProcess, Order, ToProcess } from './orders.ts';
+import { problemOf } from './problem.ts';
 
 /** How an order tells of itself while it is worked on. */
 export interface OrderHooks {
   readonly signal: AbortSignal;
   /** Rows done since the last call. */
   readonly progress: (done: number) => void;
+  /** How far the order is, where it is all that there is: rows done, and the share of all that they are, 0 to 1. */
+  readonly at: (done: number, share: number) => void;
   /** All rows of the order are begun: there is room for another. */
   readonly hungry: () => void;
   /** Writes down that an image is being worked on. @returns writes down that it has ended; to be called once */
@@ -49,6 +51,7 @@ export function serveOrders<O extends Order, E, R>(
   let answerLimitMs = Number.POSITIVE_INFINITY;
   let journal: Journal | undefined;
   let rows = 0;
+  let at: { readonly done: number; readonly share: number } | undefined;
   /** Milliseconds of signs of life, not of the clock: while a model computes, which may take minutes, there are none. */
   let lived = 0;
   let underWay = 0;
@@ -69,6 +72,9 @@ export function serveOrders<O extends Order, E, R>(
         progress: (done) => {
           rows += done;
         },
+        at: (done, share) => {
+          at = { done, share };
+        },
         hungry: () => tell({ kind: 'hungry', index }),
         journal: (its, row) => journal?.begin(its, row, lived) ?? (() => undefined),
         underWay: () => {
@@ -82,8 +88,7 @@ export function serveOrders<O extends Order, E, R>(
       tellRows();
       if (result) tell({ kind: 'ended', index, result });
     } catch (error) {
-      const told = refusedBySystem(error) !== undefined;
-      tell({ kind: 'failed', index, told, problem: problemOf(error) });
+      tell({ kind: 'failed', index, ...problemOf(error) });
     }
   }
 
@@ -93,7 +98,9 @@ export function serveOrders<O extends Order, E, R>(
 
   function tellRows(): void {
     if (rows > 0) tell({ kind: 'done', rows });
+    if (at) tell({ kind: 'at', ...at });
     rows = 0;
+    at = undefined;
   }
 
   function lookForStuck(): void {
@@ -113,8 +120,7 @@ export function serveOrders<O extends Order, E, R>(
       journal = new Journal(message.journal);
       beginning = open(message.environment);
       beginning.catch((error: unknown) => {
-        const usage = error instanceof GleanerError && error.code === 'USAGE';
-        tell({ kind: 'refused', usage, problem: problemOf(error) });
+        tell({ kind: 'refused', ...problemOf(error) });
       });
     }
   });
@@ -128,13 +134,6 @@ export function serveOrders<O extends Order, E, R>(
     tell({ kind: 'alive' });
     lookForStuck();
   }, limits.aliveEveryMs);
-}
-
-/** What a user reads, or where a defect lies. */
-function problemOf(error: unknown): string {
-  return (
-    refusedBySystem(error)?.message ?? (error instanceof Error ? error.stack : undefined) ?? String(error)
-  );
 }
 
 /** Not by exit(), which waits for the threads of decoders: one of them may never end. */

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import type { Manifest, Task, TaskEnvironment } from '../pipeline/index.ts';
-import { TaskRunner } from '../pipeline/index.ts';
+import { CpuMeter, TaskRunner } from '../pipeline/index.ts';
 import { refusedBySystem } from '../schema/index.ts';
 
 /** Errors do not cross threads whole, so those that are meant for the user go as what they say. */
@@ -12,11 +12,18 @@ export type WorkerAnswer =
 /** Progress, on its way to the pool while a task runs. */
 export type WorkerMessage = { readonly done: number } | { readonly read: number };
 
+/** What a thread is begun with. */
+export interface WorkerData extends TaskEnvironment {
+  /** Memory of the `CpuMeter` that all threads of the pool share. */
+  readonly cpu: SharedArrayBuffer;
+}
+
 let runner: TaskRunner | undefined;
 
 /** One thread of the pool: runs one task after another, and keeps its engines between them. */
 export default async function work(task: Task): Promise<WorkerAnswer> {
-  runner ??= new TaskRunner(workerData as TaskEnvironment);
+  const { cpu, ...environment } = workerData as WorkerData;
+  runner ??= new TaskRunner(environment, new CpuMeter(cpu));
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   try {
     const manifest = await runner.run(task, {

@@ -20,7 +20,8 @@ export { type FastTextModel, parseFastText } from './fasttext.ts';
 export { toFloat16, toFloat32 } from './float16.ts';
 export { freeBytes } from './free-bytes.ts';
 export { HashSet } from './hash-set.ts';
-export { decodeEntities } from './html-entities.ts';
+export { decodeEntities, unescapeHtml } from './html-entities.ts';
+export { ENTITIES } from './html-entity-names.ts';
 export { type HttpLimits, type HttpResponse, parseHttpResponse } from './http-message.ts';
 export {
   compareKeys,
@@ -47,6 +48,14 @@ export {
 } from './npy.ts';
 export { NumberBuffers } from './number-buffers.ts';
 export {
+  ONNX_TYPE,
+  type OnnxConstant,
+  type OnnxGraph,
+  type OnnxTensor,
+  readOnnx,
+  replaceInitializers,
+} from './onnx.ts';
+export {
   type Column,
   type ColumnType,
   type ParquetFooter,
@@ -60,6 +69,7 @@ export {
   readParquetRows,
 } from './parquet.ts';
 export { TableBuilder } from './parquet-columns.ts';
+export { readParquetNumbers } from './parquet-numbers.ts';
 export {
   type ColumnValues,
   countValues,

@@ -28,8 +28,11 @@ export interface DecodeLimits {
 export type Where = 'here' | 'elsewhere';
 
 /**
- * How a JPEG's frequencies become levels: by libjpeg-turbo's fast transform, or exactly as Pillow and browsers do it (libjpeg's
- * `islow`), which the binding does not offer and sharp does.
+ * What bytes become: a picture to keep, or what a CLIP was trained on and its references are given.
+ *
+ * - `fast`: a JPEG's frequencies become levels by libjpeg-turbo's fast transform; alpha is laid on white, as a page shows it.
+ * - `exact`: as Pillow does it: libjpeg's `islow`, which the binding does not offer and sharp does; alpha is left away, and
+ *   what lies under it shows (Image.convert('RGB'), which transformers' CLIPImageProcessor does first).
  */
 export type Transform = 'fast' | 'exact';
 
@@ -47,8 +50,8 @@ const MAX_DETAIL = 80;
 const MAX_SCANS = 500;
 
 /**
- * Decodes the body of an image response: orientation applied, colours in sRGB, alpha laid on white, the first frame
- * of an animation. Refuses in the order of the funnel: `body_small`, `format` (by content; the detail names what was
+ * Decodes the body of an image response: orientation applied, colours in sRGB, alpha laid on white (or left away, see
+ * {@link Transform}), the first frame of an animation. Refuses in the order of the funnel: `body_small`, `format` (by content; the detail names what was
  * found), `pixels` (detail `width x height`), `undecodable` (detail: the decoder's last words).
  *
  * A file that ends early, even by its end marker alone, is undecodable, and so is one with damaged entropy data that
@@ -79,7 +82,7 @@ export async function decodeImage(
   try {
     return format === 'jpeg'
       ? await decodeJpeg(body, limits.maxPixels, transform === 'fast' ? where : undefined)
-      : await decodeBySharp(body, format, limits.maxPixels, 'error');
+      : await decodeBySharp(body, format, limits.maxPixels, 'error', transform);
   } catch (error) {
     return dropped('undecodable', lastWords(error));
   }
@@ -163,6 +166,7 @@ async function decodeBySharp(
   format: Exclude<ImageFormat, 'other'>,
   maxPixels: number,
   failOn: 'truncated' | 'error' | 'warning',
+  transform: Transform = 'fast',
 ): Promise<Outcome<DecodedImage>> {
   // Of the header alone: the limit is ours to report, as `pixels` and not as an error.
   const meta = await sharp(body, { limitInputPixels: false, failOn }).metadata();
@@ -175,7 +179,9 @@ async function decodeBySharp(
   const rawCmyk = meta.space === 'cmyk' && meta.hasProfile !== true;
   const pipeline = rawCmyk
     ? open.pipelineColourspace('cmyk').toColourspace('cmyk')
-    : open.flatten({ background: '#ffffff' }).toColourspace('srgb');
+    : (transform === 'exact' ? open.removeAlpha() : open.flatten({ background: '#ffffff' })).toColourspace(
+        'srgb',
+      );
   const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   return kept({
     data: toRgb(data, info.channels),

@@ -36,6 +36,7 @@ export async function loadEngines(
   // One thread a model: workers run side by side, and sums do not depend on how many cores there are.
   const model = await loadClip(spec.modelDir, {
     threads: 1,
+    batchSize: spec.recipe.score.batchSize,
     variant: spec.recipe.score.variant ?? undefined,
     provider: spec.provider ?? undefined,
   });

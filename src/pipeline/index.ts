@@ -1,4 +1,7 @@
 export { type RunLedgers, runLedgers } from './accounting.ts';
+export { remakeCard } from './card.ts';
+export { runCosts } from './costs.ts';
+export { CpuMeter } from './cpu-meter.ts';
 export { COMMON_CRAWL, type CrawlSelection, crawlInputs } from './crawl.ts';
 export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';

@@ -21,8 +21,10 @@ const manifestSchema = z.strictObject({
   files: z.array(
     z.strictObject({ path: z.string(), bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
   ),
-  /** Wall and CPU time of the task, in seconds; they are of this machine and take no part in any comparison. */
+  /** Wall time of the task, in seconds; of this machine, as the one below: neither takes part in any comparison. */
   seconds: z.number(),
+  /** CPU time, user and system, in seconds: its share of its process (`CpuMeter`). Earlier manifests have none. */
+  cpuSeconds: z.number().optional(),
   finishedAt: z.iso.datetime(),
 });
 
@@ -95,6 +97,7 @@ export async function writeManifest(
   task: { readonly stage: StageName; readonly index: number; readonly fingerprint: string },
   result: StageResult,
   seconds: number,
+  cpuSeconds?: number,
 ): Promise<Manifest> {
   const name = taskName(task.stage, task.index);
   return storeManifest(
@@ -103,6 +106,7 @@ export async function writeManifest(
     { name, fingerprint: task.fingerprint },
     result,
     seconds,
+    cpuSeconds,
   );
 }
 
@@ -113,6 +117,7 @@ export async function storeManifest(
   { name, fingerprint }: { readonly name: string; readonly fingerprint: string },
   result: StageResult,
   seconds: number,
+  cpuSeconds?: number,
 ): Promise<Manifest> {
   for (const [step, ledger] of Object.entries(result.ledgers))
     if (!balances(ledger))
@@ -125,8 +130,20 @@ export async function storeManifest(
     facts: (result.facts ?? {}) as Manifest['facts'],
     files: [...result.files],
     seconds,
+    ...(cpuSeconds !== undefined && { cpuSeconds }),
     finishedAt: new Date().toISOString(),
   };
   await storage.put(path, manifestText(manifest));
   return manifest;
+}
+
+/** Of a task that is done, some files were written anew: its manifest names what they are now. */
+export async function replaceFiles(
+  storage: Storage,
+  manifest: Manifest,
+  written: readonly Manifest['files'][number][],
+): Promise<void> {
+  const anew = new Map(written.map((file) => [file.path, file]));
+  const files = manifest.files.map((file) => anew.get(file.path) ?? file);
+  await storage.put(`tasks/${manifest.task}.json`, manifestText({ ...manifest, files }));
 }

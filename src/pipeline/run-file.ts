@@ -140,3 +140,23 @@ export async function readRunFile(storage: Storage): Promise<StoredRun | undefin
     );
   }
 }
+
+/** Keeps what those say who publish the release: no part of the run's identity. */
+export async function keepCard(storage: Storage, run: StoredRun, card: Recipe['card']): Promise<void> {
+  const kept = { ...run, recipe: { ...run.recipe, card } };
+  await storage.put(RUN_FILE, `${JSON.stringify(kept, null, 1)}\n`);
+}
+
+/** The run with what its card says: what a recipe leaves open stays as it was said last, by an earlier start or `remakeCard`. */
+export async function withKeptCard(storage: Storage, spec: RunSpec): Promise<RunSpec> {
+  const kept = (await readRunFile(storage))?.recipe.card;
+  if (!kept) return spec;
+  const { card } = spec.recipe;
+  const merged = {
+    contact: card.contact ?? kept.contact,
+    license: card.license ?? kept.license,
+    published: card.published ?? kept.published,
+    version: card.version ?? kept.version,
+  };
+  return { ...spec, recipe: { ...spec.recipe, card: merged } };
+}

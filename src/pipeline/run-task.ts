@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION } from '../config/index.ts';
+import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamLocation } from '../storage/index.ts';
+import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { removedRows, runLedgers } from './accounting.ts';
+import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
@@ -43,12 +45,16 @@ export class TaskRunner implements AsyncDisposable {
   readonly #environment: TaskEnvironment;
   readonly #storage: Storage;
   readonly #fingerprint: string;
+  readonly #cpu: CpuMeter;
   #engines: Promise<Engines> | undefined;
+  #knownUrls: Promise<KnownContent | undefined> | undefined;
   #seen: Promise<Seen[]> | undefined;
   /** Of a task of dedup for the next one; let go when another stage begins. */
   #dedupMemory: DedupMemory | undefined;
 
-  constructor(environment: TaskEnvironment) {
+  /** @param cpu of all task runners of this process. @default there is no other */
+  constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
+    this.#cpu = cpu;
     this.#environment = environment;
     this.#storage = fileStorage(environment.root);
     this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
@@ -57,8 +63,15 @@ export class TaskRunner implements AsyncDisposable {
   /** Runs one task to its manifest. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
+    const endCpu = this.#cpu.begin();
+    let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
-    const result = await this.#work(task, ctx, hooks);
+    let result: StageResult;
+    try {
+      result = await this.#work(task, ctx, hooks);
+    } finally {
+      cpuSeconds = endCpu();
+    }
     const fingerprint = taskFingerprint(this.#fingerprint, task);
     const seconds = (performance.now() - began) / 1000;
     return writeManifest(
@@ -66,12 +79,25 @@ export class TaskRunner implements AsyncDisposable {
       { stage: task.stage, index: task.index, fingerprint },
       result,
       seconds,
+      cpuSeconds,
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const engines = await this.#engines?.catch(() => undefined);
     await engines?.[Symbol.asyncDispose]();
+  }
+
+  /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
+  #readKnownUrls(): Promise<KnownContent | undefined> {
+    this.#knownUrls ??= (async () => {
+      const { knownContent } = this.#environment.spec.recipe.safety;
+      const lists = knownContent.filter(({ kind }) => kind === 'url' || kind === 'domain');
+      if (lists.length === 0) return undefined;
+      const { readKnownContent } = await import('../safety/known-content.ts');
+      return readKnownContent(lists, streamFile);
+    })();
+    return this.#knownUrls;
   }
 
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
@@ -83,7 +109,7 @@ export class TaskRunner implements AsyncDisposable {
         const { extract } = await import('../stages/extract.ts');
         return extract(
           { wat: task.wat.path, index: task.index, buckets: task.buckets },
-          recipe.extract,
+          { ...recipe.extract, known: await this.#readKnownUrls() },
           (path, options) => counted(streamLocation(path, { signal: hooks.signal, ...options }), hooks.read),
           ctx,
         );
@@ -131,7 +157,12 @@ export class TaskRunner implements AsyncDisposable {
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
         const { unnamedInTrail } = await import('./trail-names.ts');
-        const names = await unnamedInTrail(ctx.storage, this.#environment.spec, task.dropped);
+        const names = await unnamedInTrail(
+          ctx.storage,
+          this.#environment.spec,
+          task.dropped,
+          await this.#readKnownUrls(),
+        );
         return releaseTrail(task.dropped, ctx, names);
       }
       case 'report': {

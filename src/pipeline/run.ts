@@ -3,7 +3,7 @@ import { fileStorage, type Storage } from '../storage/index.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
-import { beginRun, type RunSpec, runFingerprint } from './run-file.ts';
+import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
 
@@ -60,17 +60,18 @@ export interface RunOptions {
  * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function runStages(options: RunOptions): Promise<Finished> {
-  const { root, spec, signal = new AbortController().signal } = options;
+  const { root, signal = new AbortController().signal } = options;
   await mkdir(root, { recursive: true });
   const unlock = await lockFolder(root);
   try {
     const storage = fileStorage(root);
+    const spec = await withKeptCard(storage, options.spec);
     await beginRun(storage, spec);
     await storage.sweep();
     const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
     for (const stage of STAGES) {
       signal.throwIfAborted();
-      finished[stage] = await runStage(stage, storage, finished, { ...options, signal });
+      finished[stage] = await runStage(stage, storage, finished, { ...options, spec, signal });
       if (stage === options.until) return finished;
     }
     await pruneRelease(storage, finished);

@@ -92,9 +92,9 @@ async function checkKnown(
 ): Promise<string[]> {
   let listed = 0;
   for (const { path } of manifests.flatMap(({ files }) => files))
-    if (path.endsWith('/known-content.jsonl') && (await storage.size(path)) !== undefined)
+    if (/(?:^|\/)known-content(?:\/\d+)?\.jsonl$/.test(path) && (await storage.size(path)) !== undefined)
       for await (const _ of readKnownContent(storage, path)) listed++;
-  const counted = ledgers.fetched.dropped.known_content ?? 0;
+  const counted = (ledgers.pair.dropped.known_url ?? 0) + (ledgers.fetched.dropped.known_content ?? 0);
   return listed === counted
     ? []
     : [`${counted} pairs were dropped as known content, but the restricted reports list ${listed}`];

@@ -8,6 +8,7 @@ import {
   cropForModel,
   type Preprocessing,
   parsePreprocessing,
+  pixelCount,
   toPixelValues,
 } from '../clip/preprocess.ts';
 import { GleanerError, type Nsfw, type RgbImage } from '../schema/index.ts';
@@ -91,6 +92,16 @@ export async function loadClassifier(
   const session = await openSession(dir, preprocessing, labels.length);
   const [inputName = '', outputName = ''] = [session.inputNames[0], session.outputNames[0]];
   const { cropWidth, cropHeight } = preprocessing;
+  /** Serves one picture after the other: new memory costs more than what is written into it. */
+  const values = new Float32Array(pixelCount(preprocessing));
+  let before: Promise<unknown> = Promise.resolve();
+
+  async function run(crop: CroppedImage): Promise<ort.Tensor | undefined> {
+    toPixelValues(crop, preprocessing, values);
+    const pixels = new ort.Tensor('float32', values, [1, 3, cropHeight, cropWidth]);
+    return (await session.run({ [inputName]: pixels }))[outputName];
+  }
+
   return {
     name,
     prepare(image, crop) {
@@ -104,22 +115,16 @@ export async function loadClassifier(
       return crop;
     },
     async classify(prepared) {
-      const crop: CroppedImage = { ...prepared, cropped: true };
-      const pixels = new ort.Tensor('float32', toPixelValues([crop], preprocessing), [
-        1,
-        3,
-        cropHeight,
-        cropWidth,
-      ]);
-      const output = (await session.run({ [inputName]: pixels }))[outputName];
-      const values = output?.data;
+      const running = before.then(() => run({ ...prepared, cropped: true }));
+      before = running.catch(() => undefined);
+      const numbers = (await running)?.data;
       if (
-        !(values instanceof Float32Array) ||
-        values.length !== labels.length ||
-        values.some((v) => !Number.isFinite(v))
+        !(numbers instanceof Float32Array) ||
+        numbers.length !== labels.length ||
+        numbers.some((v) => !Number.isFinite(v))
       )
         throw invalid(dir, 'model.onnx', `gives no ${labels.length} finite numbers (float32) for a picture`);
-      const scores = scoresOf(values, activation);
+      const scores = scoresOf(numbers, activation);
       const met = rules.filter(
         ({ label, threshold }) => (scores[labels.indexOf(label)] ?? 0) >= (thresholds[label] ?? threshold),
       );

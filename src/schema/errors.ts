@@ -62,10 +62,17 @@ export type ErrorValues<C extends ErrorCode> = {
   readonly [K in Placeholders<(typeof ERRORS)[C]['template']>]: string | number;
 };
 
+/** An error as data. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly values: Readonly<Record<string, string | number>>;
+}
+
 /** An error for the eyes of a user: one line, no stack trace. Anything else that is thrown is a defect of ours. */
 export class GleanerError<C extends ErrorCode = ErrorCode> extends Error {
   override readonly name = 'GleanerError';
   readonly code: C;
+  readonly #values: ErrorValues<C>;
 
   constructor(code: C, values: ErrorValues<C>, options?: ErrorOptions) {
     const lookup: Readonly<Record<string, string | number>> = values;
@@ -74,6 +81,16 @@ export class GleanerError<C extends ErrorCode = ErrorCode> extends Error {
       options,
     );
     this.code = code;
+    this.#values = values;
+  }
+
+  /** As plain data, for another process: `GleanerError.from` gives the same error there. */
+  toPlain(): PlainError {
+    return { code: this.code, values: this.#values };
+  }
+
+  static from({ code, values }: PlainError): GleanerError {
+    return new GleanerError(code, values as ErrorValues<ErrorCode>);
   }
 
   get exitCode(): 1 | 2 {

@@ -27,6 +27,7 @@ export const REASONS = {
   no_url: { step: 'link', title: 'no URL, or none that can be resolved' },
   url_scheme: { step: 'link', title: 'scheme is not http or https' },
   // Pairs: a link with a text.
+  known_url: { step: 'pair', title: 'URL or domain on a list of known content' },
   text_short: { step: 'pair', title: 'text too short' },
   text_long: { step: 'pair', title: 'text too long' },
   url_long: { step: 'pair', title: 'URL too long' },
@@ -38,7 +39,7 @@ export const REASONS = {
   duplicate: { step: 'unique', title: 'URL and text seen before' },
   seen: { step: 'unique', title: 'URL and text in an earlier run' },
   // Fetching, from the web or from an archive.
-  // Found by URL before fetching, by bytes after it or by the decoded picture: which of these is not told.
+  // Found by a redirect, by bytes or by the decoded picture: which of these is not told.
   known_content: { step: 'fetched', title: 'on a list of known content' },
   // By URL, domain or uid before fetching, by bytes after it: see tombstones.
   removed: { step: 'fetched', title: 'taken down' },

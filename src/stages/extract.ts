@@ -1,13 +1,23 @@
 import { carriesEntities, parseWat, readWarcBatches, type WarcRecord } from '../formats/index.ts';
-import { type Dropped, dropped, LedgerCounter, type Pair, pairUid } from '../schema/index.ts';
+import type { KnownContent } from '../safety/index.ts';
+import {
+  type Dropped,
+  dropped,
+  LedgerCounter,
+  type Outcome,
+  type Pair,
+  pairUid,
+  type Reason,
+} from '../schema/index.ts';
 import { type FilterOptions, pairFilters } from './filters/index.ts';
+import { type KnownEntry, UNNAMED, writeKnownContent } from './known-content.ts';
 import { loadLanguageDetector, UNDETERMINED } from './language.ts';
 import { pageLicense } from './license.ts';
 import { normalizeText, type PageBase, pageBase, resolveImage } from './link.ts';
 import { createPairWriter, type PairWriter } from './pair-writer.ts';
 import { IMAGE_SOURCE, type ImageLink, linkRules } from './rules/index.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { shardPath } from './tables.ts';
+import { knownContentReport, shardPath } from './tables.ts';
 import { createTrailWriter, type TrailWriter } from './trail.ts';
 import { writeFiles } from './write-file.ts';
 
@@ -28,6 +38,8 @@ export interface ExtractOptions extends FilterOptions {
   readonly links?: readonly string[];
   /** Mend texts whose UTF-8 was read as Windows-1252: `cafÃ©`. @default false */
   readonly repairMojibake?: boolean;
+  /** Lists of URLs and domains of which nothing is said, but in a restricted report. */
+  readonly known?: Pick<KnownContent, 'refuseUrl'> | undefined;
   /** WAT records with a larger payload are dropped, in bytes. */
   readonly maxRecordBytes: number;
 }
@@ -48,7 +60,8 @@ const PROGRESS_LINKS = 2000;
 /**
  * Reads one WAT file and writes its pairs: `pairs/NNNNN.parquet`, where each row group is of one hash bucket, in the
  * order of the buckets, rows in the order of the WAT (of a very large WAT, several times over); and
- * `dropped/extract/NNNNN.parquet`, each dropped link that has a text. Links without a text are counted only.
+ * `dropped/extract/NNNNN.parquet`, each dropped link that has a text. Links without a text are counted only. Where URLs or
+ * domains of known content were found, `known-content/NNNNN.jsonl`; the trail then has rows that say their reason alone.
  *
  * Ledgers: record (metadata records; a damaged stretch of the file counts as one), link (images), pair (images with
  * a text and a good URL). Facts: rows.
@@ -73,6 +86,8 @@ export async function extract(
   const records = new LedgerCounter();
   const links = new LedgerCounter();
   const pairs = new LedgerCounter();
+  const known: KnownEntry[] = [];
+  const unnamed = new Map<Reason, number>();
   let rows = 0;
   let untold = 0;
 
@@ -101,10 +116,18 @@ export async function extract(
         if (out.trail.full) await out.trail.flush();
       }
       tell();
+      // At the end, so that their place does not say which links they were.
+      for (const [reason, count] of unnamed)
+        for (let n = 0; n < count; n++) {
+          out.trail.add({ ...UNNAMED, reason });
+          if (out.trail.full) await out.trail.flush();
+        }
       await out.trail.finish();
       await out.kept.finish();
     },
   );
+  const report = knownContentReport(task.index);
+  if (known.length > 0) files.push(await writeKnownContent(ctx.storage, report, known));
   const ledgers = { record: records.ledger(), link: links.ledger(), pair: pairs.ledger() };
   return { files, ledgers, facts: { rows } };
 
@@ -139,6 +162,11 @@ export async function extract(
     }
     const resolved = resolveImage(written, from.base);
     const url = resolved.kept ? resolved.value : (written ?? '').toWellFormed();
+    const listed = options.known?.refuseUrl(url, from.pageUrl);
+    if (listed) {
+      dropUnnamed(listed, resolved, pairUid(url, text));
+      return;
+    }
     let outcome = resolved.kept ? refuse(url, text) : resolved;
     // Told last: what another filter refuses need not be told.
     const { language, confidence } = (!outcome && detect?.(text)) || UNDETERMINED;
@@ -158,6 +186,20 @@ export async function extract(
     pairs.out();
     rows++;
     kept.add(pair);
+  }
+
+  /** A link whose URL, page or domain is on a list: nothing is written of it, here or later. */
+  function dropUnnamed({ detail }: Dropped, resolved: Outcome<string>, uid: string): void {
+    const reason = resolved.kept ? 'known_url' : resolved.reason;
+    unnamed.set(reason, (unnamed.get(reason) ?? 0) + 1);
+    if (!resolved.kept) {
+      links.drop(reason);
+      return;
+    }
+    links.out();
+    pairs.in();
+    pairs.drop(reason);
+    known.push({ id: uid, detail });
   }
 
   function tell(): void {

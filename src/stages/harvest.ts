@@ -19,7 +19,7 @@ import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
 import { type ImageWatch, workOnImage } from './image-watch.ts';
-import { type KnownPair, UNNAMED, writeKnownContent } from './known-content.ts';
+import { type KnownEntry, UNNAMED, writeKnownContent } from './known-content.ts';
 import { look, type Prepared } from './look.ts';
 import { mapOrdered } from './ordered.ts';
 import type { Fate, PastPair } from './past.ts';
@@ -65,7 +65,7 @@ export async function harvest(
   const rows: HarvestRow[] = [];
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
-  const known: KnownPair[] = [];
+  const known: KnownEntry[] = [];
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
   const sinks = [files.images, files.dropped, files.fetched];
@@ -86,7 +86,7 @@ export async function harvest(
       if (!fate.kept) {
         count(fate);
         if (fate.reason === 'known_content') {
-          known.push({ uid: pair.uid, detail: fate.detail });
+          known.push({ id: pair.uid, detail: fate.detail });
           continue;
         }
         // Of what was taken down the uid stays, by which a retry finds it.

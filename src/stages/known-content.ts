@@ -1,12 +1,13 @@
 import { readLines } from '../formats/index.ts';
-import { matchDetail, parseMatch } from '../safety/index.ts';
+import { matchDetail, parseMatch } from '../safety/known-content.ts';
 import { type DroppedRow, GleanerError } from '../schema/index.ts';
 import type { FileInfo, Storage } from '../storage/index.ts';
 import { writeFile } from './write-file.ts';
 
-/** A pair that was dropped as known content: its uid, and what `parseMatch` reads. Nothing else of it is kept. */
-export interface KnownPair {
-  readonly uid: string;
+/** What was dropped as known content: what it is called, and what `parseMatch` reads. Nothing else of it is kept. */
+export interface KnownEntry {
+  /** Of a pair its uid, of a sample of a download its key. */
+  readonly id: string;
   readonly detail: string;
 }
 
@@ -24,16 +25,20 @@ export const UNNAMED: Omit<DroppedRow, 'reason'> = {
   similarity: null,
 };
 
-/** Writes the restricted report of a shard, in the order of its pairs, for its owner's eyes alone (mode 0600). */
+/**
+ * Writes the restricted report of a shard, in the order of its pairs or samples, for its owner's eyes alone (mode 0600).
+ * @param idName what an entry's id is called in it
+ */
 export function writeKnownContent(
   storage: Storage,
   path: string,
-  pairs: readonly KnownPair[],
+  entries: readonly KnownEntry[],
+  idName: 'uid' | 'key' = 'uid',
 ): Promise<FileInfo> {
-  const lines = pairs.map(({ uid, detail }) => {
+  const lines = entries.map(({ id, detail }) => {
     const match = parseMatch(detail);
-    if (!match) throw new Error('a pair is known content that is on no list');
-    return `${JSON.stringify({ uid, ...match })}\n`;
+    if (!match) throw new Error('something is known content that is on no list');
+    return `${JSON.stringify({ [idName]: id, ...match })}\n`;
   });
   return writeFile(storage, path, async (sink) => sink.write(Buffer.from(lines.join(''))), {
     restricted: true,
@@ -47,16 +52,16 @@ export function writeKnownContent(
 export async function* readKnownContent(
   storage: Storage,
   path: string,
-): AsyncGenerator<KnownPair, void, undefined> {
+): AsyncGenerator<KnownEntry, void, undefined> {
   if ((await storage.size(path)) === undefined) return;
   for await (const line of readLines(storage.stream(path), { name: path })) {
-    const [, uid, list, kind, hash] =
-      /^\{"uid":"([0-9a-f]{32})","list":("(?:[^"\\]|\\.)*"),"kind":"(\w+)","hash":"([0-9a-f]+)"\}$/.exec(
+    const [, id, list, kind, hash] =
+      /^\{"(?:uid|key)":"(\w+)","list":("(?:[^"\\]|\\.)*"),"kind":"(\w+)","hash":"([0-9a-f]+)"\}$/.exec(
         line,
       ) ?? [];
     const match = parseMatch(`${kind} ${hash} ${list === undefined ? '' : JSON.parse(list)}`);
     // The line itself is not told.
-    if (!uid || !match) throw new GleanerError('DAMAGED', { path, problem: 'has a line that is no match.' });
-    yield { uid, detail: matchDetail(match) };
+    if (!id || !match) throw new GleanerError('DAMAGED', { path, problem: 'has a line that is no match.' });
+    yield { id, detail: matchDetail(match) };
   }
 }

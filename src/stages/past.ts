@@ -3,7 +3,7 @@ import { type Dropped, GleanerError, type HarvestRow, isReason, type Pair } from
 import { type Storage, streamSource } from '../storage/index.ts';
 import { FETCHED_COLUMNS, type FetchedFacts, type FetchedRecord } from './fetched.ts';
 import { type HarvestFiles, readHarvested } from './harvested.ts';
-import { type KnownPair, readKnownContent } from './known-content.ts';
+import { type KnownEntry, readKnownContent } from './known-content.ts';
 import { DROPPED_COLUMNS, type DroppedRecord } from './tables.ts';
 
 /** What became of a pair in harvest. */
@@ -54,7 +54,8 @@ export async function* readPast(
       const dropped = await trail.takeIf(isIt);
       const past = dropped
         ? droppedFate(dropped, files.dropped)
-        : (knownFate(await known.takeIf(isIt)) ?? (await kept.takeIf(({ row }) => isIt(row))));
+        : (knownFate(await known.takeIf(({ id }) => id === pair.uid)) ??
+          (await kept.takeIf(({ row }) => isIt(row))));
       if (!past)
         throw new GleanerError('DAMAGED', {
           path: `${storage.location}/${files.rows}`,
@@ -116,7 +117,7 @@ function droppedFate({ reason, detail, similarity }: DroppedRecord, path: string
   return { kept: false, reason, detail, similarity };
 }
 
-function knownFate(known: KnownPair | undefined): Fate | undefined {
+function knownFate(known: KnownEntry | undefined): Fate | undefined {
   return known && { kept: false, reason: 'known_content', detail: known.detail, similarity: null };
 }
 

@@ -25,6 +25,11 @@ export function shardPath(folder: string, index: number): string {
   return `${folder}/${String(index).padStart(5, '0')}.parquet`;
 }
 
+/** The restricted report of an extract task, below the folder of the run. */
+export function knownContentReport(index: number): string {
+  return `known-content/${String(index).padStart(5, '0')}.jsonl`;
+}
+
 /** Columns of a pair but its uid. */
 const PAIR_VALUES = [
   { name: 'url', type: 'string' },

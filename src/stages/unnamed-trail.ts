@@ -21,19 +21,19 @@ export type NamesKnown = (row: DroppedRecord) => boolean;
 export async function namesKnown(
   storage: Storage,
   dropped: readonly FileInfo[],
-  known: Pick<KnownContent, 'refuseUrl'>,
+  known: Pick<KnownContent, 'refuseUrl'> | undefined,
 ): Promise<NamesKnown> {
   const uids = new Set<string>();
   for (const { path } of dropped)
     if (path.startsWith('harvest/'))
-      for await (const { uid } of readKnownContent(storage, path.replace(/[^/]*$/, 'known-content.jsonl')))
-        uids.add(uid);
+      for await (const { id } of readKnownContent(storage, path.replace(/[^/]*$/, 'known-content.jsonl')))
+        uids.add(id);
   const urls = new Set<string>();
   if (uids.size > 0)
     for (const path of await storage.list('unique'))
       for await (const { uid, url } of readPairs(storage, path)) if (uids.has(uid)) urls.add(cut(url));
   return ({ uid, url, page_url }) =>
-    uids.has(uid) || urls.has(url) || known.refuseUrl(url, page_url) !== undefined;
+    uids.has(uid) || urls.has(url) || known?.refuseUrl(url, page_url) !== undefined;
 }
 
 /**

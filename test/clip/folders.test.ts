@@ -12,7 +12,6 @@ import {
   TINY_TOKENIZER,
   TINY_TOKENIZER_CONFIG,
   tinyExternal,
-  tinyHalves,
   tinyJoint,
   tinyOperator,
   tinyText,
@@ -155,7 +154,8 @@ const fixture = sharedData('peers/clip/fixture');
 
 describe('a model that is not right', () => {
   const openClip = { embed_dim: 12, text_cfg: { context_length: 12 } };
-  const pixels = {
+  const published = {
+    'textual/tokenizer.json': TINY_TOKENIZER,
     'visual/preprocess_cfg.json': { size: 2, mean: [0, 0, 0], std: [1, 1, 1], interpolation: 'bicubic' },
   };
   it.each<[string, Record<string, unknown>, RegExp]>([
@@ -183,11 +183,6 @@ describe('a model that is not right', () => {
       /vision_model\.onnx: .*cut off \(\d+ \+ 20 bytes\)/,
     ],
     [
-      'pixels as halves',
-      { 'onnx/vision_model.onnx': tinyHalves() },
-      /vision_model\.onnx: does not take one float32 input/,
-    ],
-    [
       'one half in one network',
       { ...NO_NETWORKS, 'onnx/model.onnx': tinyText() },
       /onnx\/model\.onnx: has the inputs input_ids: not both halves/,
@@ -210,25 +205,48 @@ describe('a model that is not right', () => {
       /merges\.txt: is not understood \(.*no <\|startoftext\|>/,
     ],
     [
-      "a SigLIP's tokenizer",
-      { 'config.json': { ...TINY_CONFIG, model_type: 'siglip' } },
-      /config\.json: is of a SigLIP, whose tokenizer/,
+      'a SigLIP whose padding has no name',
+      { 'config.json': { ...TINY_CONFIG, model_type: 'siglip' }, 'tokenizer_config.json': null },
+      /tokenizer_config\.json: is missing or names no pad_token/,
+    ],
+    [
+      "SentencePiece's file alone",
+      { 'tokenizer.json': null, 'spiece.model': 'x' },
+      /tokenizer\.json: is missing \(spiece\.model alone is not read: take tokenizer\.json from /,
+    ],
+    [
+      'a word list alone',
+      { 'tokenizer.json': null, 'vocab.txt': 'x' },
+      /tokenizer\.json: is missing \(vocab\.txt alone .*save_pretrained/,
+    ],
+    [
+      'a vocabulary of another kind alone',
+      {
+        'tokenizer.json': null,
+        'vocab.json': { a: 0 },
+        'merges.txt': 'a b',
+        'tokenizer_config.json': { tokenizer_class: 'RobertaTokenizer' },
+      },
+      /tokenizer\.json: is missing \(vocab\.json alone is not read/,
     ],
     [
       'captions cleaned in a way of their own',
       {
-        ...pixels,
+        ...published,
         'config.json': {
           ...openClip,
-          text_cfg: { context_length: 12, tokenizer_kwargs: { clean: 'canonicalize' } },
+          text_cfg: { context_length: 12, tokenizer_kwargs: { clean: 'rot13' } },
         },
       },
-      /config\.json: wants texts cleaned by 'canonicalize'/,
+      /config\.json: wants texts cleaned by 'rot13', which is not followed \(lower, /,
     ],
     [
-      "another tower's tokenizer",
-      { ...pixels, 'config.json': { ...openClip, text_cfg: { hf_model_name: 'xlm-roberta-base' } } },
-      /config\.json: has the tokenizer of xlm-roberta-base/,
+      'tokens changed in a way of their own',
+      {
+        ...published,
+        'config.json': { ...openClip, text_cfg: { tokenizer_kwargs: { strip_sep_token: true } } },
+      },
+      /config\.json: wants strip_sep_token/,
     ],
   ])('%s', async (_, changes, message) => {
     const error = await loadClip(folder(changes)).catch((e: unknown) => e);

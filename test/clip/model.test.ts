@@ -10,6 +10,7 @@ import {
   TINY_CONFIG,
   TINY_PREPROCESSOR,
   TINY_TOKENIZER_CONFIG,
+  tinyHalves,
   tinyText,
   tinyVision,
   writeTinyModel,
@@ -48,6 +49,32 @@ function close(actual: Float32Array, expected: readonly number[]): void {
 }
 
 describe('loadClip', () => {
+  it('asks for as many images at once as are wanted, and for 64 where nothing is said', async () => {
+    for (const [rows, options] of [
+      [64, {}],
+      [70, { batchSize: 70 }],
+    ] as const) {
+      const changes = { 'onnx/vision_model.onnx': tinyVision({ rows }) };
+      const fixed = await loadClip(writeTinyModel(join(dir, `rows-${rows}`), changes), options);
+      const images = Array<RgbImage>(2 * rows).fill(image);
+      expect(await fixed.embedImages(images)).toHaveLength(2 * rows * 12);
+      await expect(fixed.embedImages(images.slice(1))).rejects.toThrow(/vision_model\.onnx: cannot be run/);
+      await fixed.close();
+    }
+  });
+
+  it('gives a network of float16 its pixels as such, and reads what it gives', async () => {
+    const halves = await loadClip(
+      writeTinyModel(join(dir, 'halves'), { 'onnx/vision_model.onnx': tinyHalves() }),
+    );
+    // .2 and .6 to 11 bits: 1638/8192 and 1229/2048.
+    const rounded = PLANES.map((v) =>
+      Math.abs(v) === 0.2 ? Math.sign(v) * (1638 / 8192) : v === 0.6 ? 1229 / 2048 : v,
+    );
+    close(await halves.embedImages([image]), unit(rounded));
+    await halves.close();
+  });
+
   it('reads names and sizes from the folder', () => {
     expect(model).toMatchObject({ name: 'tiny', dimension: 12, contextLength: 12 });
     expect(Object.keys(model.files)).toEqual([

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { cropForModel, parsePreprocessing, toPixelValues } from '../../src/clip/preprocess.ts';
+import {
+  cropForModel,
+  openClipPreprocessing,
+  parsePreprocessing,
+  toPixelValues,
+} from '../../src/clip/preprocess.ts';
 
 /** preprocessor_config.json of openai/clip-vit-base-patch32. */
 const CLIP = {
@@ -28,6 +33,7 @@ describe('parsePreprocessing', () => {
       filter: 'bicubic',
       cropWidth: 224,
       cropHeight: 224,
+      oddMargin: 'smaller',
       rescale: 1 / 255,
       mean: CLIP.image_mean,
       std: CLIP.image_std,
@@ -84,6 +90,29 @@ describe('cropForModel', () => {
     expect([...crop.data.subarray(0, 3)]).toEqual([left, top, 0]);
     expect([crop.width, crop.height, crop.data.length, crop.cropped]).toEqual([4, 4, 48, true]);
   });
+
+  it.each([
+    // torchvision's center_crop: int(round(margin / 2)) in Python, to even.
+    [5, 0],
+    [6, 1],
+    [7, 2],
+    [8, 2],
+    [9, 2],
+    [11, 4],
+  ])("cuts %i columns at %i in open_clip's layout", (width, left) => {
+    const mean = [0, 0, 0];
+    const openClip = openClipPreprocessing({ size: 4, mean, std: [1, 1, 1], interpolation: 'bicubic' });
+    expect(cropForModel(numbered(width, 4), openClip).data[0]).toBe(left);
+  });
+
+  it('has pixels of its own, of a picture of just the right size too', () => {
+    // Its memory is given back and used again while the crop is on its way.
+    const { data, ...size } = numbered(4, 4);
+    const image = { data: Buffer.from(data), ...size };
+    const crop = cropForModel(image, preprocessing);
+    expect(crop.data.buffer).not.toBe(image.data.buffer);
+    expect([...crop.data]).toEqual([...data]);
+  });
 });
 
 describe('toPixelValues', () => {
@@ -95,8 +124,11 @@ describe('toPixelValues', () => {
       height: 1,
       cropped: true as const,
     });
-    const values = toPixelValues([pixel(255, 255, 255), pixel(0, 51, 0)], parsePreprocessing(config));
-    expect([...values]).toEqual([1, 1, 3, -1, Math.fround(0.2), -1]);
+    const preprocessing = parsePreprocessing(config);
+    expect([...toPixelValues(pixel(255, 255, 255), preprocessing)]).toEqual([1, 1, 3]);
+    const into = new Float32Array(3).fill(9);
+    expect(toPixelValues(pixel(0, 51, 0), preprocessing, into)).toBe(into);
+    expect([...into]).toEqual([-1, Math.fround(0.2), -1]);
   });
 
   it('separates the planes of a larger crop', () => {
@@ -107,6 +139,6 @@ describe('toPixelValues', () => {
       do_rescale: false,
     };
     const crop = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1, cropped: true as const };
-    expect([...toPixelValues([crop], parsePreprocessing(config))]).toEqual([1, 4, 2, 5, 3, 6]);
+    expect([...toPixelValues(crop, parsePreprocessing(config))]).toEqual([1, 4, 2, 5, 3, 6]);
   });
 });

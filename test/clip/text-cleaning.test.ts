@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cleanClipText } from '../../src/clip/text-cleaning.ts';
+import { cleanText } from '../../src/clip/text-cleaning.ts';
 
 // Right: what open_clip's cleaning gives, run with ftfy 6.3 (its `_clean_lower`).
 const REFERENCE: readonly (readonly [text: string, cleaned: string])[] = [
@@ -39,24 +39,26 @@ const REFERENCE: readonly (readonly [text: string, cleaned: string])[] = [
   ['İstanbul ΌΣΟΣ', 'i̇stanbul όσος'],
   ['STRASSE ẞ', 'strasse ß'],
   ['a <x> &amp;\n&lt;b', 'a <x> & <b'],
+  ['100&percnt; &NotEqualTilde;', '100% ≂̸'],
+  ['P&EACUTE;REZ BUNDESSTRA&SZLIG;E &LTIMES;', 'pérez bundesstrasse <imes;'],
   ['', ''],
 ];
 
-describe('cleanClipText', () => {
+describe('cleanText', () => {
   it.each(REFERENCE)('%j', (text, cleaned) => {
-    expect(cleanClipText(text)).toBe(cleaned);
+    expect(cleanText(text, 'lower')).toBe(cleaned);
   });
 
   it('mends an emoji of four misread bytes', () => {
     // UTF-8 of 🐶, f0 9f 90 b6, read as Windows-1252.
-    expect(cleanClipText('ð\u0178\x90¶ dog')).toBe('🐶 dog');
+    expect(cleanText('ð\u0178\x90¶ dog', 'lower')).toBe('🐶 dog');
   });
 
   it('leaves plain words as they are, in lower case and with single spaces', () => {
     const word = fc.stringMatching(/^[A-Za-z0-9.,!?'"()-]{1,12}$/);
     fc.assert(
       fc.property(fc.array(word), (words) => {
-        expect(cleanClipText(`  ${words.join(' \t')}\n`)).toBe(words.join(' ').toLowerCase());
+        expect(cleanText(`  ${words.join(' \t')}\n`, 'lower')).toBe(words.join(' ').toLowerCase());
       }),
     );
   });
@@ -69,7 +71,7 @@ describe('cleanClipText', () => {
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
-        const cleaned = cleanClipText(pieces.join(''));
+        const cleaned = cleanText(pieces.join(''), 'lower');
         expect(cleaned.isWellFormed()).toBe(true);
         expect(cleaned).toBe(cleaned.trim());
       }),

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Protocol buffers: a field of bytes, of text, or a whole number. */
-function field(number: number, value: Uint8Array | string | number): Uint8Array {
+export function field(number: number, value: Uint8Array | string | number): Uint8Array {
   if (typeof value === 'number') return Buffer.concat([varint(number << 3), varint(value)]);
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
   return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
@@ -27,7 +27,7 @@ const INT64 = 7;
 const FLOAT16 = 10;
 
 /** ValueInfoProto: a name, an element type, dimensions (text: symbolic). */
-function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
+export function value(name: string, type: number, dims: readonly (number | string)[]): Uint8Array {
   const shape = concat(...dims.map((d) => field(1, typeof d === 'number' ? field(1, d) : field(2, d))));
   return concat(field(1, name), field(2, field(1, concat(field(1, type), field(2, shape)))));
 }
@@ -56,6 +56,8 @@ export interface TinyOptions {
   readonly masked?: boolean;
   /** The vision network rounds to 256 steps between the least and the greatest value of a whole batch. @default false */
   readonly quantized?: boolean;
+  /** Rows that the vision network takes; a text: any number. @default 'batch' */
+  readonly rows?: number | string;
 }
 
 export function tinyVision({
@@ -63,6 +65,7 @@ export function tinyVision({
   imageSize = 2,
   imageOutput = 'image_embeds',
   quantized = false,
+  rows = 'batch',
 }: TinyOptions = {}): Uint8Array {
   const flat = quantized ? 'flat' : imageOutput;
   const steps = ['steps', 'scale', 'zero'];
@@ -75,8 +78,8 @@ export function tinyVision({
   const flatten = concat(field(1, 'pixel_values'), field(2, flat), field(4, 'Flatten'));
   return network(
     quantized ? [flatten, quantize, back] : [flatten],
-    [value('pixel_values', FLOAT, ['batch', 3, imageSize, imageSize])],
-    value(imageOutput, FLOAT, ['batch', dimension]),
+    [value('pixel_values', FLOAT, [rows, 3, imageSize, imageSize])],
+    value(imageOutput, FLOAT, [rows, dimension]),
   );
 }
 

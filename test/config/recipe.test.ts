@@ -87,6 +87,12 @@ describe('recipeHash', () => {
     expect(await hash('{ variant: int8 }')).not.toBe(await hash('{ variant: fp32 }'));
   });
 
+  it('does not depend on who publishes the release', async () => {
+    const plain = loadRecipe(await yaml('name: a'));
+    const said = loadRecipe(await yaml('name: a\ncard: { contact: a@example.org, license: CC0-1.0 }'));
+    expect(recipeHash(said)).toBe(recipeHash(plain));
+  });
+
   it('canonicalJson sorts keys at every depth and leaves arrays', () => {
     expect(canonicalJson({ b: [2, 1], a: { d: 1, c: null } })).toBe('{"a":{"c":null,"d":1},"b":[2,1]}');
   });

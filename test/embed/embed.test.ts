@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,9 @@ import { compressors } from 'hyparquet-compressors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbedLocallyOptions, embedLocally } from '../../src/executors/embed.ts';
 import { createParquetWriter } from '../../src/formats/index.ts';
+import { openEmbedInputs } from '../../src/pipeline/embed/inputs.ts';
+import type { EmbedSummary } from '../../src/pipeline/embed/run.ts';
+import { EmbedRunner } from '../../src/pipeline/embed/runner.ts';
 import { tinyVision, writeTinyModel } from '../clip/tiny-model.ts';
 import { memorySink } from '../formats/support.ts';
 import { gleaner, startGleaner } from '../support/gleaner.ts';
@@ -31,8 +34,36 @@ const CAT = [53];
 const A_B = [26, 27];
 
 const utf8 = (text: string) => Buffer.from(text);
-const run = (options: Omit<EmbedLocallyOptions, 'model'>) =>
-  embedLocally({ model, preproWorkers: 1, ...options });
+type Options = Omit<EmbedLocallyOptions, 'model'>;
+
+/**
+ * What `embedLocally` has done in a process of its own, in this one: sooner begun, and to be stopped to the sample.
+ * @param stop samples after which it is stopped
+ */
+async function run(options: Options, stop = Number.POSITIVE_INFINITY): Promise<EmbedSummary | undefined> {
+  const { out, batchSize = 32, writeBatchSize = 1_000_000, segmentSamples } = options;
+  const found = await openEmbedInputs(options.inputs, options.inputFormat);
+  const parts = { image: true, text: true, metadata: false, ...options.parts };
+  const sizes = { batchSize, writeBatchSize, segmentSamples, threads: 1, preproWorkers: 1 };
+  await mkdir(out, { recursive: true });
+  await using runner = await EmbedRunner.open({
+    ...{ root: out, inputs: found, model, parts, names: options.names ?? {} },
+    ...sizes,
+  });
+  const controller = new AbortController();
+  const watch = { suspects: new Set<number>(), fatal: new Set<number>(), journal: () => () => undefined };
+  const onProgress = ({ done }: { done: number }) => {
+    if (done >= stop) controller.abort();
+  };
+  const summary = await runner
+    .run({ ...watch, signal: controller.signal, onProgress })
+    .catch((error: unknown) => {
+      if (!controller.signal.aborted) throw error;
+      return undefined;
+    });
+  expect(controller.signal.aborted).toBe(stop !== Number.POSITIVE_INFINITY);
+  return summary;
+}
 
 /** float16 rows of an npy file (numpy/lib/format.py, version 1.0). */
 async function matrix(path: string): Promise<number[][]> {
@@ -121,7 +152,7 @@ describe('webdataset tars', () => {
       rows: 3,
       left: { undecodable: 1, no_image: 1, no_caption: 1, format: 1 },
     });
-    expect(summary.damaged).toEqual([
+    expect(summary?.damaged).toEqual([
       { path: join(root, 'odd/b.tar'), problem: expect.stringContaining('cut off') },
     ]);
     near(await matrix(join(out, 'img_emb/img_emb_0.npy')), [imageRow(TINT), imageRow(TINT), imageRow(TINT)]);
@@ -232,14 +263,7 @@ describe('a run that is stopped', () => {
   it.each([1, 59, 61, 99, 100, 131, 229, 230])('after %i samples goes on to the same bytes', async (stop) => {
     const out = join(root, `stopped-${stop}`);
     const options = { inputs, out, parts: { metadata: true }, writeBatchSize: 60, segmentSamples: 13 };
-    const controller = new AbortController();
-    const onProgress = ({ done }: { done: number }) => {
-      if (done >= stop) controller.abort();
-    };
-    await run({ ...options, batchSize: 5, signal: controller.signal, onProgress }).catch((error: unknown) => {
-      if (!controller.signal.aborted) throw error;
-    });
-    expect(controller.signal.aborted).toBe(true);
+    await run({ ...options, batchSize: 5 }, stop);
     const summary = await run({ ...options, batchSize: 16 });
     expect(summary).toMatchObject({ samples: SAMPLES, left: { format: 26 }, rows: SAMPLES - 26, parts: 4 });
     expect(await files(out)).toEqual(whole);
@@ -270,7 +294,9 @@ describe('a run that is stopped', () => {
       'onnx/vision_model.onnx': tinyVision({ quantized: true }),
     });
     await expect(embedLocally({ ...options, model: other })).rejects.toThrow('another model');
-    await expect(run({ ...options, writeBatchSize: 61 })).rejects.toThrow('another write batch size');
+    await expect(embedLocally({ ...options, model, writeBatchSize: 61 })).rejects.toThrow(
+      'another write batch size',
+    );
     await expect(run({ ...options, inputs: [join(root, 'many/a.tar')] })).rejects.toThrow(
       'another list of inputs',
     );

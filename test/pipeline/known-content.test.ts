@@ -3,7 +3,6 @@ import { cp, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { downloadLocally } from '../../src/executors/download.ts';
 import { type RunLocallyOptions, retryRunLocally, runLocally } from '../../src/executors/index.ts';
 import { type Column, gzipMember, readParquetRows } from '../../src/formats/index.ts';
 import { decodeImage, perceptualHash } from '../../src/image/index.ts';
@@ -48,9 +47,7 @@ describe('a run with lists of known content', () => {
     JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? String(value) : value));
 
   async function reports(name: string) {
-    const paths = (await storage(name).list('harvest')).filter((path) =>
-      path.endsWith('known-content.jsonl'),
-    );
+    const paths = (await storage(name).list('')).filter((path) => path.endsWith('.jsonl'));
     const lines = [];
     for (const path of paths) {
       expect((await stat(join(out(name), path))).mode & 0o777).toBe(0o600);
@@ -113,7 +110,11 @@ describe('a run with lists of known content', () => {
       Buffer.concat([
         record('http://site.example/', images),
         record('http://other.example/', again),
-        record('http://www.listed.example/', domain ? [domain] : []),
+        // And a link of the listed site that no crawl would follow.
+        record(
+          'http://www.listed.example/',
+          domain ? [domain, { url: 'ftp://www.listed.example/x.jpg', alt: domain.alt }] : [],
+        ),
       ]),
     );
     const knownContent = [];
@@ -148,15 +149,20 @@ describe('a run with lists of known content', () => {
   afterAll(() => origin.close());
 
   it('drops what is listed, each by its list', async () => {
-    const { fetched, safe } = await runLedgers(storage('good'));
-    expect(fetched).toEqual({ in: 12, out: 6, dropped: { known_content: 6 } });
+    const { pair, fetched, safe } = await runLedgers(storage('good'));
+    // Both times that the URL is linked to, and the domain of a page.
+    expect(pair.dropped).toEqual({ known_url: 3, text_short: 1 });
+    expect(fetched).toEqual({ in: 10, out: 6, dropped: { known_content: 4 } });
     expect(safe.out).toBe(6);
-    const expected = Object.entries(listed).map(([kind, { url, alt, hash }]) => ({
+    const entry = ([kind, { url, alt, hash }]: [string, (typeof listed)[string]]) => ({
       uid: pairUid(url, alt),
       list: `list of ${kind}`,
       kind,
       hash,
-    }));
+    });
+    const expected = [...Object.entries(listed), ['url', listed.url] as const].flatMap(([kind, one]) =>
+      one ? [entry([kind, one])] : [],
+    );
     const byUid = (a: { uid: string }, b: { uid: string }) => (a.uid < b.uid ? -1 : 1);
     expect((await reports('good')).sort(byUid)).toEqual(expected.sort(byUid));
   });
@@ -165,11 +171,20 @@ describe('a run with lists of known content', () => {
     const dropped = await rowsOf('good', /^release\/dropped\//, DROPPED_COLUMNS);
     const fetched = await rowsOf('good', /fetched\.parquet$/, FETCHED_COLUMNS);
     const kept = await rowsOf('good', /^release\/metadata\//, RELEASE_COLUMNS);
-    expect([dropped.length, fetched.length, kept.length]).toEqual([6 + 5 + 1, 6, 6]);
+    expect([dropped.length, fetched.length, kept.length]).toEqual([4 + 4 + 3 + 1 + 1, 6, 6]);
     expect(mentions(asText([dropped, fetched, kept]))).toEqual([]);
-    // The run's own list of pairs, which is not published, has all three of each.
-    const unique = await rowsOf('good', /^unique\//, EXTRACTED_COLUMNS);
-    expect(new Set(mentions(asText(unique))).size).toBe(3 * 6);
+    // The run's own lists of pairs, which are not published, have all three of those alone that had to be fetched.
+    const byHash = ['md5', 'sha1', 'sha256', 'phash'].flatMap((kind) => {
+      const { url, alt } = listed[kind] ?? { url: '', alt: '' };
+      return [url, alt, pairUid(url, alt)];
+    });
+    for (const folder of [/^pairs\//, /^unique\//]) {
+      const pairs = await rowsOf('good', folder, EXTRACTED_COLUMNS);
+      expect(new Set(mentions(asText(pairs)))).toEqual(new Set(byHash));
+    }
+    const extracted = await rowsOf('good', /^dropped\/extract\//, DROPPED_COLUMNS);
+    expect(mentions(asText(extracted))).toEqual([listed.md5?.url]);
+    expect(asText(extracted)).not.toContain('listed.example');
     const blank = {
       uid: '',
       url: '',
@@ -184,13 +199,15 @@ describe('a run with lists of known content', () => {
       dropped.every((row) => Object.entries(blank).every(([column, value]) => row[column] === value)),
     ).toBe(true);
     expect(dropped.map(({ reason }) => reason).sort()).toEqual([
-      ...Array(5).fill('duplicate'),
-      ...Array(6).fill('known_content'),
+      ...Array(4).fill('duplicate'),
+      ...Array(4).fill('known_content'),
+      ...Array(3).fill('known_url'),
       'text_short',
+      'url_scheme',
     ]);
     // What is neither packed nor one of the run's own lists of pairs: as it lies there.
     for (const path of Object.keys(await treeOf(out('good'))))
-      if (!/\.parquet$|^keys\/|known-content\.jsonl$/.test(path))
+      if (!/\.parquet$|^keys\/|\.jsonl$/.test(path))
         expect(mentions(await readFile(join(out('good'), path), 'latin1')), path).toEqual([]);
   });
 
@@ -203,7 +220,7 @@ describe('a run with lists of known content', () => {
   });
 
   it('is retried without asking for it again, to what one good run gives', async () => {
-    expect((await runLedgers(storage('bad'))).fetched.dropped).toEqual({ known_content: 6, http_status: 2 });
+    expect((await runLedgers(storage('bad'))).fetched.dropped).toEqual({ known_content: 4, http_status: 2 });
     const asked = origin.requests();
     await retryRunLocally({ dir: out('bad'), reasons: ['http_status'], workers: 1 });
     expect(origin.requests() - asked).toBe(2);
@@ -218,16 +235,6 @@ describe('a run with lists of known content', () => {
   it('is not explained by its URL', async () => {
     for (const name of [listed.md5?.url ?? '', pairUid(listed.md5?.url ?? '', listed.md5?.alt ?? '')])
       expect((await gleaner(['explain', out('good'), name])).stdout).toMatch(/no pair of this run has it/);
-  });
-
-  it('is no recipe for a download, whose tables list every URL', async () => {
-    const { safety } = options.overrides ?? {};
-    const download = {
-      urls: [join(folder, 'none.txt')],
-      out: out('download'),
-      overrides: { safety } as never,
-    };
-    await expect(downloadLocally(download)).rejects.toThrow(/safety\.knownContent is for harvest/);
   });
 
   it('is another run with another list', async () => {

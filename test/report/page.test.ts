@@ -1,7 +1,13 @@
 import chromium from '@sparticuz/chromium';
 import { type Browser, type Page, chromium as playwright } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { collectSamples, collectStatistics, renderReport } from '../../src/stages/report/index.ts';
+import {
+  collectSamples,
+  collectStatistics,
+  type PricedCosts,
+  priceCosts,
+  renderReport,
+} from '../../src/stages/report/index.ts';
 import { HOSTILE, HOSTILE_INPUT, HOSTILE_ROWS, HOSTILE_TRAIL } from './hostile.ts';
 import { SIX_INPUT, SIX_ROWS, SIX_TRAIL, temporaryStorage, writeRelease } from './small-release.ts';
 
@@ -67,9 +73,13 @@ describe('report.html in a browser', () => {
       );
     for (const [i, share] of [1, 0.75, 0.6, 0.5, 0.375, 0.325, 0.175, 0.15].entries())
       expect(widths[i]).toBeCloseTo(share, 2);
-    expect(await page.locator('.mark').textContent()).toMatch(/6 dropped\s*6 kept/);
+    expect(await page.locator('.mark').first().textContent()).toMatch(/6 dropped\s*6 kept/);
     const cells = page.getByRole('row', { name: 'height and width ≥ 512' }).getByRole('cell');
     expect(await cells.allTextContents()).toEqual(['4', '66.7 %']);
+    const own = page.locator('.thresholds').getByRole('row', { name: '0.30' }).getByRole('cell');
+    expect(await own.allTextContents()).toEqual(['7', '53.8 %', '6']);
+    const below = page.locator('.thresholds').getByRole('row', { name: '0.28' }).getByRole('cell');
+    expect(await below.allTextContents()).toEqual(['9', '69.2 %', 'not judged']);
     // Four of the six are UNLIKELY.
     const pictures = page.locator('.pictures img');
     expect(await pictures.count()).toBe(4);
@@ -86,6 +96,39 @@ describe('report.html in a browser', () => {
       await details.evaluate((element) => element.setAttribute('open', ''));
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     await page.close();
+  });
+
+  test('time and cost by stage, where they are given', async () => {
+    await using folder = await temporaryStorage();
+    await writeRelease(folder.storage, SIX_ROWS, SIX_TRAIL);
+    const stats = await collectStatistics(folder.storage, SIX_INPUT);
+    const harvest = {
+      stage: 'harvest',
+      tasks: 2,
+      things: 20,
+      unit: 'pairs',
+      taskSeconds: 90,
+      cpuSeconds: 7200,
+    };
+    const trail = { ...harvest, stage: 'trail', cpuSeconds: null };
+    const cells = async (costs: PricedCosts) => {
+      const { page } = await show(renderReport(stats, [], costs), 360);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+      const rows = await page.locator('section', { hasText: 'Time and cost' }).getByRole('row').all();
+      const texts = await Promise.all(rows.slice(1).map((r) => r.locator('th, td').allTextContents()));
+      await page.close();
+      return texts;
+    };
+    // Two CPU-hours at 3; six pairs come out.
+    expect(await cells(priceCosts([harvest], 3, 6))).toEqual([
+      ['harvest', '2', '20 pairs', '90.0 s', '2.00 h', '0.00278', '6.00'],
+      ['all', '2', '6 released', '90.0 s', '2.00 h', '0.000833', '6.00'],
+    ]);
+    expect(await cells(priceCosts([harvest, trail], null, 6))).toEqual([
+      ['harvest', '2', '20 pairs', '90.0 s', '2.00 h', '0.00278'],
+      ['trail', '2', '20 pairs', '90.0 s', 'not known', '–'],
+      ['all', '4', '6 released', '180.0 s', 'not known', '–'],
+    ]);
   });
 
   test('hostile texts are text', async () => {

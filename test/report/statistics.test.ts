@@ -108,9 +108,23 @@ describe('statistics of six pairs, by hand', () => {
   test('a recipe that names a file tells its name, not its folder', async () => {
     await using folder = await temporaryStorage();
     await writeRelease(folder.storage, SIX_ROWS, SIX_TRAIL);
-    const recipe = loadRecipe('laion400m', { safety: { categories: '/home/somebody/lists/ours.yaml' } });
+    const at = (name: string) => `/home/somebody/lists/${name}`;
+    const recipe = loadRecipe('laion400m', {
+      extract: { hostBlocklists: [at('hosts.txt')], urlBlocklists: ['C:\\somebody\\urls.txt'] },
+      fetch: { optOutLists: [at('out.gz')], contact: 'somebody@example.org', proxy: 'http://somebody:8080' },
+      safety: {
+        categories: at('ours.yaml'),
+        knownContent: [{ name: 'ours', kind: 'md5', path: at('known.csv') }],
+        classifiers: [{ path: at('network/') }],
+      },
+    });
     const stats = await collectStatistics(folder.storage, { ...SIX_INPUT, recipe });
-    expect(stats.recipe.safety.categories).toBe('ours.yaml');
+    const { extract, fetch, safety } = stats.recipe;
+    expect([extract.hostBlocklists, extract.urlBlocklists]).toEqual([['hosts.txt'], ['urls.txt']]);
+    expect(fetch.optOutLists).toEqual(['out.gz']);
+    expect(safety.categories).toBe('ours.yaml');
+    expect(safety.knownContent[0]?.path).toBe('known.csv');
+    expect(safety.classifiers[0]?.path).toBe('network');
     expect(JSON.stringify(stats)).not.toContain('somebody');
   });
 });

@@ -70,6 +70,16 @@ async function classify(dir: string, colour: readonly [number, number, number], 
 }
 
 describe('a classifier', () => {
+  it('keeps pictures apart that it is asked about at once', async () => {
+    const classifier = await loadClassifier(write('at-once'));
+    const reds = Array.from({ length: 20 }, (_, n) => (n % 3 === 0 ? 200 : 10));
+    const found = await Promise.all(
+      reds.map((red) => classifier.classify(classifier.prepare(picture(red, 0, 0), picture(0, 0, 0)))),
+    );
+    expect(found.map(({ nsfw }) => nsfw)).toEqual(reds.map((red) => (red === 200 ? 'NSFW' : 'UNLIKELY')));
+    await classifier.close();
+  });
+
   const rules = [
     { label: 'red', threshold: 0.5, effect: 'NSFW' },
     { label: 'green', threshold: 0.25, effect: 'UNSURE' },

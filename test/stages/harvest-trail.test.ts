@@ -63,6 +63,7 @@ const tools: HarvestTools = {
     contextLength: 8,
     crop: () => ({ data: new Uint8Array(3), width: 1, height: 1, cropped: true }),
     embedImages: async (images) => Float32Array.from(images.flatMap(() => [1, 0])),
+    embedPixels: () => Promise.reject(new Error('not asked for')),
     embedTexts: async (texts) =>
       Float32Array.from(texts.flatMap((text) => (text.startsWith('red') ? [1, 0] : [0.25, 0.75]))),
     close: async () => undefined,

@@ -45,7 +45,12 @@ export function embedCommand(context: CommandContext): Command {
     .option('--no-image', 'leave images out')
     .option('--no-text', 'leave texts out')
     .option('--enable-metadata', 'carry over the JSON of each sample, or the other columns')
-    .option('--batch-size <n>', 'images at a time; the network takes at most 64', wholeNumber, 32)
+    .option(
+      '--batch-size <n>',
+      'images a call of the network; some 3.5 MB each with a ViT-B/32',
+      wholeNumber,
+      32,
+    )
     .option('--write-batch-size <n>', 'rows of a file', wholeNumber, 1_000_000)
     .option('--num-prepro-workers <n>', 'threads that decode (default: by the number of cores)', wholeNumber)
     .option('--threads <n>', 'threads of the network', wholeNumber, 1)

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Fate, Removed } from '../../pipeline/index.ts';
 import { REASONS, type Reason } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
+import { printable } from '../terminal.ts';
 
 export function explainCommand(context: CommandContext): Command {
   return newCommand(
@@ -109,9 +110,4 @@ function languageOf(row: { readonly language: string; readonly language_confiden
   return row.language === 'und'
     ? 'und'
     : `${row.language} (confidence ${row.language_confidence.toFixed(2)})`;
-}
-
-/** Text from the web, safe for a terminal: control and bidirectional characters are shown, not obeyed. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }

@@ -31,7 +31,6 @@ export function modelsCommand(context: CommandContext): Command {
           const facts = [size, `${model.dimension} wide`, model.licence, model.variants.join(' ')];
           context.print(`${model.name}\n  ${model.what}\n  ${facts.join(', ')}; ${here}\n`);
           if (model.repository !== null) context.print(`  ${model.repository}\n`);
-          if (model.unusable !== null) context.print(`  cannot be used: ${model.unusable}\n`);
         }
     })
     .addCommand(pullCommand(context));
@@ -87,8 +86,6 @@ function pullCommand(context: CommandContext): Command {
               );
             context.print(`${name} is in ${dir}\n`);
           }
-          if (model.unusable !== undefined)
-            process.stderr.write(`gleaner: ${name} cannot be used yet: ${model.unusable}.\n`);
         } finally {
           lines.end();
         }

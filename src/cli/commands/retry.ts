@@ -66,9 +66,9 @@ async function holdsRun(dir: string): Promise<boolean> {
 async function retryRun(options: RetryOptions, lines: ProgressLines, json: boolean): Promise<string> {
   const { retryRunLocally } = await import('../../executors/retry.ts');
   await retryRunLocally({ ...options, onProgress: (progress) => lines.update(stageStep(progress)) });
-  const { formatStats, readStats } = await import('../stats.ts');
-  const stats = await readStats(options.dir);
-  return json ? asJson(stats) : `\n${formatStats(stats)}\nReleased to ${options.dir}/release\n`;
+  const { formatSummary, readStats } = await import('../stats.ts');
+  const { stats } = await readStats(options.dir);
+  return json ? asJson(stats) : `\n${formatSummary({ stats })}\nReleased to ${options.dir}/release\n`;
 }
 
 async function retryDownload(options: RetryOptions, lines: ProgressLines, json: boolean): Promise<string> {

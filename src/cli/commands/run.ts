@@ -28,10 +28,10 @@ export function runCommand(context: CommandContext): Command {
     )
     .action(async (flags: RunFlags) => {
       await runWithProgress(flags, undefined, context);
-      const { formatStats, readStats } = await import('../stats.ts');
-      const stats = await readStats(flags.out);
+      const { formatSummary, readStats } = await import('../stats.ts');
+      const { stats } = await readStats(flags.out);
       context.print(
-        flags.json ? asJson(stats) : `\n${formatStats(stats)}\nReleased to ${flags.out}/release\n`,
+        flags.json ? asJson(stats) : `\n${formatSummary({ stats })}\nReleased to ${flags.out}/release\n`,
       );
     });
 }

@@ -13,6 +13,8 @@ const THREAD = new URL(
 export interface ImageWork {
   readonly options: DownloadOptions;
   readonly recipe: Recipe['image'];
+  /** Lists of perceptual hashes of known content: each thread reads them. */
+  readonly knownPictures: Recipe['safety']['knownContent'];
 }
 
 /** Threads that make images of bodies, as `makeImage`. */

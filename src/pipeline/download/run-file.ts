@@ -28,6 +28,8 @@ export interface DownloadSpec {
   readonly allowHosts: readonly string[];
   /** sha256 of each opt-out list that the recipe names, by the path it names it with. */
   readonly optOut: Readonly<Record<string, string>>;
+  /** Likewise of its lists of known content. */
+  readonly knownContent: Readonly<Record<string, string>>;
 }
 
 const count = z.int().min(0);
@@ -58,6 +60,7 @@ const partSchema = z.strictObject({
   options: optionsSchema,
   allowHosts: z.array(z.string()),
   optOut: z.record(z.string(), z.string()),
+  knownContent: z.record(z.string(), z.string()),
   /** Number of its first shard. */
   first: count,
   /** How many it has; null until its lists have been read to their end. */
@@ -75,7 +78,7 @@ const RUN_FILE = `${OWN_FOLDER}/run.json`;
 export type IncrementalMode = 'incremental' | 'extend' | 'overwrite';
 
 function identities(
-  { recipe, options, allowHosts, optOut }: DownloadSpec,
+  { recipe, options, allowHosts, optOut, knownContent }: DownloadSpec,
   lists: readonly UrlList[],
   columns: ListColumns,
 ): Readonly<Record<string, string>> {
@@ -85,6 +88,7 @@ function identities(
     recipe: recipeHash(recipe),
     'set of options': digest({ options, allowHosts }),
     'content of its opt-out lists': digest(optOut),
+    'content of its lists of known content': digest(knownContent),
     'choice of columns': digest(columns),
     'list of URL files': digest(lists.map(({ name, bytes }) => ({ name, bytes }))),
   };
@@ -142,13 +146,14 @@ export async function beginPart(
       problem: `${storage.location}: finish the download that it holds before it is extended.`,
     });
   const first = last ? last.first + (last.shards ?? 0) : 0;
-  const { recipe, options, allowHosts, optOut } = spec;
+  const { recipe, options, allowHosts, optOut, knownContent } = spec;
   const part: DownloadPart = partSchema.parse({
     identities: mine,
     recipe,
     options,
     allowHosts,
     optOut,
+    knownContent,
     first,
     shards: null,
   });

@@ -2,15 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ImageSource } from '../../fetcher/index.ts';
+import { type KnownContent, readKnownContent } from '../../safety/known-content.ts';
 import { Turnstile } from '../../stages/budget.ts';
 import type { SampleRecord } from '../../stages/download/columns.ts';
 import { type DownloadEngines, downloadShard, type ShardRow } from '../../stages/download/download.ts';
+import { shardFiles } from '../../stages/download/layout.ts';
 import type { MadeImage } from '../../stages/download/make-image.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
 import { readStoredSamples } from '../../stages/download/stored.ts';
 import { Intake } from '../../stages/intake.ts';
+import { readKnownContent as readKnownContentReport } from '../../stages/known-content.ts';
 import type { StageResult } from '../../stages/stage.ts';
-import { fileStorage, Shelf, ShelfRoom, type Storage } from '../../storage/index.ts';
+import { fileStorage, Shelf, ShelfRoom, type Storage, streamFile } from '../../storage/index.ts';
 import type { BodyThreads } from '../body-threads.ts';
 import { openWeb } from '../open-web.ts';
 import { startImageThreads } from './image-threads.ts';
@@ -64,18 +67,26 @@ export class ShardRunner implements AsyncDisposable {
   readonly #environment: ShardEnvironment;
   readonly #storage: Storage;
   readonly #images: ImageSource;
+  /** But for perceptual hashes, which the threads have. */
+  readonly #known: KnownContent | undefined;
   readonly #intake: Intake;
   readonly #room = new ShelfRoom(SHELF_BYTES);
   readonly #threads: BodyThreads<MadeImage>;
   readonly #turnstile: Turnstile;
 
-  private constructor(environment: ShardEnvironment, images: ImageSource) {
+  private constructor(environment: ShardEnvironment, images: ImageSource, known: KnownContent | undefined) {
     const { spec, root, share } = environment;
+    const { knownContent } = spec.recipe.safety;
     this.#environment = environment;
     this.#storage = fileStorage(root);
     this.#images = images;
+    this.#known = known;
     const threads = Math.max(1, Math.round(availableParallelism() / share));
-    this.#threads = startImageThreads(threads, { options: spec.options, recipe: spec.recipe.image });
+    this.#threads = startImageThreads(threads, {
+      options: spec.options,
+      recipe: spec.recipe.image,
+      knownPictures: knownContent.filter(({ kind }) => kind === 'phash'),
+    });
     this.#intake = new Intake(spec.recipe.fetch, share);
     // The next image waits beside each thread.
     this.#turnstile = new Turnstile(2 * threads);
@@ -84,7 +95,11 @@ export class ShardRunner implements AsyncDisposable {
   /** @throws GleanerError USAGE for a recipe that cannot be, and for a crawl of the open web without a contact */
   static async open(environment: ShardEnvironment): Promise<ShardRunner> {
     const { spec, share } = environment;
-    return new ShardRunner(environment, await openWeb(spec.recipe.fetch, spec.allowHosts, share));
+    const { fetch, safety } = spec.recipe;
+    const lists = safety.knownContent.filter(({ kind }) => kind !== 'phash');
+    const known = lists.length > 0 ? await readKnownContent(lists, streamFile) : undefined;
+    const images = await openWeb(fetch, spec.allowHosts, share, known?.refuseUrl);
+    return new ShardRunner(environment, images, known);
   }
 
   /** Downloads one shard into a folder of its own. */
@@ -104,6 +119,7 @@ export class ShardRunner implements AsyncDisposable {
       options,
       {
         images: this.#images,
+        known: this.#known,
         make: (body) => this.#threads.run(body),
         intake: this.#intake,
         shelf: () => new Shelf(this.#room, join(this.#environment.root, STAGED)),
@@ -136,7 +152,12 @@ export class ShardRunner implements AsyncDisposable {
       }
     } else {
       const reasons = new Set<unknown>(work.reasons);
-      for await (const stored of readStoredSamples(this.#storage, index, options)) {
+      const { knownContent } = shardFiles(index, options);
+      const known = new Map<string, string>();
+      for await (const { id, detail } of readKnownContentReport(this.#storage, knownContent))
+        known.set(id, detail);
+      for await (const sample of readStoredSamples(this.#storage, index, options)) {
+        const stored = { ...sample, known: known.get(String(sample.record.key)) };
         const input = Object.fromEntries(columns.map(({ name }) => [name, stored.record[name] ?? null]));
         yield reasons.has(stored.record.reason) ? { input } : { input, stored };
       }

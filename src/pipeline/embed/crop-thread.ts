@@ -1,15 +1,15 @@
 import { workerData } from 'piscina';
-import type { CroppedImage } from '../../clip/index.ts';
+import type { PixelValues } from '../../clip/index.ts';
 import { freeBytes } from '../../formats/free-bytes.ts';
 import type { Outcome } from '../../schema/index.ts';
 import { type CropWork, cropBytes } from '../../stages/embed/crop.ts';
-import { handOver } from '../body-threads.ts';
+import { type BodyJob, handOver } from '../body-threads.ts';
 
 const work = workerData as CropWork;
 
-/** One thread of the pool: what a model sees of one image after the other. */
-export default async function crop(body: Uint8Array): Promise<Outcome<CroppedImage>> {
-  const cropped = await cropBytes(body, work);
+/** One thread of the pool: pixel values of one image after the other. */
+export default async function crop({ body, into }: BodyJob): Promise<Outcome<PixelValues>> {
+  const cropped = await cropBytes(body, work, into && new Float32Array(into));
   freeBytes(body);
-  return handOver(cropped, ({ data }) => data);
+  return handOver(cropped, ({ values }) => values);
 }

@@ -1,4 +1,4 @@
-import type { CroppedImage } from '../../clip/index.ts';
+import type { PixelValues } from '../../clip/index.ts';
 import type { CropWork } from '../../stages/embed/crop.ts';
 import { type BodyThreads, startBodyThreads } from '../body-threads.ts';
 
@@ -12,7 +12,7 @@ const THREAD = new URL(
  * Starts threads that decode and crop beside inference, as `cropBytes`.
  * @param ahead images that may wait for them: handed over at once, since the main thread stands still in the network
  */
-export function startCropThreads(threads: number, ahead: number, work: CropWork): BodyThreads<CroppedImage> {
+export function startCropThreads(threads: number, ahead: number, work: CropWork): BodyThreads<PixelValues> {
   return startBodyThreads({
     file: THREAD,
     threads,

@@ -1,15 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import type { ClipModel, CroppedImage } from '../../clip/index.ts';
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path/posix';
+import type { ClipModel, PixelValues } from '../../clip/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { ByteBudget } from '../../stages/budget.ts';
 import { writePart } from '../../stages/embed/part.ts';
 import { readSamples } from '../../stages/embed/read-samples.ts';
 import type { EmbedSample } from '../../stages/embed/sample.ts';
 import { EmbedSegment, type PreparedSample } from '../../stages/embed/segment.ts';
+import { type ImageWatch, workOnImage } from '../../stages/image-watch.ts';
 import { mapOrdered } from '../../stages/ordered.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
 import type { BodyThreads } from '../body-threads.ts';
-import { lockFolder } from '../lock.ts';
 import {
   type EmbedManifest,
   type EmbedSpec,
@@ -47,11 +48,13 @@ export interface RunEmbedOptions {
   readonly model: ClipModel;
   /** Images a call of the network. */
   readonly batchSize: number;
-  readonly threads: BodyThreads<CroppedImage>;
+  readonly threads: BodyThreads<PixelValues>;
   /** Samples that are lost at most when the process is killed. @default 10,000 */
   readonly segmentSamples?: number;
+  /** Rows are samples, counted from the first of the first input. */
+  readonly watch: Omit<ImageWatch, 'underWay' | 'hungry'>;
   readonly signal: AbortSignal;
-  readonly onProgress?: (progress: EmbedProgress) => void;
+  readonly onProgress: (progress: EmbedProgress) => void;
 }
 
 /** Samples that are read ahead of the batch that is being embedded: enough for two batches more. */
@@ -72,21 +75,15 @@ type Item = { readonly next: Place } & (
 
 /**
  * Embeds all samples of the inputs in their order, or goes on where an earlier start was stopped. A part is put together of
- * segments; a segment that is done stays, whatever becomes of the process.
+ * segments; a segment that is done stays, whatever becomes of the process. The folder is to be locked.
  *
- * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what reading and the model throw; a damaged input is told in the summary
+ * @throws GleanerError RUN_MISMATCH, and what reading and the model throw; a damaged input is told in the summary
  */
 export async function runEmbed(options: RunEmbedOptions): Promise<EmbedSummary> {
-  await mkdir(options.root, { recursive: true });
-  const unlock = await lockFolder(options.root);
-  try {
-    const storage = fileStorage(options.root);
-    await storage.sweep();
-    await fixEmbedRun(storage, options.spec);
-    return await new EmbedRun(storage, options).run();
-  } finally {
-    await unlock();
-  }
+  const storage = fileStorage(options.root);
+  await storage.sweep();
+  await fixEmbedRun(storage, options.spec);
+  return new EmbedRun(storage, options).run();
 }
 
 const partManifest = (part: number) => `${OWN_FOLDER}/parts/${part}.json`;
@@ -103,6 +100,11 @@ class EmbedRun {
   #segment: EmbedSegment;
   #damaged: EmbedManifest['damaged'][number][] = [];
   #done = 0;
+  /** The first sample ahead whose image may end the process: it waits until all before it are safe. */
+  #suspect: number | undefined;
+  readonly #safe = Promise.withResolvers<void>();
+  /** Of pixel values that are embedded, for the next: never more than there are samples ahead. */
+  readonly #memory: ArrayBuffer[] = [];
   /** Bytes of the inputs before the one that is read, and of that one. */
   #bytes = 0;
   #bytesHere = 0;
@@ -118,21 +120,28 @@ class EmbedRun {
     await this.#readDone();
     const end: Place = { input: inputs.length, sample: 0 };
     let next: Place = this.#last()?.next ?? { input: 0, sample: 0 };
+    const ahead = [...this.#options.watch.suspects].filter((row) => row >= this.#done);
+    this.#suspect = ahead.length > 0 ? Math.min(...ahead) : undefined;
     const ended = next.input === end.input && this.#segments.length === 0 && this.#parts.length > 0;
     if (!ended) {
+      await this.#beforeSuspect(next);
       for await (const item of this.#prepared(next)) {
         this.#options.signal.throwIfAborted();
         if ('damage' in item) this.#damaged.push(item.damage);
-        else await this.#segment.add(item);
+        else {
+          await this.#segment.add(item);
+          this.#done++;
+        }
         next = item.next;
         if (this.#isFull()) await this.#closeSegment(next);
+        await this.#beforeSuspect(next);
         if (this.#rowsOfPart() >= this.#options.spec.writeBatchSize) await this.#closePart();
-        this.#tell(1, false);
+        this.#tell(false);
       }
       await this.#closeSegment(end);
       await this.#closePart();
     }
-    this.#tell(0, true);
+    this.#tell(true);
     return this.#summary();
   }
 
@@ -152,13 +161,23 @@ class EmbedRun {
     this.#done = [...this.#parts, ...this.#segments].reduce((sum, { seen }) => sum + seen, 0);
   }
 
+  /** What is embedded is not lost to a suspect: the second death costs no more than the few samples between suspects. */
+  async #beforeSuspect(next: Place): Promise<void> {
+    if (this.#done !== this.#suspect) return;
+    this.#suspect = undefined;
+    if (this.#segment.counts.seen > 0) await this.#closeSegment(next);
+    this.#safe.resolve();
+  }
+
   #last(): EmbedManifest | undefined {
     return this.#segments.at(-1) ?? this.#parts.at(-1);
   }
 
   #newSegment(): EmbedSegment {
     const { model, spec, batchSize } = this.#options;
-    return new EmbedSegment(model, spec.parts, batchSize);
+    return new EmbedSegment(model, spec.parts, batchSize, (memory) => {
+      if (memory instanceof ArrayBuffer) this.#memory.push(memory);
+    });
   }
 
   #rowsOfPart(): number {
@@ -174,7 +193,9 @@ class EmbedRun {
   async #closeSegment(next: Place): Promise<void> {
     const number = this.#segments.length;
     const part = this.#parts.length;
-    const files = await this.#segment.write(this.#storage, `${segmentsOf(part)}/${number}`);
+    // In a folder of its own: a process that outlives the one that began it by a moment never writes into another's.
+    const folder = `${segmentsOf(part)}/${number}-${randomBytes(6).toString('hex')}`;
+    const files = await this.#segment.write(this.#storage, folder);
     const manifest = { next, ...this.#segment.counts, damaged: this.#damaged, files: [...files] };
     await writeEmbedManifest(this.#storage, segmentManifest(part, number), manifest);
     this.#segments.push({ version: 1, ...manifest });
@@ -185,7 +206,10 @@ class EmbedRun {
   async #closePart(): Promise<void> {
     const { spec, digits } = this.#options;
     const number = this.#parts.length;
-    const places = this.#segments.map(({ rows }, i) => ({ folder: `${segmentsOf(number)}/${i}`, rows }));
+    const places = this.#segments.map(({ rows, files: [file] }) => ({
+      folder: dirname(file?.path ?? ''),
+      rows,
+    }));
     const files = await writePart(this.#storage, places, {
       number: String(number).padStart(digits, '0'),
       dimension: spec.model.dimension,
@@ -205,16 +229,23 @@ class EmbedRun {
   ): AsyncGenerator<
     { readonly next: Place } & (PreparedSample | { readonly damage: EmbedManifest['damaged'][number] })
   > {
-    const { batchSize, threads } = this.#options;
+    const { batchSize, threads, watch } = this.#options;
+    const first = this.#done;
+    let begun = 0;
     const budget = new ByteBudget(AHEAD_BYTES);
     const bytesOf = (item: Item) => ('sample' in item ? (item.sample.image?.length ?? 0) : 0);
     const admit = (item: Item) => budget.reserve(bytesOf(item));
     const prepare = async (item: Item) => {
       if ('damage' in item) return item;
       const bytes = bytesOf(item);
+      const row = first + begun++;
       const { image, ...sample } = item.sample;
       try {
-        const crop = image && !sample.left ? await threads.run(image) : undefined;
+        if (watch.suspects.has(row)) await this.#safe.promise;
+        const crop =
+          image && !sample.left
+            ? await workOnImage(watch, row, () => threads.run(image, this.#memory.pop()))
+            : undefined;
         return { next: item.next, sample, ...(crop && { crop }) };
       } finally {
         budget.adjust(-bytes);
@@ -249,11 +280,10 @@ class EmbedRun {
     }
   }
 
-  #tell(samples: number, finished: boolean): void {
-    this.#done += samples;
+  #tell(finished: boolean): void {
     const total = this.#options.spec.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
     const share = finished ? 1 : Math.min(1, (this.#bytes + this.#bytesHere) / Math.max(1, total));
-    this.#options.onProgress?.({ done: this.#done, share, finished });
+    this.#options.onProgress({ done: this.#done, share, finished });
   }
 
   #summary(): EmbedSummary {

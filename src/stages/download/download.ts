@@ -1,5 +1,6 @@
 import type { ImageSource } from '../../fetcher/index.ts';
 import { createParquetWriter, freeBytes, type RowOf } from '../../formats/index.ts';
+import type { KnownContent } from '../../safety/index.ts';
 import {
   type Dropped,
   dropped,
@@ -15,6 +16,7 @@ import type { Turnstile } from '../budget.ts';
 import { fetchTimes } from '../fetch-times.ts';
 import { type ImageWatch, workOnImage } from '../image-watch.ts';
 import type { Intake } from '../intake.ts';
+import { type KnownEntry, writeKnownContent } from '../known-content.ts';
 import { mapOrdered } from '../ordered.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { writeFile } from '../write-file.ts';
@@ -30,6 +32,8 @@ import { createShardWriter } from './write-shard.ts';
 /** What the shards of a process share. */
 export interface DownloadEngines {
   readonly images: ImageSource;
+  /** Lists of what is never fetched, decoded or written. */
+  readonly known?: Pick<KnownContent, 'refuseUrl' | 'refuseBytes'> | undefined;
   /** Makes what is stored of a body, which is the maker's from then on. See `makeImage`. */
   readonly make: (body: Uint8Array) => Promise<Outcome<MadeImage>>;
   readonly intake: Intake;
@@ -46,7 +50,12 @@ export interface ShardRow {
   /** By the names of the options' columns. */
   readonly input: SampleRecord;
   /** What a finished shard has of it, and is to stay; without it, it is fetched. */
-  readonly stored?: { readonly record: SampleRecord; readonly image: Uint8Array | null };
+  readonly stored?: {
+    readonly record: SampleRecord;
+    readonly image: Uint8Array | null;
+    /** What the restricted report says of it. */
+    readonly known?: string | undefined;
+  };
 }
 
 export interface ShardTask {
@@ -63,6 +72,8 @@ interface Sample {
   readonly record: SampleRecord;
   readonly image: Shelved | null;
   readonly facts: FetchFacts | undefined;
+  /** Of known content, for the restricted report: the row says nothing of it. */
+  readonly known?: string | undefined;
 }
 
 /**
@@ -70,7 +81,7 @@ interface Sample {
  * answers first, so that equal answers give equal files (but for the times in the statistics and in `times`).
  *
  * Leaves a tar or a folder with images (or none, with the images in the Parquet file), the Parquet file with a row for
- * each URL, the statistics and the times. Ledger: download. Memory: the budgets' bytes, and the rows of the shard; what
+ * each URL, the statistics and the times; where something was on a list of known content, a restricted report. Ledger: download. Memory: the budgets' bytes, and the rows of the shard; what
  * waits for a slow URL before it goes to disk.
  */
 export async function downloadShard(
@@ -83,6 +94,7 @@ export async function downloadShard(
   const start = Date.now() / 1000;
   const counter = new ShardCounter();
   const ledger = new LedgerCounter();
+  const known: KnownEntry[] = [];
   const times: RowOf<typeof TIMES_COLUMNS>[] = [];
   const writer = await createShardWriter(ctx.storage, task.folder, task.index, options);
   const watch: Omit<ImageWatch, 'underWay' | 'hungry'> = {
@@ -98,13 +110,14 @@ export async function downloadShard(
     };
     const sample = async (row: ShardRow): Promise<Sample> => {
       const place = at++;
-      const { record, image } = row.stored ?? {};
-      if (record) return { record, image: image ? await shelf.put(image) : null, facts: undefined };
+      const { record, image, known } = row.stored ?? {};
+      if (record) return { record, image: image ? await shelf.put(image) : null, facts: undefined, known };
       return download(row, place, sampleKey(task.index, place, options));
     };
     // Any number of rows may be done before the first of them: a URL that stalls holds up what is written, and no more.
     for await (const done of mapOrdered(rows, Number.POSITIVE_INFINITY, sample, admit)) {
       const { record, image: shelved, facts } = done;
+      if (done.known !== undefined) known.push({ id: String(record.key), detail: done.known });
       const image = shelved && (await shelved.take());
       await writer.add(record, image);
       if (image && options.outputFormat !== 'parquet') freeBytes(image);
@@ -126,6 +139,11 @@ export async function downloadShard(
       await parquet.finish();
     });
     written.push({ ...timesFile, path: files.times });
+    if (known.length > 0) {
+      const report = `${task.folder}/${files.knownContent}`;
+      const info = await writeKnownContent(ctx.storage, report, known, 'key');
+      written.push({ ...info, path: files.knownContent });
+    }
     return { files: written, ledgers: { download: ledger.ledger() }, facts: { rows: at } };
   } catch (error) {
     await writer.abort();
@@ -136,19 +154,29 @@ export async function downloadShard(
     const { url } = input;
     const { facts, ...fetched } = await engines.intake.fetch(async (): Promise<FetchOutcome> => {
       ctx.signal.throwIfAborted();
-      return typeof url === 'string' ? engines.images.get(url, ctx.signal) : dropped('no_url');
+      if (typeof url !== 'string') return dropped('no_url');
+      return engines.known?.refuseUrl(url) ?? engines.images.get(url, ctx.signal);
     });
     const of = async (result: SampleResult, image?: Uint8Array): Promise<Sample> => {
       ctx.progress(1);
       const record = sampleRecord(input, key, result, options);
       return { record, image: image ? await shelf.put(image) : null, facts };
     };
-    if (!fetched.kept) return of(failed(fetched, facts));
+    const refused = async (why: Dropped): Promise<Sample> => {
+      if (why.reason !== 'known_content') return of(failed(why, facts));
+      ctx.progress(1);
+      const nothing = Object.fromEntries(options.columns.map(({ name }) => [name, null]));
+      const record = sampleRecord(nothing, key, failed({ ...why, detail: '' }, undefined), options);
+      return { record, image: null, facts: undefined, known: why.detail };
+    };
+    if (!fetched.kept) return refused(fetched);
     const { bytes } = fetched.value;
     const { length } = bytes;
-    const made = await workOnImage(watch, place, () => engines.make(bytes));
+    const listed = engines.known?.refuseBytes(bytes);
+    if (listed) freeBytes(bytes);
+    const made = listed ?? (await workOnImage(watch, place, () => engines.make(bytes)));
     engines.intake.done(length);
-    if (!made.kept) return of(failed(made, facts));
+    if (!made.kept) return refused(made);
     const { bytes: image, ...rest } = made.value;
     const success = { status: 'success', errorMessage: null, reason: null, detail: null } as const;
     return of({ ...success, ...rest, facts: facts ?? null }, image);

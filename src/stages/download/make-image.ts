@@ -6,11 +6,13 @@ import {
   encodeImage,
   giveBack,
   needsEncoding,
+  perceptualHash,
   planResize,
   type ResizeOptions,
   resizeImage,
   sniffFormat,
 } from '../../image/index.ts';
+import type { KnownContent } from '../../safety/index.ts';
 import { type DecodedImage, type Dropped, dropped, kept, type Outcome } from '../../schema/index.ts';
 import { pythonJson } from './columns.ts';
 import type { DownloadOptions } from './options.ts';
@@ -29,21 +31,27 @@ export interface MadeImage {
   readonly exif: string | null;
 }
 
+/** Lists of perceptual hashes. */
+type PictureLists = Pick<KnownContent, 'refusePicture'>;
+
 /** Without what is told of the bytes as they came. */
 type Stored = Omit<MadeImage, 'hash' | 'exif'>;
 
 /**
  * Makes what is stored of a fetched body: decoded, checked, resized and encoded, or left as it came where the options
  * say so. Blocks its thread while it works on a JPEG. Never throws for what the bytes are.
+ *
+ * @param known what refuses decoded pictures before anything else is done with them
  */
 export async function makeImage(
   bytes: Uint8Array,
   options: DownloadOptions,
   recipe: Recipe['image'],
+  known?: PictureLists,
 ): Promise<Outcome<MadeImage>> {
   const stored = options.disableAllReencoding
     ? asItCame(bytes, recipe)
-    : await convert(bytes, options, recipe);
+    : await convert(bytes, options, recipe, known);
   if (!stored.kept) return stored;
   const { computeHash } = options;
   return kept({
@@ -58,13 +66,15 @@ async function convert(
   bytes: Uint8Array,
   options: DownloadOptions,
   recipe: Recipe['image'],
+  known: PictureLists | undefined,
 ): Promise<Outcome<Stored>> {
   const decoded = await decodeImage(bytes, recipe, 'here');
   if (!decoded.kept) return decoded;
   const image = decoded.value;
   const pixels = [image.data];
   try {
-    return await store(bytes, image, options, recipe, pixels);
+    const listed = known?.refusePicture(perceptualHash(image));
+    return listed ?? (await store(bytes, image, options, recipe, pixels));
   } finally {
     for (const data of new Set(pixels)) giveBack(data);
   }

@@ -1,5 +1,5 @@
-import type { CroppedImage, Preprocessing } from '../../clip/preprocess.ts';
-import { cropForModel } from '../../clip/preprocess.ts';
+import { cropForModel, type PixelValues, type Preprocessing, toPixelValues } from '../../clip/preprocess.ts';
+import { freeBytes } from '../../formats/free-bytes.ts';
 import { type DecodeLimits, decodeImage, giveBack } from '../../image/index.ts';
 import { kept, type Outcome } from '../../schema/index.ts';
 
@@ -10,17 +10,23 @@ export interface CropWork {
 }
 
 /**
- * Bytes → what the model sees, to the level as the reference's decoder: embeddings are compared with those of other tools, and
+ * Bytes → pixel values of what the model sees, to the level as the reference's decoder: embeddings are compared with those of other tools, and
  * beside the network the price is small (docs/decisions.md). Never throws for what the bytes are.
+ *
+ * @param into memory for the values. @default new memory
  */
 export async function cropBytes(
   bytes: Uint8Array,
   { limits, preprocessing }: CropWork,
-): Promise<Outcome<CroppedImage>> {
+  into?: Float32Array<ArrayBuffer>,
+): Promise<Outcome<PixelValues>> {
   const decoded = await decodeImage(bytes, limits, 'here', 'exact');
   if (!decoded.kept) return decoded;
   try {
-    return kept(cropForModel(decoded.value, preprocessing));
+    const crop = cropForModel(decoded.value, preprocessing);
+    const values = toPixelValues(crop, preprocessing, into);
+    if (crop.data !== decoded.value.data) freeBytes(crop.data);
+    return kept({ values });
   } finally {
     giveBack(decoded.value.data);
   }

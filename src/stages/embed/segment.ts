@@ -1,4 +1,4 @@
-import type { ClipModel, CroppedImage } from '../../clip/index.ts';
+import type { ClipModel, PixelValues } from '../../clip/index.ts';
 import { type Column, createParquetWriter } from '../../formats/index.ts';
 import type { Outcome } from '../../schema/index.ts';
 import type { FileInfo, Storage } from '../../storage/index.ts';
@@ -9,7 +9,7 @@ import type { EmbedParts, EmbedSample, LeftReason } from './sample.ts';
 /** A sample whose image went through its thread, where it has one and one was asked for. */
 export interface PreparedSample {
   readonly sample: Omit<EmbedSample, 'image'>;
-  readonly crop?: Outcome<CroppedImage>;
+  readonly crop?: Outcome<PixelValues>;
 }
 
 /** Counts of samples, by what became of them. */
@@ -38,17 +38,25 @@ export class EmbedSegment {
   readonly #model: ClipModel;
   readonly #parts: EmbedParts;
   readonly #batchSize: number;
+  readonly #done: (memory: ArrayBufferLike) => void;
   readonly #rows: {
     readonly key: string;
     readonly caption: string | null;
     readonly metadata: string | null;
   }[] = [];
-  readonly #crops: CroppedImage[] = [];
+  readonly #crops: PixelValues[] = [];
   readonly #images: Float32Array[] = [];
   readonly #left = new Map<LeftReason, number>();
   #seen = 0;
 
-  constructor(model: ClipModel, parts: EmbedParts, batchSize: number) {
+  /** @param done takes the memory of pixel values that are embedded */
+  constructor(
+    model: ClipModel,
+    parts: EmbedParts,
+    batchSize: number,
+    done: (memory: ArrayBufferLike) => void,
+  ) {
+    this.#done = done;
     this.#model = model;
     this.#parts = parts;
     this.#batchSize = batchSize;
@@ -77,7 +85,8 @@ export class EmbedSegment {
 
   async #embedImages(): Promise<void> {
     const crops = this.#crops.splice(0);
-    if (crops.length > 0) this.#images.push(await this.#model.embedImages(crops));
+    if (crops.length > 0) this.#images.push(await this.#model.embedPixels(crops));
+    for (const { values } of crops) this.#done(values.buffer);
   }
 
   /** Embeds what waits and writes the segment's files into `folder`. */

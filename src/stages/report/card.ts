@@ -2,7 +2,9 @@ import { stringify } from 'yaml';
 import { DESCRIBED_COLUMNS } from './columns.ts';
 import { codeSpan, escapeMarkdown, markdownTable } from './markdown.ts';
 import { formatCount, formatShare } from './numbers.ts';
+import { decidingParameters } from './parameters.ts';
 import { describeRecipe, encoderNote } from './prose.ts';
+import { type Publication, UNPUBLISHED } from './publication.ts';
 import type { Statistics, Tally } from './statistics.ts';
 
 /** The hub's classes of size, https://huggingface.co/docs/hub/datasets-cards: below the number, the class. */
@@ -31,11 +33,11 @@ const DEFECTS_FIXED = [
 ];
 
 /** The data card: README.md of a release, with the front matter that dataset hubs read. */
-export function renderCard(stats: Statistics): string {
+export function renderCard(stats: Statistics, publication: Publication = UNPUBLISHED): string {
   const name = escapeMarkdown(stats.recipe.name);
   const part = '0'.repeat(String(Math.max(0, stats.parts - 1)).length);
   return `---
-${frontMatter(stats)}---
+${frontMatter(stats, publication)}---
 
 # ${name}: ${formatCount(stats.rows)} image-text pairs
 
@@ -50,7 +52,12 @@ ${describeRecipe(stats)
   .map((sentence, i) => `${i + 1}. ${escapeMarkdown(sentence)}`)
   .join('\n')}
 
-Recipe hash ${codeSpan(stats.recipeHash)}; the recipe in full is in \`stats.json\`.
+Recipe hash ${codeSpan(stats.recipeHash)}; the recipe in full is in \`stats.json\`. What decided about a pair, as it was run:
+
+${markdownTable(
+  ['parameter', 'value'],
+  decidingParameters(stats.recipe).map(([name, value]) => [codeSpan(name), codeSpan(value)]),
+)}
 
 ${funnelTable(stats)}
 
@@ -102,7 +109,7 @@ ${markdownTable(
 
 ## Licence
 
-The metadata are gleaner's output; whoever publishes them has to say under which licence, here and in the front matter. Images and texts belong to their owners. LICENSE is the Creative Commons link found on the page, which need not be about the image; “?” means that none was found, not that none is needed.
+${licenceSentence(publication)} Images and texts belong to their owners. LICENSE is the Creative Commons link found on the page, which need not be about the image; “?” means that none was found, not that none is needed.
 
 ## Known limits
 
@@ -119,7 +126,7 @@ ${DEFECTS_FIXED.map((defect) => `- ${defect}`).join('\n')}
 
 ## Opt-out and takedown
 
-gleaner publishes nothing itself, so no address can be given here by it. **Whoever publishes this dataset: put an address for takedown requests here before you do.** Every row holds the address of the image and of its page, so that a request by URL or by host can be met: \`gleaner remove\` does it.${removedNote(stats)} Before fetching, the wishes of site owners were treated as step 4 above says.
+${contactSentence(publication)} Every row holds the address of the image and of its page, so that a request by URL or by host can be met: \`gleaner remove\` does it.${removedNote(stats)} Before fetching, the wishes of site owners were treated as step 4 above says.
 `;
 }
 
@@ -129,15 +136,32 @@ function removedNote({ removed }: Statistics): string {
   return ` ${pairs} taken down since the release was made; the SAMPLE_ID${removed === 1 ? '' : 's'} of ${removed === 1 ? 'it is' : 'these are'} nobody’s.`;
 }
 
-function frontMatter(stats: Statistics): string {
+function licenceSentence({ license }: Publication): string {
+  return license === null
+    ? "The metadata are gleaner's output; **whoever publishes them has to say under which licence** (`gleaner card DIR --license`)."
+    : `The metadata are published under ${escapeMarkdown(license)}.`;
+}
+
+function contactSentence({ contact }: Publication): string {
+  return contact === null
+    ? 'gleaner publishes nothing itself, so no address can be given here by it. **Whoever publishes this dataset: give an address for takedown requests before you do** (`gleaner card DIR --contact`).'
+    : `To have an image, a text, a page or a whole site taken out, write to ${codeSpan(contact)} and name the URL or the host.`;
+}
+
+/** The hub knows licences by lower-case SPDX identifiers; others stand under their own name or address. */
+function licenceOf({ license }: Publication): Readonly<Record<string, string>> {
+  if (license !== null && /^[\w.+-]+$/.test(license)) return { license: license.toLowerCase() };
+  const link = license !== null && URL.canParse(license) ? license : 'README.md';
+  return { license: 'other', license_name: 'see-readme', license_link: link };
+}
+
+function frontMatter(stats: Statistics, publication: Publication): string {
   const codes = stats.languages.top
     .map(({ value }) => value)
     .filter((code) => /^[a-z]{2,3}$/.test(code) && code !== 'und');
   return stringify({
     pretty_name: `${stats.recipe.name} (gleaner)`,
-    license: 'other',
-    license_name: 'see-readme',
-    license_link: 'README.md',
+    ...licenceOf(publication),
     ...(codes.length > 0 && { language: codes.toSorted() }),
     task_categories: ['image-to-text', 'text-to-image', 'zero-shot-image-classification'],
     size_categories: [SIZE_CATEGORIES.find(([below]) => stats.rows < below)?.[1] ?? 'n>1T'],

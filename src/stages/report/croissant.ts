@@ -2,6 +2,7 @@ import type { FileInfo } from '../../storage/index.ts';
 import { DESCRIBED_COLUMNS, type DescribedColumn } from './columns.ts';
 import { formatCount } from './numbers.ts';
 import { encoderNote } from './prose.ts';
+import { type Publication, UNPUBLISHED } from './publication.ts';
 import type { Statistics } from './statistics.ts';
 
 const RELEASE = 'release/';
@@ -79,8 +80,12 @@ const DATA_TYPES: Readonly<Record<DescribedColumn['type'], string>> = {
  *
  * @param files of the release; what lies elsewhere is left out
  */
-export function renderCroissant(stats: Statistics, files: readonly FileInfo[]): string {
-  const published = files
+export function renderCroissant(
+  stats: Statistics,
+  files: readonly FileInfo[],
+  publication: Publication = UNPUBLISHED,
+): string {
+  const released = files
     .filter(({ path }) => path.startsWith(RELEASE))
     .map((file) => ({ ...file, path: file.path.slice(RELEASE.length) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -89,18 +94,24 @@ export function renderCroissant(stats: Statistics, files: readonly FileInfo[]): 
     includes: `${folder}/${pattern}`,
     format,
     description,
-    files: published.filter(({ path }) => path.startsWith(`${folder}/`)),
+    files: released.filter(({ path }) => path.startsWith(`${folder}/`)),
   })).filter((set) => set.files.length > 0);
   const metadata = sets.find(({ folder }) => folder === 'metadata');
 
+  const { contact, license, published, version } = publication;
   const croissant = {
     '@context': CONTEXT,
     '@type': 'sc:Dataset',
     conformsTo: 'http://mlcommons.org/croissant/1.0',
     name: `gleaner-${stats.recipe.name}`,
-    description: `${formatCount(stats.rows)} image-text pairs made by gleaner ${stats.gleaner} with the recipe ${stats.recipe.name} (${stats.recipeHash.slice(0, 12)}).${stats.removed > 0 ? ` ${formatCount(stats.removed)} more were taken down since.` : ''} ${encoderNote(stats.model)} README.md says how, and what is known to be wrong with it.`,
+    description: `${formatCount(stats.rows)} image-text pairs made by gleaner ${stats.gleaner} with the recipe ${stats.recipe.name} (${stats.recipeHash.slice(0, 12)}).${stats.removed > 0 ? ` ${formatCount(stats.removed)} more were taken down since.` : ''} ${encoderNote(stats.model)} README.md says how, and what is known to be wrong with it.${contact === null ? '' : ` Opt-out and takedown: ${contact}`}`,
     license:
-      'Metadata: as whoever publishes this says in README.md. Images and texts: their owners’; LICENSE of a row says what their page said.',
+      license === null
+        ? 'Metadata: as whoever publishes this says in README.md. Images and texts: their owners’; LICENSE of a row says what their page said.'
+        : licenceUrl(license),
+    citeAs: citation(stats),
+    ...(published !== null && { datePublished: published }),
+    ...(version !== null && { version }),
     keywords: ['image-text pairs', 'Common Crawl', 'embeddings'],
     ...(stats.languages.top.length > 0 && {
       inLanguage: stats.languages.top.map(({ value }) => value),
@@ -145,4 +156,15 @@ export function renderCroissant(stats: Statistics, files: readonly FileInfo[]): 
     }),
   };
   return `${JSON.stringify(croissant, null, 2)}\n`;
+}
+
+/** SPDX's own address of a licence that is named by its identifier. */
+function licenceUrl(license: string): string {
+  return /^[\w.+-]+$/.test(license) ? `https://spdx.org/licenses/${license}.html` : license;
+}
+
+/** BibTeX. A citation names what made the data, so that another can make them again. */
+function citation({ recipe, recipeHash, gleaner, rows }: Statistics): string {
+  const key = `gleaner_${recipe.name.replace(/\W/g, '_')}_${recipeHash.slice(0, 12)}`;
+  return `@misc{${key}, title = {${recipe.name}: ${formatCount(rows)} image-text pairs}, note = {Made by gleaner ${gleaner}, recipe ${recipeHash}}}`;
 }

@@ -40,6 +40,8 @@ export class DistributionCounter {
   readonly #scale: Scale;
   readonly #bins: Float64Array;
   readonly #fine: Float64Array;
+  /** The bin of each step, which saves searching for it; MIXED where an edge lies within a step. */
+  readonly #binOfStep: Int16Array;
   #below = 0;
   #above = 0;
   #n = 0;
@@ -51,6 +53,7 @@ export class DistributionCounter {
     this.#scale = scale;
     this.#bins = new Float64Array(scale.edges.length - 1);
     this.#fine = new Float64Array(scale.steps + 1);
+    this.#binOfStep = binsOfSteps(scale);
   }
 
   add(value: number): void {
@@ -58,12 +61,16 @@ export class DistributionCounter {
     this.#sum += value;
     if (value < this.#min) this.#min = value;
     if (value > this.#max) this.#max = value;
-    const bin = binOf(this.#scale.edges, value);
+    const step = this.#stepOf(value);
+    this.#fine[step] = (this.#fine[step] ?? 0) + 1;
+    const bin = this.#binOfStep[step] ?? MIXED;
+    this.#count(bin === MIXED ? binOf(this.#scale.edges, value) : bin);
+  }
+
+  #count(bin: number): void {
     if (bin < 0) this.#below++;
     else if (bin >= this.#bins.length) this.#above++;
     else this.#bins[bin] = (this.#bins[bin] ?? 0) + 1;
-    const step = this.#stepOf(value);
-    this.#fine[step] = (this.#fine[step] ?? 0) + 1;
   }
 
   distribution(): Distribution {
@@ -111,6 +118,29 @@ export class DistributionCounter {
     }
     return this.#max;
   }
+}
+
+/** No bin: the values of a step lie in several. */
+const MIXED = -2;
+
+const KNOWN = new WeakMap<Scale, Int16Array>();
+
+function binsOfSteps(scale: Scale): Int16Array {
+  let bins = KNOWN.get(scale);
+  if (!bins) {
+    bins = Int16Array.from({ length: scale.steps + 1 }, (_, step) => binOfStep(scale, step));
+    KNOWN.set(scale, bins);
+  }
+  return bins;
+}
+
+function binOfStep({ edges, lower, perUnit, steps }: Scale, step: number): number {
+  // The first step has all values below it too, the last one all above.
+  if (step === 0 || step === steps) return MIXED;
+  const from = (lower * perUnit + step) / perUnit;
+  const to = (lower * perUnit + step + 1) / perUnit;
+  const isParted = from === edges.at(-1) || edges.some((edge) => from < edge && edge < to);
+  return isParted ? MIXED : binOf(edges, from);
 }
 
 /** The bin of a value: -1 below the first, `edges.length - 1` above the last, whose upper edge is its own. */

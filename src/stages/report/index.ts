@@ -1,10 +1,12 @@
 export { renderCard } from './card.ts';
 export { collectStatistics } from './collect.ts';
+export { type PricedCosts, priceCosts, type StageCost } from './costs.ts';
 export { renderCroissant } from './croissant.ts';
 export { buildFunnel, type FormatFunnelOptions, formatFunnel } from './funnel.ts';
-export { formatCount } from './numbers.ts';
+export { formatCost, formatCount, formatRate, formatShare, formatValue } from './numbers.ts';
 export { renderReport } from './page.ts';
 export { parseStatistics, readStatistics, STATISTICS_FILE } from './parse.ts';
+export type { Publication } from './publication.ts';
 export { collectSamples, type Sample, type SampleBand, type SampleOptions } from './samples.ts';
 export type {
   Distribution,
@@ -16,7 +18,8 @@ export type {
   ReportInput,
   SizeCount,
   Statistics,
+  Sweep,
   Tally,
   ValueCount,
 } from './statistics.ts';
-export { type WriteReportInput, writeReport } from './write.ts';
+export { type WriteReportInput, writeCard, writeReport } from './write.ts';

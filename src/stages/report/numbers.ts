@@ -26,9 +26,18 @@ export function formatValue(value: number): string {
   return Number.isInteger(value) ? formatCount(value) : String(roundTo(value, 3));
 }
 
-/** Number of Unicode characters, a lone surrogate counting as one. */
-export function countChars(text: string): number {
-  let n = 0;
-  for (const _ of text) n++;
-  return n;
+/** A cosine in float arithmetic may pass 1 by a rounding error. */
+export function clampCosine(similarity: number): number {
+  return Math.min(1, Math.max(-1, similarity));
+}
+
+/** An amount of money, in whatever currency: what is not nothing never reads as nothing. */
+export function formatCost(cost: number): string {
+  if (cost > 0 && cost < 0.01) return '<0.01';
+  return cost >= 1000 ? formatCount(Math.round(cost)) : cost.toFixed(2);
+}
+
+/** Things in a second: three digits are enough. */
+export function formatRate(rate: number): string {
+  return rate >= 100 ? formatCount(Math.round(rate)) : String(Number(rate.toPrecision(3)));
 }

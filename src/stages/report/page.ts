@@ -1,5 +1,8 @@
+import { costSection } from './cost-section.ts';
+import type { PricedCosts } from './costs.ts';
 import { type Child, foreign, type Html, html } from './html.ts';
 import { formatCount, formatShare, formatValue, roundTo, shareOf } from './numbers.ts';
+import { parameters } from './parameters.ts';
 import {
   alignHistograms,
   barList,
@@ -14,6 +17,7 @@ import { describeRecipe, encoderNote, HOW_TO_READ_SHARES } from './prose.ts';
 import type { SampleBand } from './samples.ts';
 import type { Distribution, FunnelRow, Statistics, Tally } from './statistics.ts';
 import { STYLE } from './style.ts';
+import { sweepSection } from './sweep-section.ts';
 
 /** Nothing is loaded, run, sent or framed, whatever a text may hold: the second lock after escaping. */
 const POLICY =
@@ -22,8 +26,10 @@ const POLICY =
 /**
  * The report as one page: no script, nothing loaded from elsewhere, the same bytes for the same statistics.
  * All texts of strangers are escaped and isolated in their direction.
+ *
+ * @param costs what the run took: of a page that is no part of a release
  */
-export function renderReport(stats: Statistics, samples: readonly SampleBand[]): string {
+export function renderReport(stats: Statistics, samples: readonly SampleBand[], costs?: PricedCosts): string {
   return `${html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,9 +43,11 @@ export function renderReport(stats: Statistics, samples: readonly SampleBand[]):
 ${header(stats)}
 ${funnelSection(stats.funnel)}
 ${similaritySection(stats)}
+${sweepSection(stats)}
 ${sizeSection(stats)}
 ${contentSection(stats)}
 ${samplesSection(samples)}
+${costSection(costs)}
 ${methodSection(stats)}
 </main>
 </html>
@@ -242,7 +250,7 @@ function methodSection(stats: Statistics): Html {
 ${numbers(
   'The recipe in full',
   ['option', 'value'],
-  flatten(stats.recipe).map(([name, value]) => [html`<code>${name}</code>`, foreign(value)]),
+  parameters(stats.recipe).map(([name, value]) => [html`<code>${name}</code>`, foreign(value)]),
   'text',
 )}
 ${numbers(
@@ -253,17 +261,4 @@ ${numbers(
 )}
 <footer>gleaner ${stats.gleaner} · recipe <code>${stats.recipeHash.slice(0, 12)}</code> · ${formatCount(stats.rows)} pairs in ${formatValue(stats.parts)} ${stats.parts === 1 ? 'part' : 'parts'} · the same numbers for machines in <code>stats.json</code></footer>
 </section>`;
-}
-
-function flatten(value: object, prefix = ''): readonly (readonly [string, string])[] {
-  return Object.entries(value).flatMap(([key, item]: [string, unknown]) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? flatten(item, `${prefix}${key}.`)
-      : [
-          [
-            `${prefix}${key}`,
-            Array.isArray(item) ? item.join(', ') : item === null ? 'no limit' : String(item),
-          ],
-        ],
-  );
 }

@@ -36,6 +36,18 @@ const tally = z.object({
   top: z.array(z.object({ value: z.string(), count, share })),
 });
 
+const counts = z.array(count);
+const judged = z.array(count.nullable());
+const sweep = z.object({
+  own: z.number().nullable(),
+  scored: count,
+  thresholds: z.array(z.number()),
+  passed: counts,
+  released: judged,
+  languages: z.array(z.object({ value: z.string(), passed: counts })),
+  nsfw: z.array(z.object({ value: z.string(), released: judged })),
+});
+
 const schema: z.ZodType<Statistics> = z.object({
   version: z.literal(1),
   gleaner: z.string(),
@@ -73,6 +85,7 @@ const schema: z.ZodType<Statistics> = z.object({
     aspect: distribution,
     textLength: distribution,
   }),
+  sweep,
   languages: tally,
   licenses: tally,
   hosts: tally,

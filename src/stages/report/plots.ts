@@ -73,7 +73,8 @@ export function histogram(edges: readonly number[], series: readonly Series[], o
 </figure>`;
 }
 
-function markLine(edges: readonly number[], mark: NonNullable<PlotOptions['mark']>): Child {
+/** A vertical line at a value, with what lies on either side of it. */
+export function markLine(edges: readonly number[], mark: NonNullable<PlotOptions['mark']>): Child {
   const bins = edges.length - 1;
   const i = edges.findLastIndex((edge) => edge <= mark.at);
   const from = edges[i];
@@ -134,7 +135,7 @@ export function numbers(
 }
 
 /** A table whose first column is text and whose others are numbers. */
-export function table(head: readonly string[], rows: readonly (readonly Child[])[]): Html {
+export function table(head: readonly Child[], rows: readonly (readonly Child[])[]): Html {
   return html`<table><thead><tr>${head.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead><tbody>${rows.map(
     ([first = '', ...cells]) => html`
 <tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,

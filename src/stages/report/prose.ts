@@ -30,6 +30,7 @@ export function describeRecipe({ recipe, model }: Pick<Statistics, 'recipe' | 'm
   const honoured = [
     ...(fetch.respectRobots ? ['robots.txt'] : []),
     ...(fetch.respectHeaders ? ['X-Robots-Tag (noai, noimageai, noindex) and TDM-Reservation'] : []),
+    ...(fetch.optOut.length + fetch.optOutLists.length > 0 ? ['opt-out lists'] : []),
   ];
   const classes = safety.dropUnlikely ? 'of any class' : 'of class NSFW or UNSURE';
   const dropped = [...(safety.dropMinors ? ['minors'] : []), ...(safety.dropAnimals ? ['animals'] : [])];

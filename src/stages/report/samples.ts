@@ -1,18 +1,9 @@
-import { type Column, type RowOf, readParquetRows, readTar } from '../../formats/index.ts';
+import { readTar } from '../../formats/index.ts';
 import { decodeImage, encodeJpeg, resizeForStore } from '../../image/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import { type Storage, streamSource } from '../../storage/index.ts';
-import { parquetFiles } from './collect.ts';
+import type { Storage } from '../../storage/index.ts';
+import { type ColumnGroup, columnGroups, parquetFiles } from './column-groups.ts';
 import type { Statistics } from './statistics.ts';
-
-const COLUMNS = [
-  { name: 'URL', type: 'string' },
-  { name: 'TEXT', type: 'string' },
-  { name: 'NSFW', type: 'string' },
-  { name: 'similarity', type: 'double' },
-  { name: 'uid', type: 'string' },
-  { name: 'key', type: 'string' },
-] as const satisfies readonly Column[];
 
 /** Pictures are made this small, in pixels: 25 of them are some 300 kB in the page. */
 const MAX_SHORTER = 160;
@@ -45,8 +36,13 @@ export interface SampleOptions {
   readonly perBand?: number;
 }
 
-interface Pick extends RowOf<typeof COLUMNS> {
+interface Pick {
+  readonly uid: string;
+  readonly similarity: number;
   readonly part: number;
+  readonly URL: string;
+  readonly TEXT: string;
+  readonly key: string;
 }
 
 /**
@@ -65,14 +61,7 @@ export async function collectSamples(
   const edges = bandEdges(stats);
   const picks: Pick[][] = edges.slice(1).map(() => []);
   const files = await parquetFiles(storage, 'release/metadata');
-  for (const [part, path] of files.entries()) {
-    const rows = streamSource(storage, path, (source) => readParquetRows(source, COLUMNS, { name: path }));
-    for await (const row of rows) {
-      if (row.NSFW !== 'UNLIKELY') continue;
-      const band = edges.findLastIndex((edge, i) => i < picks.length && (i === 0 || edge <= row.similarity));
-      insert(picks[band] ?? [], { ...row, part }, perBand);
-    }
-  }
+  for await (const group of columnGroups(storage, files)) await addPicks(group, edges, picks, perBand);
   const images = await readImages(storage, picks.flat());
   const bands: SampleBand[] = [];
   for (const [i, band] of picks.entries()) {
@@ -90,8 +79,52 @@ function bandEdges({ distributions: { similarity } }: Statistics): readonly numb
   return [...new Set([min, ...quintiles, max])];
 }
 
+/** Looks at the columns that decide; URL, text and key are read where a pair of the group is picked. */
+async function addPicks(
+  group: ColumnGroup,
+  edges: readonly number[],
+  picks: readonly Pick[][],
+  perBand: number,
+): Promise<void> {
+  const similarity = await group.numbers('similarity');
+  const nsfw = await group.strings('NSFW');
+  const { values, codes } = nsfw.codes();
+  nsfw.done();
+  const uids = await group.strings('uid');
+  const chosen = picks.map((): Candidate[] => []);
+  for (let row = 0; row < group.rows; row++) {
+    if (values[codes[row] ?? 0] !== 'UNLIKELY') continue;
+    const cosine = similarity[row] ?? 0;
+    const band = edges.findLastIndex((edge, i) => i < picks.length && (i === 0 || edge <= cosine));
+    const [before, mine] = [picks[band], chosen[band]];
+    if (!before || !mine) continue;
+    const uid = uids.text(row);
+    const last = before.length >= perBand ? before.at(-1) : undefined;
+    if (!last || uid < last.uid) insert(mine, { uid, row }, perBand);
+  }
+  uids.done();
+  if (chosen.every((band) => band.length === 0)) return;
+  const columns = {
+    URL: await group.strings('URL'),
+    TEXT: await group.strings('TEXT'),
+    key: await group.strings('key'),
+  };
+  for (const [band, candidates] of chosen.entries())
+    for (const { uid, row } of candidates) {
+      const [URL, TEXT, key] = [columns.URL.text(row), columns.TEXT.text(row), columns.key.text(row)];
+      const pick = { uid, similarity: similarity[row] ?? 0, part: group.file, URL, TEXT, key };
+      insert(picks[band] ?? [], pick, perBand);
+    }
+  for (const column of Object.values(columns)) column.done();
+}
+
+interface Candidate {
+  readonly uid: string;
+  readonly row: number;
+}
+
 /** Keeps the `limit` smallest uids, in their order. */
-function insert(band: Pick[], pick: Pick, limit: number): void {
+function insert<T extends { readonly uid: string }>(band: T[], pick: T, limit: number): void {
   const last = band.at(-1);
   if (band.length >= limit && last && last.uid <= pick.uid) return;
   const at = band.findIndex(({ uid }) => pick.uid < uid);

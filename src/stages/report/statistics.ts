@@ -81,6 +81,26 @@ export interface Tally {
   readonly top: readonly ValueCount[];
 }
 
+/** What other thresholds would do: exact counts of all pairs that were scored, whatever became of them. */
+export interface Sweep {
+  /** The recipe's threshold; null where it has none. */
+  readonly own: number | null;
+  /** Pairs with a similarity: released, or dropped for it or after it. */
+  readonly scored: number;
+  /** Cosines in steps of 0.01 and the recipe's own, ascending; the arrays below have an entry for each. */
+  readonly thresholds: readonly number[];
+  /** Pairs whose similarity is at least the threshold. */
+  readonly passed: readonly number[];
+  /**
+   * Of the released pairs, those that would stay. Null below the recipe's threshold: of pairs that it dropped safety
+   * was never judged.
+   */
+  readonly released: readonly (number | null)[];
+  /** The ten languages with most scored pairs. */
+  readonly languages: readonly { readonly value: string; readonly passed: readonly number[] }[];
+  readonly nsfw: readonly { readonly value: string; readonly released: readonly (number | null)[] }[];
+}
+
 /** A line of the size table of the LAION-400M announcement. */
 export interface SizeCount {
   readonly title: string;
@@ -123,6 +143,7 @@ export interface Statistics {
     /** Unicode characters. Quantiles are exact up to 65,535. */
     readonly textLength: Distribution;
   };
+  readonly sweep: Sweep;
   readonly languages: Tally;
   readonly licenses: Tally;
   /** Hosts of the image URLs, with their port where it is not the usual one. */

@@ -48,7 +48,7 @@ dl.key dt { font-size: 13px; line-height: 16px; color: var(--soft); }
 .area svg { position: absolute; inset: 16px 0 0; width: 100%; height: calc(100% - 16px); display: block; }
 .top { position: absolute; top: 0; left: 0; }
 .area::before { content: ''; position: absolute; inset: 16px 0 auto; border-top: 1px dashed var(--line); }
-rect.kept { fill: var(--accent); } rect.dropped { fill: var(--lost); }
+rect.kept, path.kept { fill: var(--accent); } path.line { fill: none; stroke: var(--soft); stroke-width: 2; vector-effect: non-scaling-stroke; } rect.dropped { fill: var(--lost); }
 .ticks { position: relative; height: 24px; }
 .ticks span { position: absolute; white-space: nowrap; transform: translateX(-50%); padding-top: 6px; }
 .ticks span::before { content: ''; position: absolute; left: 50%; top: 0; height: 4px; border-left: 1px solid var(--soft); }
@@ -83,6 +83,10 @@ td { white-space: nowrap; }
 .text thead th { text-align: left; }
 thead th { font-size: 13px; line-height: 16px; color: var(--soft); vertical-align: bottom; }
 summary { cursor: pointer; padding: 4px 0; width: fit-content; }
+.thresholds { max-width: 720px; margin-top: 16px; }
+.scroll-wide { overflow-x: auto; margin-bottom: 8px; }
+.scroll-wide th, .scroll-wide td { white-space: nowrap; }
+.scroll.wide td, .scroll.wide th { white-space: nowrap; }
 .scroll { font-size: 13px; line-height: 16px; max-height: 320px; overflow: auto; padding-right: 16px; }
 ol.method { margin: 0 0 16px; padding-left: 24px; max-width: 72ch; }
 .method li { padding: 0 0 8px 8px; }

@@ -24,21 +24,28 @@ export class ValueCounter {
     return this.#overflowed;
   }
 
-  add(value: string): void {
-    this.#total++;
-    const count = this.#counts.get(value);
-    if (count !== undefined) this.#counts.set(value, count + 1);
-    else if (this.#counts.size < this.#capacity) this.#counts.set(value, 1);
-    else this.#decrementAll();
+  /** @param times how often it was seen. @default 1 */
+  add(value: string, times = 1): void {
+    this.#total += times;
+    for (let left = times; left > 0; ) {
+      const count = this.#counts.get(value);
+      if (count === undefined && this.#counts.size >= this.#capacity) {
+        this.#decrementAll();
+        left--;
+      } else {
+        this.#counts.set(value, (count ?? 0) + left);
+        left = 0;
+      }
+    }
   }
 
   beginRecount(): void {
     for (const value of this.#counts.keys()) this.#counts.set(value, 0);
   }
 
-  recount(value: string): void {
+  recount(value: string, times = 1): void {
     const count = this.#counts.get(value);
-    if (count !== undefined) this.#counts.set(value, count + 1);
+    if (count !== undefined) this.#counts.set(value, count + times);
   }
 
   /** The `limit` most frequent values. */

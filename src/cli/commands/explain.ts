@@ -46,10 +46,10 @@ function describeRemoved({ pairs, takedowns }: Removed): string {
     ['removed', `taken down on ${pair.at} by ${pair.by}: ${pair.reason}`],
     ['uid', pair.uid],
   ]);
-  // Where no pair of the run was named, what stands is that none may come.
+  // A page's URL, or one that no pair had: what is told is that none of it may come.
   if (pairs.length === 0)
     for (const { kind, at, reason } of takedowns)
-      told.push([['removed', `taken down on ${at} by ${kind}: ${reason}; this run had no such pair`]]);
+      told.push([['removed', `taken down on ${at} by ${kind}: ${reason}`]]);
   return told.map(formatLines).join('');
 }
 

@@ -22,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     release: () => import('./release.ts'),
     'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
+    takedown: () => import('./takedown.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -11,6 +11,7 @@ import { explainCommand } from './commands/explain.ts';
 import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
 import { modelsCommand } from './commands/models.ts';
+import { removeCommand } from './commands/remove.ts';
 import { retryCommand } from './commands/retry.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
@@ -36,6 +37,7 @@ const COMMANDS = [
   verifyCommand,
   subsetCommand,
   diffCommand,
+  removeCommand,
   modelsCommand,
 ];
 

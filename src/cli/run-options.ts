@@ -20,6 +20,7 @@ export interface RunFlags extends ModelFlags {
   readonly allowHost?: readonly string[];
   readonly contact?: string;
   readonly seen?: readonly string[];
+  readonly tombstones?: readonly string[];
   readonly workers?: number;
   readonly json?: true;
 }
@@ -91,6 +92,7 @@ export async function runWithProgress(
       overrides: overridesOf(flags),
       onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
       ...(flags.seen && { seen: flags.seen }),
+      ...(flags.tombstones && { tombstones: flags.tombstones }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
     });

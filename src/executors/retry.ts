@@ -3,6 +3,7 @@ import { type ImagesFrom, readRunFile, retryStages, type StageProgress } from '.
 import { GleanerError, retryableReasons } from '../schema/index.ts';
 import { fileStorage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
+import { endRemoval } from './remove.ts';
 import { checkScoring, digestBlocklists } from './run.ts';
 
 export interface RetryRunOptions {
@@ -45,9 +46,11 @@ export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
   const score = { ...recipe.score, provider: stored.provider ?? 'cpu' };
   const scoring = await checkScoring({ model: stored.modelDir }, { ...recipe, score }, images);
   const blocklists = await digestBlocklists(recipe);
+  const { wats, seen, tombstones } = stored;
+  await endRemoval(dir, options);
   await retryStages({
     root: dir,
-    spec: { recipe, wats: stored.wats, images, ...scoring, blocklists, seen: stored.seen },
+    spec: { recipe, wats, images, ...scoring, blocklists, seen, tombstones },
     reasons,
     executor: localExecutor({
       ...(workers !== undefined && { workers }),

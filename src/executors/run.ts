@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import {
   type CrawlSelection,
   crawlInputs,
   type ImagesFrom,
   identifySeen,
+  namedTombstones,
   openInputs,
   type RunSpec,
   runStages,
@@ -14,6 +15,7 @@ import {
 } from '../pipeline/index.ts';
 import { streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
+import { endRemoval } from './remove.ts';
 
 /** A whole run on this machine, by what a user names. */
 export interface RunLocallyOptions {
@@ -31,6 +33,8 @@ export interface RunLocallyOptions {
   readonly imagesFrom?: readonly string[];
   /** Folders of earlier runs, or their Bloom filters (`.bloom`): pairs that these had are dropped. */
   readonly seen?: readonly string[];
+  /** Tombstone files, or folders of runs with one: what was taken down there is not brought back. */
+  readonly tombstones?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
   /** The last stage to run. @default all of them */
@@ -66,9 +70,12 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   const blocklists = await digestBlocklists(recipe);
   const seen = await identifySeen(options.seen ?? [], options.out);
   const { workers, processFile } = options;
+  const tombstones = (options.tombstones ?? []).map((path) => resolve(path));
+  for (const path of tombstones) await namedTombstones(path);
+  await endRemoval(options.out, options);
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, ...scoring, blocklists, seen },
+    spec: { recipe, wats, images, ...scoring, blocklists, seen, tombstones },
     executor: localExecutor({
       ...(workers !== undefined && { workers }),
       ...(processFile && { processFile }),

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { relative, resolve, sep } from 'node:path';
 import { withSecrets } from '../config/index.ts';
 import { readParent, readRunFile, runStages, type StageProgress } from '../pipeline/index.ts';
+import { TOMBSTONES_FILE } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { findCut } from '../stages/subset/draw.ts';
 import { fileStorage } from '../storage/index.ts';
@@ -67,8 +68,6 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
 }
 
 /** What was taken down stays so: the tombstones of a run lie beside its release, and go on with whatever is made of it. */
-const TOMBSTONES_FILE = 'removed.jsonl';
-
 async function inheritTombstones(dir: string, out: string): Promise<void> {
   const [from, to] = [fileStorage(dir), fileStorage(out)];
   if ((await from.size(TOMBSTONES_FILE)) === undefined || (await readRunFile(to)) !== undefined) return;

@@ -22,3 +22,9 @@ export function sumLedgers(manifests: readonly Manifest[]): RunLedgers {
   });
   return Object.fromEntries(entries) as RunLedgers;
 }
+
+/** Rows of the release that were taken down, of all its parts. */
+export async function removedRows(storage: Storage): Promise<number> {
+  const counts = (await readManifests(storage, 'release')).map(({ facts }) => facts.removed);
+  return counts.reduce<number>((sum, n) => sum + (typeof n === 'number' ? n : 0), 0);
+}

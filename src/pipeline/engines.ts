@@ -11,11 +11,14 @@ import {
   type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
+  type Tombstones,
 } from '../safety/index.ts';
+import { dropped } from '../schema/index.ts';
 import { type HarvestEngines, harvestEngines } from '../stages/harvest-engines.ts';
-import { openFile, streamFile } from '../storage/index.ts';
+import { fileStorage, openFile, streamFile } from '../storage/index.ts';
 import { openWeb } from './open-web.ts';
 import type { ImagesFrom, RunSpec } from './run-file.ts';
+import { honouredTombstones } from './tombstones.ts';
 
 /**
  * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
@@ -40,13 +43,14 @@ export async function loadEngines(
   const safety = await loadSafety(spec.categories, spec.recipe, model);
   const { knownContent } = spec.recipe.safety;
   const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
+  const removed = await honouredTombstones(fileStorage(root), spec);
   const classifiers: ImageClassifier[] = [];
   for (const { path, thresholds } of spec.recipe.safety.classifiers)
     classifiers.push(await loadClassifier(path, thresholds));
-  const images = await openImages(spec.images, spec.recipe, share, known?.refuseUrl);
+  const images = await openImages(spec.images, spec.recipe, share, refuser(removed, known));
   return {
     ...harvestEngines(
-      { model, safety, images, known, classifiers },
+      { model, safety, images, known, removed, classifiers },
       spec.recipe,
       share,
       join(root, 'harvest'),
@@ -57,6 +61,15 @@ export async function loadEngines(
       for (const classifier of classifiers) await classifier.close();
     },
   };
+}
+
+/** What is asked of each URL on the way to an image, where there is anything to ask. */
+function refuser(
+  removed: Tombstones,
+  known: KnownContent | undefined,
+): KnownContent['refuseUrl'] | undefined {
+  if (removed.empty) return known?.refuseUrl;
+  return (...hrefs) => (removed.namesUrl(...hrefs) ? dropped('removed') : known?.refuseUrl(...hrefs));
 }
 
 async function loadSafety(

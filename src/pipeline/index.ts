@@ -5,10 +5,13 @@ export { CpuMeter } from './cpu-meter.ts';
 export { COMMON_CRAWL, type CrawlSelection, crawlInputs } from './crawl.ts';
 export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';
+export { explainRemoved, type Removed } from './explain-removed.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type ParentRelease, readParent } from './parent.ts';
+export { isRemovalUnderWay } from './removal-state.ts';
+export { type Removal, type RemovePairsOptions, removePairs } from './remove.ts';
 export { type RetryStagesOptions, retryStages } from './retry.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {
@@ -18,5 +21,7 @@ export {
   type StoredRun,
 } from './run-file.ts';
 export { type TaskEnvironment, type TaskHooks, TaskRunner } from './run-task.ts';
+export { readTakedownList, type TakedownName, takedownName } from './takedown-list.ts';
 export { type InputFile, STAGES, type StageName, type Task, taskName } from './task.ts';
+export { namedTombstones } from './tombstones.ts';
 export { type Verification, verifyRun } from './verify.ts';

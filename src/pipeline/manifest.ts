@@ -33,6 +33,11 @@ export type Manifest = Readonly<z.infer<typeof manifestSchema>> & {
   readonly ledgers: Readonly<Record<string, Ledger>>;
 };
 
+/** A manifest as it lies in its file. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 1)}\n`;
+}
+
 /** Where the manifest of a task lies. */
 function manifestPath(stage: StageName, index: number): string {
   return `tasks/${taskName(stage, index)}.json`;
@@ -128,7 +133,7 @@ export async function storeManifest(
     ...(cpuSeconds !== undefined && { cpuSeconds }),
     finishedAt: new Date().toISOString(),
   };
-  await storage.put(path, `${JSON.stringify(manifest, null, 1)}\n`);
+  await storage.put(path, manifestText(manifest));
   return manifest;
 }
 
@@ -140,5 +145,5 @@ export async function replaceFiles(
 ): Promise<void> {
   const anew = new Map(written.map((file) => [file.path, file]));
   const files = manifest.files.map((file) => anew.get(file.path) ?? file);
-  await storage.put(`tasks/${manifest.task}.json`, `${JSON.stringify({ ...manifest, files }, null, 1)}\n`);
+  await storage.put(`tasks/${manifest.task}.json`, manifestText({ ...manifest, files }));
 }

@@ -34,6 +34,11 @@ export interface RunSpec {
   readonly categories: SafetyCategories | null;
   /** Earlier runs whose pairs are dropped, in the order in which they are asked. */
   readonly seen: readonly SeenRun[];
+  /**
+   * Further tombstone files, or folders of runs that have one: what stands there now is honoured. No part of the run's
+   * identity, since takedowns come at any time. @default none
+   */
+  readonly tombstones?: readonly string[];
   /** sha256 of each list (blocked, opted out, known content) and file of a classifier that the recipe names, by the path it names it with. */
   readonly blocklists: Readonly<Record<string, string>>;
   /** Folder of the model on this machine; no part of the run's identity. */
@@ -73,9 +78,16 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
 
 /** Names a run: equal where the same release must come out. */
 export function runFingerprint(spec: RunSpec): string {
-  return createHash('sha256')
-    .update(canonicalJson(identities(spec)))
-    .digest('hex');
+  return fingerprintOf(identities(spec));
+}
+
+/** The same of a run as its folder describes it: without its model, its lists and whatever else it was made with. */
+export function storedFingerprint(stored: StoredRun): string {
+  return fingerprintOf(stored.identities);
+}
+
+function fingerprintOf(names: Readonly<Record<string, string>>): string {
+  return createHash('sha256').update(canonicalJson(names)).digest('hex');
 }
 
 /**
@@ -85,11 +97,15 @@ export function runFingerprint(spec: RunSpec): string {
  * @throws GleanerError RUN_MISMATCH where the folder holds a run with another recipe, model or input
  */
 export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
-  const { wats, images, seen, model, modelDir, provider } = spec;
+  const { wats, images, seen, model, modelDir, provider, tombstones = [] } = spec;
   const mine = identities(spec);
   const recipe = withoutSecrets(spec.recipe);
   const subset = spec.subset && { parent: spec.subset.parent.dir, steps: stepsOfSubset(spec.subset) };
-  const run = { version: 1, identities: mine, recipe, wats, images, seen, model, modelDir, provider, subset };
+  const run = {
+    ...{ version: 1, identities: mine, recipe, wats, images, seen },
+    ...(tombstones.length > 0 && { tombstones }),
+    ...{ model, modelDir, provider, subset },
+  };
   const text = `${JSON.stringify(run, null, 1)}\n`;
   if (await storage.put(RUN_FILE, text, { ifAbsent: true })) return;
   const theirs = (await readRunFile(storage))?.identities;
@@ -119,6 +135,7 @@ const storedRunSchema = z.object({
     z.object({ kind: z.literal('archive'), files: z.array(inputFile) }),
   ]),
   seen: z.array(z.object({ path: z.string(), name: z.string(), sha256: z.string() })),
+  tombstones: z.array(z.string()).default([]),
   model: z
     .object({ name: z.string(), dimension: z.int(), files: z.record(z.string(), z.string()) })
     .nullable(),

@@ -9,7 +9,7 @@ import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
 import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
-import { runLedgers } from './accounting.ts';
+import { removedRows, runLedgers } from './accounting.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
@@ -37,6 +37,8 @@ export interface TaskEnvironment {
   readonly root: string;
   /** Processes or threads that harvest side by side: they share the limits of each host. */
   readonly share: number;
+  /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
+  readonly fingerprint?: string;
 }
 
 type Engines = Awaited<ReturnType<typeof loadEngines>>;
@@ -58,7 +60,7 @@ export class TaskRunner implements AsyncDisposable {
     this.#cpu = cpu;
     this.#environment = environment;
     this.#storage = stagedRelease(fileStorage(environment.root));
-    this.#fingerprint = runFingerprint(environment.spec);
+    this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
   /** Runs one task to its manifest. */
@@ -184,7 +186,9 @@ export class TaskRunner implements AsyncDisposable {
             ...(leftOut && { leftOut: leftOut.path }),
           };
         });
-        return release({ ...task, dimension, shards }, ctx);
+        const { removedUids } = await import('./tombstones.ts');
+        const removed = await removedUids(ctx.storage);
+        return release({ ...task, dimension, shards, removed }, ctx);
       }
       case 'trail': {
         const { releaseTrail } = await import('../stages/release.ts');
@@ -195,10 +199,14 @@ export class TaskRunner implements AsyncDisposable {
           const own = await releaseTrail(task.dropped, ctx);
           return { ...inherited, files: [...inherited.files, ...own.files] };
         }
-        if (recipe.safety.knownContent.length === 0) return releaseTrail(task.dropped, ctx);
-        const { namesKnown } = await import('../stages/unnamed-trail.ts');
-        const known = await this.#readKnownUrls();
-        return releaseTrail(task.dropped, ctx, await namesKnown(ctx.storage, task.dropped, known));
+        const { unnamedInTrail } = await import('./trail-names.ts');
+        const names = await unnamedInTrail(
+          ctx.storage,
+          this.#environment.spec,
+          task.dropped,
+          await this.#readKnownUrls(),
+        );
+        return releaseTrail(task.dropped, ctx, names);
       }
       case 'report': {
         const { model, subset } = this.#environment.spec;
@@ -210,6 +218,7 @@ export class TaskRunner implements AsyncDisposable {
           recipe,
           model,
           ledgers,
+          removed: await removedRows(ctx.storage),
           files: task.release,
           ...(subset && { subset: stepsOfSubset(subset) }),
         });

@@ -45,6 +45,8 @@ export interface RunOptions {
   /** Folder of the run. */
   readonly root: string;
   readonly spec: RunSpec;
+  /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
+  readonly fingerprint?: string;
   readonly executor: Executor;
   /** The last stage to run. @default 'report', the whole run */
   readonly until?: StageName;
@@ -90,7 +92,7 @@ export async function runStage(
   options: Signalled,
 ): Promise<readonly Manifest[]> {
   const { spec } = options;
-  const run = runFingerprint(spec);
+  const run = options.fingerprint ?? runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
   const manifests: (Manifest | undefined)[] = [];
   for (const task of tasks)
@@ -112,7 +114,7 @@ export async function runTasks(
   open: readonly Task[],
   options: Signalled,
 ): Promise<readonly Manifest[]> {
-  const { spec, root, executor, signal } = options;
+  const { spec, root, executor, signal, fingerprint } = options;
   const manifests = [...before];
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
@@ -120,7 +122,7 @@ export async function runTasks(
     try {
       await executor.execute(
         open,
-        { spec, root },
+        { spec, root, ...(fingerprint !== undefined && { fingerprint }) },
         { signal, progress: (done) => meter.progress(done), read: (bytes) => meter.read(bytes) },
         (manifest) => {
           manifests[Number(manifest.task.split('/')[1])] = manifest;
@@ -145,7 +147,8 @@ export async function runTasks(
   });
 }
 
-async function removeStrayHarvests(
+/** Removes folders of harvested shards that no manifest names. */
+export async function removeStrayHarvests(
   storage: Storage,
   manifests: readonly (Manifest | undefined)[],
 ): Promise<void> {

@@ -8,6 +8,7 @@ import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
+import { isRemovalUnderWay } from './removal-state.ts';
 import { isReleaseStaged, stagedRelease } from './staged-release.ts';
 import { STAGES } from './task.ts';
 
@@ -47,6 +48,8 @@ export async function verifyRun(run: Storage, onFile?: (file: FileInfo) => void)
     problems.push(
       'release: is that of before; a new one was begun and is not whole. Run the same command again.',
     );
+  if (await isRemovalUnderWay(storage))
+    problems.push("a takedown was stopped before its end: give 'gleaner remove' with this folder to end it");
   const files = manifests.flatMap((manifest) => manifest.files);
   for (const file of files) {
     problems.push(...(await checkFile(storage, file)));

@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import { DigestSet, listEntries, plain, readDelimited } from '../formats/index.ts';
 import { type Dropped, dropped, GleanerError } from '../schema/index.ts';
+import { domainsOf, listedDomain, listedUrl, withoutFragment } from './addresses.ts';
 import { NearHashes } from './near-hashes.ts';
 
 /** What the entries of a list of known content are, and the length of a digest in hexadecimal digits. */
@@ -127,16 +128,6 @@ function isKind(kind: string): kind is KnownContentKind {
   return Object.hasOwn(DIGITS, kind);
 }
 
-/** a.b.c: a.b.c, b.c and c. */
-function domainsOf(url: URL): string[] {
-  const labels = url.hostname.replace(/\.$/, '').split('.');
-  return labels.map((_, at) => labels.slice(at).join('.'));
-}
-
-function withoutFragment(url: URL): string {
-  return url.hash === '' ? url.href : url.href.slice(0, -url.hash.length);
-}
-
 /** @returns false where `text` is no entry of that kind */
 function addEntry({ kind, digests, near }: LoadedList, text: string): boolean {
   if (/^[0-9a-f]+$/i.test(text) && text.length === DIGITS[kind]) {
@@ -148,16 +139,6 @@ function addEntry({ kind, digests, near }: LoadedList, text: string): boolean {
   if (name === undefined) return false;
   digests.add(hash('sha256', name, 'buffer'));
   return true;
-}
-
-function listedUrl(text: string): string | undefined {
-  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : undefined;
-  return url ? withoutFragment(url) : undefined;
-}
-
-function listedDomain(text: string): string | undefined {
-  if (/[/?#@:\s]/.test(text)) return undefined;
-  return URL.parse(`http://${text.replace(/^\*?\./, '')}`)?.hostname.replace(/\.$/, '') || undefined;
 }
 
 async function* entriesOf(

@@ -24,7 +24,7 @@ export const ERRORS = {
   RUN_UNFINISHED: {
     exit: 1,
     template:
-      "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then retry.",
+      "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then give this again.",
   },
   SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },

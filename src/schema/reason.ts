@@ -46,6 +46,8 @@ export const REASONS = {
   // Fetching, from the web or from an archive.
   // Found by a redirect, by bytes or by the decoded picture: which of these is not told.
   known_content: { step: 'fetched', title: 'on a list of known content' },
+  // By URL, domain or uid before fetching, by bytes after it: see tombstones.
+  removed: { step: 'fetched', title: 'taken down' },
   opt_out: { step: 'fetched', title: 'host or URL is on an opt-out list' },
   robots: { step: 'fetched', title: 'closed by robots.txt' },
   robots_header: { step: 'fetched', title: 'closed by X-Robots-Tag or TDM-Reservation' },
@@ -88,10 +90,11 @@ export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
 /**
  * Those that fetching again may help: of the web and of what it sent, not of texts, scores and what was seen before. What is
- * on a list of known content is never asked for again.
+ * on a list of known content, or was taken down, is never asked for again.
  */
 export const RETRYABLE_REASONS: readonly Reason[] = REASON_NAMES.filter(
-  (name) => ['fetched', 'image'].includes(REASONS[name].step) && name !== 'known_content',
+  (name) =>
+    ['fetched', 'image'].includes(REASONS[name].step) && name !== 'known_content' && name !== 'removed',
 );
 
 /** Whether `name` is one of the closed list: for what is read back from files. */

@@ -6,7 +6,7 @@ import { clipRetrievalRoutes } from './clip-retrieval.ts';
 import type { Embedder } from './embedder.ts';
 import { RequestError } from './errors.ts';
 import { createMetrics } from './metrics.ts';
-import type { OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownCount } from './opened-index.ts';
 import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
@@ -26,7 +26,7 @@ export interface AppOptions {
 /** All routes of the service, without a socket: a test can ask `app.request`. */
 export async function createApp(options: AppOptions): Promise<Hono> {
   const { index, embedder, fetchImage, maxBodyBytes = 20 << 20, onError = console.error } = options;
-  const metrics = createMetrics(index.summary.rows);
+  const metrics = createMetrics(() => shownCount(index));
   const app = new Hono();
 
   app.use(async (c, next) => {
@@ -41,7 +41,7 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     }),
   );
 
-  app.get('/healthz', (c) => c.json({ status: 'ok', rows: index.summary.rows }));
+  app.get('/healthz', (c) => c.json({ status: 'ok', rows: shownCount(index) }));
   app.get('/metrics', async (c) => {
     c.header('Content-Type', metrics.registry.contentType);
     return c.body(await metrics.registry.metrics());

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Embedder } from './embedder.ts';
 import { badRequest, parseBody } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import type { OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownRows } from './opened-index.ts';
 import { embedQuery, type FetchImage, MAX_QUERY_CHARS, type Query } from './query.ts';
 import type { ReleasedRow } from './row-store.ts';
 import { search } from './search.ts';
@@ -77,22 +77,29 @@ export function clipRetrievalRoutes(
     };
     const hits = await search(index, vector, options, metrics);
     const metadataDone = metrics.metadataSeconds.startTimer();
-    const rows = await index.rows.getAll(hits.slice(0, num_images).map((hit) => hit.id));
+    const rows = await shownRows(
+      index,
+      hits.map((hit) => hit.id),
+    );
     metadataDone();
     requestDone();
     return c.json(
-      hits.map(({ id, cosine }, i) => ({ ...(rows[i] && resultOf(rows[i])), id, similarity: cosine })),
+      // One that was taken down while it was searched for is none.
+      hits.flatMap(({ id, cosine }, i) => {
+        const row = rows[i];
+        return row ? [{ ...(i < num_images && resultOf(row)), id, similarity: cosine }] : [];
+      }),
     );
   });
 
   app.post('/metadata', async (c) => {
     const { ids, indice_name } = await parseBody(c.req.raw, metadataRequest);
     checkName(indice_name);
-    const missing = ids.find((id) => !index.rows.has(id));
-    if (missing !== undefined)
-      throw badRequest(`ids: there is no row ${missing}, only 0 to ${index.rows.rows - 1}`);
-    const rows = await index.rows.getAll(ids);
-    return c.json(rows.map((row, i) => ({ id: ids[i], metadata: metadataOf(row) })));
+    const rows = await shownRows(index, ids);
+    const missing = rows.indexOf(undefined);
+    if (missing >= 0)
+      throw badRequest(`ids: there is no row ${ids[missing]}, only some of 0 to ${index.rows.places - 1}`);
+    return c.json(rows.flatMap((row, i) => (row ? [{ id: ids[i], metadata: metadataOf(row) }] : [])));
   });
 
   return app;

@@ -1,5 +1,5 @@
 import { GleanerError } from '../schema/index.ts';
-import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-release.ts';
+import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-files.ts';
 import { releaseFiles } from '../stages/released.ts';
 import type { OpenSource, Storage } from '../storage/index.ts';
 
@@ -7,6 +7,9 @@ import type { OpenSource, Storage } from '../storage/index.ts';
 const MAX_OPEN = 32;
 /** Larger than any image that gleaner stores, in bytes; a table that says more is damaged. */
 const MAX_IMAGE_BYTES = 64 << 20;
+
+/** A member's header stands right before its content (POSIX.1-2017, pax, "ustar Interchange Format"). */
+const HEADER_BYTES = 512;
 
 /** The stored images by SAMPLE_ID: one read of the table and one of the tar each. */
 export class ImageStore {
@@ -23,22 +26,53 @@ export class ImageStore {
     this.#parts = parts;
   }
 
-  /** @throws GleanerError DAMAGED where the table is not of that many rows */
-  static async open(storage: Storage, { rows, parts }: { rows: number; parts: number }): Promise<ImageStore> {
+  /** @throws GleanerError DAMAGED where the table is not of that many places */
+  static async open(
+    storage: Storage,
+    { places, parts }: { readonly places: number; readonly parts: number },
+  ): Promise<ImageStore> {
     const table = await storage.open(INDEX_FILES.images);
     const store = new ImageStore(storage, table, parts);
-    if (table.byteLength === rows * IMAGE_RECORD_BYTES) return store;
+    if (table.byteLength === places * IMAGE_RECORD_BYTES) return store;
     await store.close();
     throw damaged();
   }
 
-  /** @param id a SAMPLE_ID of the release @returns a JPEG file @throws GleanerError */
-  async get(id: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { offset, length, part } = await this.locate(id);
-    return new Uint8Array(await (await this.#tar(part)).slice(offset, offset + length));
+  /**
+   * The picture of a row. A takedown writes tars anew while a service runs: what is read is held against the row's key,
+   * and the tar is opened again where it is another's.
+   *
+   * @param id a SAMPLE_ID of the release
+   * @param key of its row
+   * @returns a JPEG file; undefined where it is not there, or not at its place yet
+   * @throws GleanerError
+   */
+  async get(id: number, key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const found = await this.#read(id, key);
+    if (found) return found;
+    const { part } = await this.locate(id);
+    const stale = this.#tars.get(part);
+    this.#tars.delete(part);
+    if (stale) this.#close(stale);
+    return this.#read(id, key);
   }
 
-  /** Where an image lies in the tar of its part, in bytes. @param id a SAMPLE_ID of the release @throws GleanerError */
+  async #read(id: number, key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { offset, length, part } = await this.locate(id);
+    if (length === 0) return undefined;
+    const tar = await this.#tar(part);
+    const [from, end] = [offset - HEADER_BYTES, offset + length];
+    if (from < 0 || end > tar.byteLength) return undefined;
+    const bytes = new Uint8Array(await tar.slice(from, end));
+    return isHeaderOf(bytes, `${key}.jpg`, length) ? bytes.subarray(HEADER_BYTES) : undefined;
+  }
+
+  /**
+   * Where an image lies in the tar of its part, in bytes; `length` is 0 where it was taken down.
+   *
+   * @param id a SAMPLE_ID of the release
+   * @throws GleanerError
+   */
   async locate(id: number): Promise<{ offset: number; length: number; part: number }> {
     const at = id * IMAGE_RECORD_BYTES;
     const record = new DataView(await this.#table.slice(at, at + IMAGE_RECORD_BYTES));
@@ -58,10 +92,14 @@ export class ImageStore {
     for (const [oldest, source] of this.#tars) {
       if (this.#tars.size <= MAX_OPEN) break;
       this.#tars.delete(oldest);
-      const closed = close(source).finally(() => this.#closing.delete(closed));
-      this.#closing.add(closed);
+      this.#close(source);
     }
     return tar;
+  }
+
+  #close(source: Promise<OpenSource>): void {
+    const closed = close(source).finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
   }
 
   async close(): Promise<void> {
@@ -76,6 +114,13 @@ async function close(source: Promise<OpenSource>): Promise<void> {
     (opened) => opened.close(),
     () => undefined,
   );
+}
+
+/** Whether a tar's header is of a file of this name (of at most 100 bytes) and length. */
+function isHeaderOf(header: Uint8Array, name: string, length: number): boolean {
+  const text = Buffer.from(header.buffer, header.byteOffset, HEADER_BYTES).toString('latin1');
+  const size = Number.parseInt(text.slice(124, 136), 8);
+  return text.startsWith(`${name}\0`) && size === length;
 }
 
 function damaged(): GleanerError {

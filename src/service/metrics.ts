@@ -5,12 +5,22 @@ const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** What GET /metrics tells. The names of the times are clip-retrieval's. */
-export function createMetrics(rows: number) {
+/**
+ * What GET /metrics tells. The names of the times are clip-retrieval's.
+ * @param rows how many can be searched now
+ */
+export function createMetrics(rows: () => number) {
   const registry = new Registry();
   const seconds = (name: string, help: string) =>
     new Histogram({ name, help, buckets: BUCKETS, registers: [registry] });
-  new Gauge({ name: 'gleaner_rows', help: 'Rows of the release', registers: [registry] }).set(rows);
+  new Gauge({
+    name: 'gleaner_rows',
+    help: 'Rows of the release',
+    registers: [registry],
+    collect() {
+      this.set(rows());
+    },
+  });
   return {
     registry,
     requests: new Counter({

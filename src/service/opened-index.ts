@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-release.ts';
+import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
+import { deletePending } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
-import { RowStore } from './row-store.ts';
+import { RemovedRows } from './removed-rows.ts';
+import { type ReleasedRow, RowStore } from './row-store.ts';
 
 /** DIR/index with what it points to, open for reading. */
 export interface OpenedIndex {
@@ -16,6 +18,8 @@ export interface OpenedIndex {
   readonly text: KnnIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
+  /** What may not be shown: it grows while the service runs. */
+  readonly removed: RemovedRows;
   close(): Promise<void>;
 }
 
@@ -46,10 +50,19 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
   return summary;
 }
 
-/** Opens the index of a run. @throws GleanerError as `readIndexSummary` */
-export async function openIndex(dir: string): Promise<OpenedIndex> {
+/**
+ * Opens the index of a run.
+ * @param onError told where it cannot be seen what was taken down since
+ * @throws GleanerError as `readIndexSummary`
+ */
+export async function openIndex(
+  dir: string,
+  onError: (error: unknown) => void = console.error,
+): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
+  // What was taken down while another service had the engine's files open; where one still has, it is hidden.
+  await deletePending(dir, storage);
   const opened: { close(): Promise<void> }[] = [];
   const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
     const one = await opening;
@@ -62,11 +75,33 @@ export async function openIndex(dir: string): Promise<OpenedIndex> {
   try {
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
-    const rows = await keep(RowStore.open(storage, summary.rows));
-    const images = await keep(ImageStore.open(storage, summary));
-    return { name: basename(resolve(dir)), summary, image, text, rows, images, close };
+    const places = summary.rows + summary.removed;
+    const rows = await keep(RowStore.open(storage, places));
+    const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
+    const removed = await keep(RemovedRows.open(dir, onError));
+    return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** The row of a SAMPLE_ID; undefined where there is none that may be shown. @throws GleanerError DAMAGED */
+export async function shownRow({ rows, removed }: OpenedIndex, id: number): Promise<ReleasedRow | undefined> {
+  if (!rows.has(id) || removed.has(id)) return undefined;
+  const row = await rows.get(id);
+  return row && !removed.names(row) ? row : undefined;
+}
+
+/** The same of several, in their order. */
+export function shownRows(
+  index: OpenedIndex,
+  ids: readonly number[],
+): Promise<readonly (ReleasedRow | undefined)[]> {
+  return Promise.all(ids.map((id) => shownRow(index, id)));
+}
+
+/** Rows that may be shown. */
+export function shownCount({ rows, removed }: OpenedIndex): number {
+  return rows.places - removed.size;
 }

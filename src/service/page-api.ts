@@ -4,7 +4,7 @@ import { describeModel } from '../clip/index.ts';
 import type { Embedder } from './embedder.ts';
 import { badRequest, parse, parseBody, RequestError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import type { OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownCount, shownRow, shownRows } from './opened-index.ts';
 import type { PageRelease, PageResults, PageRow } from './page-types.ts';
 import { embedQuery, MAX_QUERY_CHARS } from './query.ts';
 import type { ReleasedRow } from './row-store.ts';
@@ -44,7 +44,7 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     const unsafe = summary.rows - (summary.nsfw[SAFE_CLASS] ?? 0);
     return c.json({
       name: index.name,
-      rows: summary.rows,
+      rows: shownCount(index),
       model: describeModel(summary.model.name),
       unsafe,
     } satisfies PageRelease);
@@ -52,7 +52,7 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
 
   app.get('/api/rows/:id', async (c) => {
     const id = rowId(index, c.req.param('id'));
-    return c.json(pageRow(id, await index.rows.get(id), null));
+    return c.json(pageRow(id, await rowOf(index, id), null));
   });
 
   app.get('/api/sample', async (c) => {
@@ -84,18 +84,29 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     ]);
     const hits = found.filter((hit) => hit.id !== like);
     const page = hits.slice(offset, end);
-    const rows = await index.rows.getAll(page.map((hit) => hit.id));
-    const results = rows.flatMap((row, i) => (page[i] ? [pageRow(page[i].id, row, page[i].cosine)] : []));
+    const rows = await shownRows(
+      index,
+      page.map((hit) => hit.id),
+    );
+    const results = rows.flatMap((row, i) =>
+      row && page[i] ? [pageRow(page[i].id, row, page[i].cosine)] : [],
+    );
     requestDone();
     return c.json({ results, hidden, more: hits.length > end && end < MAX_DEPTH } satisfies PageResults);
   });
 
   app.get('/images/:id', async (c) => {
     const id = rowId(index, c.req.param('id').replace(/\.jpg$/, ''));
-    // The address names the row, not its bytes: after another release it may show another picture.
-    c.header('Cache-Control', 'private, max-age=3600');
+    const { key } = await rowOf(index, id);
+    // Asked for again each time: of a picture that is taken down no copy is to be shown either.
+    const etag = `"${summary.release.slice(0, 16)}-${id}"`;
+    c.header('Cache-Control', 'private, no-cache');
+    c.header('ETag', etag);
+    if (c.req.header('If-None-Match') === etag) return c.body(null, 304);
+    const image = await index.images.get(id, key);
+    if (!image) throw new RequestError(404, 'there is no such picture');
     c.header('Content-Type', 'image/jpeg');
-    return c.body(await index.images.get(id));
+    return c.body(image);
   });
 
   return app;
@@ -108,22 +119,31 @@ function rowId(index: OpenedIndex, text: string): number {
   return id;
 }
 
+/** @throws RequestError 404 where it was taken down */
+async function rowOf(index: OpenedIndex, id: number): Promise<ReleasedRow> {
+  const row = await shownRow(index, id);
+  if (!row) throw new RequestError(404, 'there is no such row');
+  return row;
+}
+
 async function stored(index: OpenedIndex, id: number): Promise<Float32Array> {
-  const vector = (await index.image.fetch([id])).get(id);
+  const row = await shownRow(index, id);
+  const vector = row && (await index.image.fetch([id])).get(id);
   if (!vector) throw new RequestError(404, `there is no row ${id}`);
   return vector;
 }
 
 /** Rows from a place that the seed names, on and round: releases are shuffled, so neighbours are strangers. */
 async function sample(index: OpenedIndex, seed: number, limit: number, nsfw: boolean): Promise<PageResults> {
-  const { rows } = index.summary;
+  const { places: rows } = index.rows;
   const results: PageRow[] = [];
   let hidden = 0;
   // Knuth's multiplicative hash (TAOCP 6.4): seeds that follow one another begin far apart.
   const start = rows === 0 ? 0 : Math.floor((((seed * 2654435761) % 2 ** 32) / 2 ** 32) * rows);
   for (let i = 0; i < Math.min(rows, 4 * limit) && results.length < limit; i++) {
     const id = (start + i) % rows;
-    const row = await index.rows.get(id);
+    const row = await shownRow(index, id);
+    if (!row) continue;
     if (nsfw || row.NSFW === SAFE_CLASS) results.push(pageRow(id, row, null));
     else hidden++;
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import { INDEX_FILES } from '../stages/index-release.ts';
+import { INDEX_FILES } from '../stages/index-files.ts';
 import type { OpenSource, Storage } from '../storage/index.ts';
 
 const rowSchema = z.object({
@@ -29,55 +29,59 @@ const OFFSET_BYTES = 8;
 
 /** The released rows by SAMPLE_ID. Two reads a row; nothing of them is kept in memory. */
 export class RowStore {
-  readonly rows: number;
+  /** SAMPLE_IDs of the release, those among them that are nobody's since their row was taken down. */
+  readonly places: number;
   readonly #lines: OpenSource;
   readonly #offsets: OpenSource;
 
-  private constructor(lines: OpenSource, offsets: OpenSource, rows: number) {
-    this.rows = rows;
+  private constructor(lines: OpenSource, offsets: OpenSource, places: number) {
+    this.places = places;
     this.#lines = lines;
     this.#offsets = offsets;
   }
 
-  /** @throws GleanerError DAMAGED where the table is not of `rows` rows */
-  static async open(storage: Storage, rows: number): Promise<RowStore> {
+  /** @throws GleanerError DAMAGED where the table is not of so many places */
+  static async open(storage: Storage, places: number): Promise<RowStore> {
     const lines = await storage.open(INDEX_FILES.metadata);
     const offsets = await storage.open(INDEX_FILES.metadataOffsets).catch(async (error: unknown) => {
       await lines.close();
       throw error;
     });
-    const store = new RowStore(lines, offsets, rows);
-    if (offsets.byteLength === (rows + 1) * OFFSET_BYTES) return store;
+    const store = new RowStore(lines, offsets, places);
+    if (offsets.byteLength === (places + 1) * OFFSET_BYTES) return store;
     await store.close();
     throw damaged(INDEX_FILES.metadataOffsets);
   }
 
   has(id: number): boolean {
-    return Number.isInteger(id) && id >= 0 && id < this.rows;
+    return Number.isInteger(id) && id >= 0 && id < this.places;
   }
 
-  /** @param id a SAMPLE_ID that `has` knows @throws GleanerError DAMAGED */
-  async get(id: number): Promise<ReleasedRow> {
+  /**
+   * @param id a SAMPLE_ID that `has` knows
+   * @returns undefined where the row was taken down
+   * @throws GleanerError DAMAGED
+   */
+  async get(id: number): Promise<ReleasedRow | undefined> {
     const span = new BigUint64Array(await this.#offsets.slice(id * OFFSET_BYTES, (id + 2) * OFFSET_BYTES));
     const [start = 0n, end = 0n] = span;
     if (span.length !== 2 || end <= start || end > BigInt(this.#lines.byteLength))
       throw damaged(INDEX_FILES.metadataOffsets);
-    try {
-      return rowSchema.parse(
-        JSON.parse(Buffer.from(await this.#lines.slice(Number(start), Number(end))).toString()),
-      );
-    } catch (cause) {
-      throw damaged(INDEX_FILES.metadata, cause);
-    }
-  }
-
-  /** The rows of these SAMPLE_IDs, in their order. */
-  getAll(ids: readonly number[]): Promise<ReleasedRow[]> {
-    return Promise.all(ids.map((id) => this.get(id)));
+    return parseLine(Buffer.from(await this.#lines.slice(Number(start), Number(end))).toString());
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#lines.close(), this.#offsets.close()]);
+  }
+}
+
+/** A blank line stands where a row was. */
+function parseLine(line: string): ReleasedRow | undefined {
+  if (line.trim() === '') return undefined;
+  try {
+    return rowSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw damaged(INDEX_FILES.metadata, cause);
   }
 }
 

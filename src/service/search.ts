@@ -1,7 +1,7 @@
-import type { KnnFilter, KnnHit } from '../knn/index.ts';
+import type { KnnFilter, KnnHit, KnnSearchOptions } from '../knn/index.ts';
 import { firstOfEach } from './dedup.ts';
 import type { Metrics } from './metrics.ts';
-import type { OpenedIndex } from './opened-index.ts';
+import { type OpenedIndex, shownRows } from './opened-index.ts';
 
 /** The class of rows that are shown unasked. */
 export const SAFE_CLASS = 'UNLIKELY';
@@ -26,7 +26,7 @@ export async function search(
   metrics: Metrics,
 ): Promise<readonly KnnHit[]> {
   const knnDone = metrics.knnSeconds.startTimer();
-  const hits = await index[modality].search(vector, {
+  const hits = await searchShown(index, vector, modality, {
     k,
     vectors: deduplicate,
     ...(!nsfw && { filter: SAFE }),
@@ -39,6 +39,22 @@ export async function search(
   return hits.filter((_, i) => stays[i]);
 }
 
+/** The nearest of the rows that may be shown: the engine may still have some that were taken down. */
+async function searchShown(
+  { removed, ...index }: OpenedIndex,
+  vector: Float32Array,
+  modality: 'image' | 'text',
+  options: KnnSearchOptions,
+): Promise<readonly KnnHit[]> {
+  const { k } = options;
+  for (let ask = k; ; ask *= 2) {
+    const hits = await index[modality].search(vector, { ...options, k: ask });
+    const shown = hits.filter(({ id }) => !removed.has(id));
+    // Twice as many only where rows are missing, and there are more to be had.
+    if (shown.length >= k || hits.length < ask) return shown.slice(0, k);
+  }
+}
+
 /** How many of the `k` nearest rows are not shown unasked. */
 export async function countHidden(
   index: OpenedIndex,
@@ -48,6 +64,10 @@ export async function countHidden(
 ): Promise<number> {
   const safe = index.summary.nsfw[SAFE_CLASS] ?? 0;
   if (safe === index.summary.rows) return 0;
-  const rows = await index.rows.getAll((await index[modality].search(vector, { k })).map((hit) => hit.id));
-  return rows.filter((row) => row.NSFW !== SAFE_CLASS).length;
+  const hits = await searchShown(index, vector, modality, { k });
+  const rows = await shownRows(
+    index,
+    hits.map((hit) => hit.id),
+  );
+  return rows.filter((row) => row && row.NSFW !== SAFE_CLASS).length;
 }

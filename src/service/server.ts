@@ -2,7 +2,7 @@ import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
 import { listenOn } from './listen.ts';
-import { openIndex } from './opened-index.ts';
+import { openIndex, shownCount } from './opened-index.ts';
 
 export interface ServiceOptions extends Omit<AppOptions, 'index'> {
   /** The folder of a run with a release and its index. */
@@ -32,7 +32,7 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { dir, port, host = '127.0.0.1', closeTimeoutMs, embedder, ...rest } = options;
-  const index = await openIndex(dir);
+  const index = await openIndex(dir, rest.onError);
   try {
     checkModel(index.summary.model, embedder);
     const app = await createApp({ ...rest, embedder, index });
@@ -41,7 +41,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     return {
       url: listening.url,
       port: listening.port,
-      rows: index.summary.rows,
+      rows: shownCount(index),
       close() {
         closing ??= listening.close().then(() => index.close());
         return closing;

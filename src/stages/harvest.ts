@@ -93,7 +93,9 @@ export async function harvest(
           known.push({ id: pair.uid, detail: fate.detail });
           continue;
         }
-        trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
+        // Of what was taken down the uid stays, by which a retry finds it.
+        if (fate.reason === 'removed') trail.add({ ...UNNAMED, uid: pair.uid, reason: 'removed' });
+        else trail.add({ ...pair, reason: fate.reason, detail: fate.detail, similarity: fate.similarity });
         if (trail.full) await trail.flush();
         continue;
       }
@@ -198,16 +200,18 @@ class Harvester {
       here();
     });
     try {
-      const { intake, images, known } = this.#engines;
+      const { intake, images, known, removed } = this.#engines;
       const { facts, ...fetched } = await intake.fetch(async (): Promise<FetchOutcome> => {
         this.#ctx.signal.throwIfAborted();
+        if (removed?.names({ uid: pair.uid, url: pair.url, page_url: pair.pageUrl }))
+          return dropped('removed');
         return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
       });
       const fate = fetched.kept
         ? await this.#see(pair, row, fetched.value, over)
         : { ...fetched, similarity: null };
-      // Of known content it is not told either where it was and how large it is.
-      const named = fate.kept || fate.reason !== 'known_content';
+      // Of known content, and of what was taken down, it is not told either where it was and how large it is.
+      const named = fate.kept || (fate.reason !== 'known_content' && fate.reason !== 'removed');
       return { pair, fate, facts: named && facts ? fetchedFacts(pair, facts) : undefined };
     } finally {
       over();
@@ -215,10 +219,10 @@ class Harvester {
   }
 
   async #see(pair: Pair, row: number, fetched: FetchedImage, over: () => void): Promise<Fate> {
-    const { intake, pictures, known } = this.#engines;
+    const { intake, pictures, known, removed } = this.#engines;
     const { bytes, fetchedAt } = fetched;
     const { length } = bytes;
-    const listed = known?.refuseBytes(bytes);
+    const listed = known?.refuseBytes(bytes) ?? (removed?.hasBytes(bytes) ? dropped('removed') : undefined);
     if (listed) {
       intake.done(length);
       return { ...listed, similarity: null };

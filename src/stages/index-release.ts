@@ -3,19 +3,15 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import {
-  npyInfo,
-  parquetInfo,
-  readNpyRows,
-  readParquetRowGroup,
-  readParquetRows,
-  readTar,
-} from '../formats/index.ts';
+import { npyInfo, parquetInfo, readNpyRows, readParquetRowGroup, readParquetRows } from '../formats/index.ts';
 import { type KnnBatch, type KnnEngineName, knnEngines } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
+import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
+import { storedImages } from './stored-images.ts';
+import { writeRemoved } from './unindex.ts';
 import { writeFiles } from './write-file.ts';
 
 export interface IndexReleaseOptions {
@@ -30,52 +26,13 @@ export interface IndexReleaseOptions {
 /** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, image vectors, text vectors. */
 export const INDEX_PASSES = 3;
 
-/** Files of DIR/index. `image` and `text` are folders of the knn room. */
-export const INDEX_FILES = {
-  image: 'index/image',
-  text: 'index/text',
-  /** Line i is the released row of SAMPLE_ID i, as JSON, without its SAMPLE_ID. */
-  metadata: 'index/metadata.jsonl',
-  /** Where line i begins, and at last where the file ends: rows + 1 numbers, uint64. */
-  metadataOffsets: 'index/metadata.offsets',
-  /** Where the stored image of each row lies: `IMAGE_RECORD_BYTES` a row. */
-  images: 'index/images.table',
-  /** Written last. */
-  summary: 'index/index.json',
-} as const;
-
-/** uint64 offset in the tar, uint32 length, uint32 part. All numbers in the tables are little-endian. */
-export const IMAGE_RECORD_BYTES = 16;
-
-const modelSchema = z.object({
-  name: z.string(),
-  dimension: z.int().positive(),
-  files: z.record(z.string(), z.string()),
-});
 /** What the index needs to know of release/stats.json. */
-const statsSchema = z.object({ rows: z.int().min(0), parts: z.int().positive(), model: modelSchema });
-
-const knnSchema = z.object({
-  engine: z.enum(['zvec', 'exact']),
-  version: z.string(),
+const statsSchema = z.object({
   rows: z.int().min(0),
-  dimension: z.int().positive(),
-  parameters: z.record(z.string(), z.union([z.string(), z.number()])),
-});
-/** DIR/index/index.json. */
-export const indexSummarySchema = z.object({
-  version: z.literal(1),
-  /** SHA-256 of release/stats.json: the index of another release is not served. */
-  release: z.string(),
-  rows: z.int().min(0),
+  removed: z.int().min(0).default(0),
   parts: z.int().positive(),
-  /** The model that the release was embedded with, by its files' SHA-256. */
   model: modelSchema,
-  /** Rows by NSFW class. */
-  nsfw: z.record(z.string(), z.int()),
-  knn: z.object({ image: knnSchema, text: knnSchema }),
 });
-export type IndexSummary = Readonly<z.infer<typeof indexSummarySchema>>;
 
 /** Rows given to the engine at once. */
 const BATCH_ROWS = 4096;
@@ -99,7 +56,12 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
   try {
     await mkdir(join(root, building), { recursive: true });
     const parts = Array.from({ length: stats.parts }, (_, part) => releaseFiles(part, stats.parts));
-    const { files, nsfw } = await writeTables(parts, stats.rows, at, ctx);
+    const { files, nsfw, gaps } = await writeTables(parts, stats, at, ctx);
+    await writeRemoved(
+      ctx.storage,
+      { version: 1, ids: gaps, pending: false, following: false },
+      at(INDEX_FILES.removed),
+    );
     const build = async (kind: 'image' | 'text') =>
       knnEngines[engine].build(
         join(root, at(INDEX_FILES[kind])),
@@ -110,11 +72,12 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
     for (const [kind, { rows }] of Object.entries(knn))
       if (rows !== stats.rows)
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
-    const { rows, model } = stats;
+    const { rows, removed, model } = stats;
     const summary = {
       version: 1,
       release,
       rows,
+      removed,
       parts: stats.parts,
       model,
       nsfw,
@@ -150,61 +113,76 @@ async function readStats(storage: Storage): Promise<{ stats: z.infer<typeof stat
   }
 }
 
-/** Metadata and image tables, in one go over the parts. */
+/** Metadata and image tables, in one go over the parts; a SAMPLE_ID without a row has a blank line and no picture. */
 async function writeTables(
   parts: readonly ReleaseFiles[],
-  rows: number,
+  { rows, removed }: { readonly rows: number; readonly removed: number },
   at: (path: string) => string,
   ctx: StageContext,
-): Promise<{ files: FileInfo[]; nsfw: Record<string, number> }> {
+): Promise<{ files: FileInfo[]; nsfw: Record<string, number>; gaps: number[] }> {
   const nsfw = new Map<string, number>();
+  const gaps: number[] = [];
   const paths = [INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images].map(at);
   const files = await writeFiles(ctx.storage, paths, async ([lines, offsets, images]) => {
     let id = 0;
     let position = 0;
+    /** Writes what comes next: rows, and blanks before them. */
+    const write = async (places: readonly Place[], part: number) => {
+      const starts = new BigUint64Array(places.length);
+      const table = new DataView(new ArrayBuffer(places.length * IMAGE_RECORD_BYTES));
+      for (const [i, { offset, length, line }] of places.entries()) {
+        table.setBigUint64(i * IMAGE_RECORD_BYTES, BigInt(offset), true);
+        table.setUint32(i * IMAGE_RECORD_BYTES + 8, length, true);
+        table.setUint32(i * IMAGE_RECORD_BYTES + 12, part, true);
+        starts[i] = BigInt(position);
+        position += line.length;
+      }
+      await lines?.write(Buffer.concat(places.map(({ line }) => line)));
+      await offsets?.write(new Uint8Array(starts.buffer));
+      await images?.write(new Uint8Array(table.buffer));
+    };
+    const skipTo = (next: number, path: string): readonly Place[] => {
+      if (next < id || gaps.length + next - id > removed)
+        throw damaged(path, `row ${id - gaps.length} has SAMPLE_ID ${next}`);
+      const blanks = Array.from({ length: next - id }, () => NO_PLACE);
+      for (; id < next; id++) gaps.push(id);
+      return blanks;
+    };
     for (const [part, { metadata, images: tar }] of parts.entries()) {
       const members = storedImages(ctx.storage, tar);
       for await (const group of rowGroups(ctx.storage, metadata)) {
-        const text: Buffer[] = [];
-        const starts = new BigUint64Array(group.length);
-        const table = new DataView(new ArrayBuffer(group.length * IMAGE_RECORD_BYTES));
-        for (const [i, { SAMPLE_ID, ...row }] of group.entries()) {
+        const places: Place[] = [];
+        for (const { SAMPLE_ID, ...row } of group) {
           ctx.signal.throwIfAborted();
-          if (SAMPLE_ID !== BigInt(id)) throw damaged(metadata, `row ${id} has SAMPLE_ID ${SAMPLE_ID}`);
+          places.push(...skipTo(Number(SAMPLE_ID), metadata));
           const { value: member } = await members.next();
           if (member?.name !== `${row.key}.jpg`)
             throw damaged(tar, `has ${member?.name ?? 'no member'} in place of ${row.key}.jpg`);
-          table.setBigUint64(i * IMAGE_RECORD_BYTES, BigInt(member.offset), true);
-          table.setUint32(i * IMAGE_RECORD_BYTES + 8, member.length, true);
-          table.setUint32(i * IMAGE_RECORD_BYTES + 12, part, true);
-          const line = Buffer.from(`${JSON.stringify(row)}\n`);
-          text.push(line);
-          starts[i] = BigInt(position);
-          position += line.length;
+          const { offset, length } = member;
+          places.push({ offset, length, line: Buffer.from(`${JSON.stringify(row)}\n`) });
           nsfw.set(row.NSFW, (nsfw.get(row.NSFW) ?? 0) + 1);
           id++;
         }
-        await lines?.write(Buffer.concat(text));
-        await offsets?.write(new Uint8Array(starts.buffer));
-        await images?.write(new Uint8Array(table.buffer));
+        await write(places, part);
         ctx.progress(group.length);
       }
       if (!(await members.next()).done) throw damaged(tar, 'holds more images than its metadata has rows');
     }
-    if (id !== rows) throw damaged('release/metadata', `has ${id} rows, but stats.json says ${rows}`);
+    if (id - gaps.length !== rows)
+      throw damaged('release/metadata', `has ${id - gaps.length} rows, but stats.json says ${rows}`);
+    await write(skipTo(rows + removed, 'release/metadata'), parts.length - 1);
     await offsets?.write(new Uint8Array(BigUint64Array.of(BigInt(position)).buffer));
   });
-  return { files, nsfw: Object.fromEntries([...nsfw].sort()) };
+  return { files, nsfw: Object.fromEntries([...nsfw].sort()), gaps };
 }
 
-/** The images of a tar in its order: where they lie, not what they are. */
-async function* storedImages(storage: Storage, path: string) {
-  for await (const { name, offset, length } of readTar(storage.stream(path), {
-    maxMemberBytes: 0,
-    name: path,
-  }))
-    if (name.endsWith('.jpg')) yield { name, offset, length };
+/** A row in the tables: where its picture lies, and what is said of it. */
+interface Place {
+  readonly offset: number;
+  readonly length: number;
+  readonly line: Uint8Array;
 }
+const NO_PLACE: Place = { offset: 0, length: 0, line: Buffer.from('\n') };
 
 function rowGroups(storage: Storage, path: string) {
   return streamSource(storage, path, async function* (source) {
@@ -214,8 +192,9 @@ function rowGroups(storage: Storage, path: string) {
   });
 }
 
-/** The columns that searches filter by, as `KnnFields` names them. */
+/** The number of a row, and the columns that searches filter by, as `KnnFields` names them. */
 const FIELD_COLUMNS = [
+  { name: 'SAMPLE_ID', type: 'int64' },
   { name: 'NSFW', type: 'string' },
   { name: 'WIDTH', type: 'int32' },
   { name: 'HEIGHT', type: 'int32' },
@@ -230,7 +209,6 @@ async function* batches(
   dimension: number,
   ctx: StageContext,
 ): AsyncGenerator<KnnBatch, void, undefined> {
-  let id = 0;
   for (const { metadata, imageEmbeddings, textEmbeddings } of parts) {
     const path = kind === 'image' ? imageEmbeddings : textEmbeddings;
     await using opened = await openBoth(ctx.storage, path, metadata);
@@ -242,15 +220,16 @@ async function* batches(
     for (let rowStart = 0; rowStart < info.rows; rowStart += BATCH_ROWS) {
       const rowEnd = Math.min(rowStart + BATCH_ROWS, info.rows);
       const vectors = await readNpyRows(opened.vectors, { rowStart, rowEnd, info, name: path });
+      const ids: number[] = [];
       const fields: KnnBatch['fields'][number][] = [];
       while (fields.length < rowEnd - rowStart) {
         const { value: row } = await rows.next();
         if (!row) throw damaged(path, `has ${info.rows} rows, more than its metadata`);
         const { NSFW: nsfw, WIDTH: width, HEIGHT: height, similarity, language, LICENSE: license } = row;
+        ids.push(Number(row.SAMPLE_ID));
         fields.push({ nsfw, width, height, similarity, language, license });
       }
-      yield { ids: fields.map((_, i) => id + i), vectors, fields };
-      id += fields.length;
+      yield { ids, vectors, fields };
       ctx.progress(fields.length);
     }
   }

@@ -8,7 +8,7 @@ import { writeFile } from './write-file.ts';
 
 type DroppedRecord = RowOf<typeof DROPPED_COLUMNS>;
 
-/** Whether a row of a trail names what is known content. */
+/** Whether a row of a trail names what is known content, or was taken down. */
 export type NamesKnown = (row: DroppedRecord) => boolean;
 
 /**
@@ -37,7 +37,7 @@ export async function namesKnown(
 }
 
 /**
- * Copies a trail without the names of known content: of such a row the reason stays, and it stands at the end.
+ * Copies a trail without the names of what may not be named: of such a row the reason stays, and it stands at the end.
  * @returns undefined, and writes nothing, where no row names any
  */
 export async function writeUnnamed(

@@ -194,7 +194,7 @@ describe('gleaner, used wrongly', () => {
 
 describe('gleaner --help', () => {
   const commands = [
-    ...['run', 'extract', 'dedup', 'download', 'retry'],
+    ...['run', 'extract', 'dedup', 'download', 'retry', 'remove'],
     ...['index', 'serve', 'stats', 'explain', 'verify', 'models'],
   ];
 

@@ -4,7 +4,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openIndex } from '../../src/service/index.ts';
-import { INDEX_FILES, INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
+import { INDEX_FILES } from '../../src/stages/index-files.ts';
+import { INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
 import { shapeEmbedder } from './shapes.ts';
 import { type Sample, samples, stageContext, writeRelease } from './small-release.ts';
@@ -45,7 +46,7 @@ describe('indexRelease', () => {
           uid: row.uid,
           WIDTH: row.width,
         });
-        expect(hash('sha256', await index.images.get(id), 'hex')).toBe(row.sha256);
+        expect(hash('sha256', (await index.images.get(id, row.key)) ?? '', 'hex')).toBe(row.sha256);
         expect(image.length).toBeGreaterThan(0);
       }
       const [hit] = await index.text.search(await shapeEmbedder.embedTexts(['a blue circle']), { k: 1 });

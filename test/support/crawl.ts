@@ -25,7 +25,7 @@ const SHAPES = ['circle', 'square', 'triangle', 'star'];
  */
 export async function makeSmallCrawl(
   folder: string,
-  { wats = 3, pagesPerWat = 10 } = {},
+  { wats = 3, pagesPerWat = 10, imageHost = (_: number): string => 'img.example', ending = '' } = {},
 ): Promise<SmallCrawl> {
   await mkdir(folder, { recursive: true });
   const images: Uint8Array[] = [];
@@ -42,10 +42,12 @@ export async function makeSmallCrawl(
       while (shown.length < 6) {
         const n = picture++;
         const [colour, shape] = [COLOURS[n % COLOURS.length] ?? '', SHAPES[n % SHAPES.length] ?? ''];
-        const url = `http://img.example/${n}.png`;
+        const url = `http://${imageHost(n)}/${n}.png`;
         if (n % 10 === 9) missing.add(url);
         else images.push(await imageResponse(url, await draw(colour, n)));
-        shown.push(n % 6 === 5 ? { url } : { url, alt: `A picture of a ${colour} ${shape}, number ${n}` });
+        shown.push(
+          n % 6 === 5 ? { url } : { url, alt: `A picture of a ${colour} ${shape}, number ${n}${ending}` },
+        );
       }
       last = shown.at(-1);
       records.push(gzipMember(watRecord(page, shown)));

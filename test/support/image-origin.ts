@@ -14,6 +14,8 @@ export interface ImageOrigin {
   readonly flaky: (n: number) => string;
   /** URL of picture `n` with these words in a comment. */
   readonly marked: (n: number, words: string) => string;
+  /** URL that leads to that of picture `n`. */
+  readonly moved: (n: number) => string;
   /** Whether flaky URLs answer 503, or with their pictures. */
   failing: boolean;
   /** Whether marked URLs answer with their pictures cut off, or whole. */
@@ -45,7 +47,8 @@ export async function startImageOrigin(): Promise<ImageOrigin> {
       const picture = pictures[Number(n) % DRAWN] ?? Buffer.alloc(0);
       const marked = Buffer.concat([picture.subarray(0, 2), comment, picture.subarray(2)]);
       response.writeHead(200).end(state.cut ? marked.subarray(0, marked.length / 2) : marked);
-    } else if (kind === 'flaky') response.writeHead(503).end();
+    } else if (kind === 'moved') response.writeHead(302, { location: `/image/${n}.jpg` }).end();
+    else if (kind === 'flaky') response.writeHead(503).end();
     else if (kind === 'html')
       response.writeHead(200, { 'content-type': 'image/jpeg' }).end('<html>no</html>');
     else if (kind === 'small') response.writeHead(200).end(small);
@@ -60,6 +63,7 @@ export async function startImageOrigin(): Promise<ImageOrigin> {
     odd: (kind) => `http://${host}/${kind}/x.jpg`,
     flaky: (n) => `http://${host}/flaky/${n}.jpg`,
     marked: (n, words) => `http://${host}/marked/${n}.jpg?words=${encodeURIComponent(words)}`,
+    moved: (n) => `http://${host}/moved/${n}.jpg`,
     get failing() {
       return state.failing;
     },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Fate } from '../../pipeline/index.ts';
+import type { Fate, Removed } from '../../pipeline/index.ts';
 import { REASONS, type Reason } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { printable } from '../terminal.ts';
@@ -17,13 +17,18 @@ export function explainCommand(context: CommandContext): Command {
     .argument('<url>', 'image URL, or the uid of a pair')
     .option('--json', 'print all that is known as JSON')
     .action(async (dir: string, url: string, flags: { json?: true }) => {
-      const [{ explainPair }, { fileStorage }] = await Promise.all([
+      const [{ explainPair, explainRemoved }, { fileStorage }] = await Promise.all([
         import('../../pipeline/index.ts'),
         import('../../storage/index.ts'),
       ]);
       const fates = await explainPair(fileStorage(dir), url);
-      if (flags.json) context.print(asJson(fates));
-      else if (fates.length === 0)
+      const removed = await explainRemoved(fileStorage(dir), url);
+      if (flags.json) {
+        context.print(asJson([...fates, ...removedFates(removed)]));
+        return;
+      }
+      context.print(describeRemoved(removed));
+      if (fates.length === 0 && removedFates(removed).length === 0)
         context.print(
           `${printable(url)}: no pair of this run has it. (Links without a text and known content are counted, not listed.)\n`,
         );
@@ -31,11 +36,32 @@ export function explainCommand(context: CommandContext): Command {
     });
 }
 
+/** As fates are told to machines. */
+function removedFates({ pairs, takedowns }: Removed) {
+  return [...pairs, ...takedowns].map((tombstone) => ({ kept: false, reason: 'removed', tombstone }));
+}
+
+function describeRemoved({ pairs, takedowns }: Removed): string {
+  const told = pairs.map((pair): [string, string][] => [
+    ['removed', `taken down on ${pair.at} by ${pair.by}: ${pair.reason}`],
+    ['uid', pair.uid],
+  ]);
+  // A page's URL, or one that no pair had: what is told is that none of it may come.
+  if (pairs.length === 0)
+    for (const { kind, at, reason } of takedowns)
+      told.push([['removed', `taken down on ${at} by ${kind}: ${reason}`]]);
+  return told.map(formatLines).join('');
+}
+
 function describe(fate: Fate): string {
   const lines: [string, string][] = fate.kept
     ? describeKept(fate.row)
     : describeDropped(fate.row, fate.reason);
   if (fate.fetched) lines.splice(2, 0, ['fetched', fetchedIn(fate.fetched)]);
+  return formatLines(lines);
+}
+
+function formatLines(lines: readonly (readonly [string, string])[]): string {
   return `${lines.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n')}\n\n`;
 }
 

@@ -21,7 +21,7 @@ export function verifyCommand(context: CommandContext): Command {
         for (const problem of found.problems) context.print(`${problem}\n`);
         context.print(
           `${formatCount(found.tasks)} tasks, ${formatCount(found.files)} files, ${formatBytes(found.bytes)}, ` +
-            `${formatCount(found.rows)} rows: ${found.problems.length === 0 ? 'all is well' : 'damaged'}\n`,
+            `${formatCount(found.rows)} rows${found.removed > 0 ? ` (${formatCount(found.removed)} taken down)` : ''}: ${found.problems.length === 0 ? 'all is well' : 'damaged'}\n`,
         );
       }
       const n = found.problems.length;

@@ -78,7 +78,10 @@ async function locateByIndex(
   ]);
   const summary = await readIndexSummary(dir).catch(() => undefined);
   if (!summary) return undefined;
-  const store = await ImageStore.open(storage, summary);
+  const store = await ImageStore.open(storage, {
+    places: summary.rows + summary.removed,
+    parts: summary.parts,
+  });
   try {
     const located: LocatedSample[] = [];
     for (const sample of samples) {

@@ -13,7 +13,15 @@ import { writeLeftOut } from './left-out.ts';
 import { embeddingWords, KeptMeanings } from './meanings.ts';
 import { KeptPictures, PICTURE_WORDS, saysEnough } from './pictures.ts';
 import { RankSet } from './rank-set.ts';
-import { DIGEST_AT, type NearShard, PICTURE_AT, RANKED_WORDS, ROW_AT, rankRows } from './ranks.ts';
+import {
+  DIGEST_AT,
+  isTakenDown,
+  type NearShard,
+  PICTURE_AT,
+  RANKED_WORDS,
+  ROW_AT,
+  rankRows,
+} from './ranks.ts';
 
 /** How often pictures that hashes take for the same, and embeddings do not, are held against each other again. */
 const ROUNDS = 4;
@@ -84,7 +92,7 @@ async function* stillThere({ ranked, drops }: Search, words: readonly number[]):
     const records = new Uint32Array((block.length / RANKED_WORDS) * (1 + words.length));
     let to = 0;
     for (let at = 0; at < block.length; at += RANKED_WORDS, rank++) {
-      if (drops.has(rank)) continue;
+      if (drops.has(rank) || isTakenDown(block, at)) continue;
       records[to++] = rank;
       for (const word of words) records[to++] = block[at + word] ?? 0;
     }

@@ -114,9 +114,21 @@ const COLUMN_READERS: Readonly<Record<string, ColumnReader>> = {
     return true;
   },
   uid: (values, row, records, at) => readHex(values, row, 32, records, at + 2 + UID_AT, 4),
-  sha256: (values, row, records, at) => readHex(values, row, 64, records, at + 2 + DIGEST_AT, 8),
-  phash: (values, row, records, at) => readHex(values, row, 16, records, at + 2 + PICTURE_AT, 2),
+  sha256: (values, row, records, at) =>
+    isBlank(values, row) || readHex(values, row, 64, records, at + 2 + DIGEST_AT, 8),
+  phash: (values, row, records, at) =>
+    isBlank(values, row) || readHex(values, row, 16, records, at + 2 + PICTURE_AT, 2),
 };
+
+/** Of a pair that was taken down (`scrub.ts`): its words stay zero, by which {@link isTakenDown} knows it. */
+function isBlank(values: ColumnValues, row: number): boolean {
+  return stringBytes(values, row)?.length === 0;
+}
+
+/** Whether a ranked row has nothing left that could be like another's. No bytes are known with a SHA-256 of zeros alone. */
+export function isTakenDown(block: Uint32Array, at: number): boolean {
+  return block.subarray(at + DIGEST_AT, at + PICTURE_AT).every((word) => word === 0);
+}
 
 /** Reads the first words of a text of hexadecimal digits. */
 function readHex(

@@ -126,8 +126,14 @@ ${DEFECTS_FIXED.map((defect) => `- ${defect}`).join('\n')}
 
 ## Opt-out and takedown
 
-${contactSentence(publication)} Every row holds the address of the image and of its page, so that a request by URL or by host can be met. Before fetching, the wishes of site owners were treated as step 4 above says.
+${contactSentence(publication)} Every row holds the address of the image and of its page, so that a request by URL or by host can be met: \`gleaner remove\` does it.${removedNote(stats)} Before fetching, the wishes of site owners were treated as step 4 above says.
 `;
+}
+
+function removedNote({ removed }: Statistics): string {
+  if (removed === 0) return '';
+  const pairs = removed === 1 ? '1 pair was' : `${formatCount(removed)} pairs were`;
+  return ` ${pairs} taken down since the release was made; the SAMPLE_ID${removed === 1 ? '' : 's'} of ${removed === 1 ? 'it is' : 'these are'} nobody’s.`;
 }
 
 function licenceSentence({ license }: Publication): string {

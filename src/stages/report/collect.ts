@@ -37,8 +37,10 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     rows.beginRecount();
     for await (const group of columnGroups(storage, files)) await rows.recount(group);
   }
-  const released = keptPairs(input.ledgers);
-  if (rows.n !== released) throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept`);
+  const { removed = 0 } = input;
+  const released = keptPairs(input.ledgers) - removed;
+  if (rows.n !== released)
+    throw disagree('release/metadata', `holds ${rows.n} rows, ${released} were kept and not taken down`);
 
   const trail = await countTrail(storage, input, sweep);
   return {
@@ -49,6 +51,7 @@ export async function collectStatistics(storage: Storage, input: ReportInput): P
     model: input.model,
     ...(input.subset && { subset: input.subset }),
     rows: rows.n,
+    removed,
     parts: files.length,
     ledgers: input.ledgers,
     funnel,

@@ -104,7 +104,7 @@ export function renderCroissant(
     '@type': 'sc:Dataset',
     conformsTo: 'http://mlcommons.org/croissant/1.0',
     name: `gleaner-${stats.recipe.name}`,
-    description: `${formatCount(stats.rows)} image-text pairs made by gleaner ${stats.gleaner} with the recipe ${stats.recipe.name} (${stats.recipeHash.slice(0, 12)}). ${encoderNote(stats.model)} README.md says how, and what is known to be wrong with it.${contact === null ? '' : ` Opt-out and takedown: ${contact}`}`,
+    description: `${formatCount(stats.rows)} image-text pairs made by gleaner ${stats.gleaner} with the recipe ${stats.recipe.name} (${stats.recipeHash.slice(0, 12)}).${stats.removed > 0 ? ` ${formatCount(stats.removed)} more were taken down since.` : ''} ${encoderNote(stats.model)} README.md says how, and what is known to be wrong with it.${contact === null ? '' : ` Opt-out and takedown: ${contact}`}`,
     license:
       license === null
         ? 'Metadata: as whoever publishes this says in README.md. Images and texts: their owners’; LICENSE of a row says what their page said.'

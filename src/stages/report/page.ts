@@ -59,6 +59,7 @@ function header(stats: Statistics): Html {
   const { similarity, width, height } = stats.distributions;
   const figures: (readonly [string, Child])[] = [
     ['pairs kept', formatCount(stats.rows)],
+    ...(stats.removed > 0 ? ([['taken down since', formatCount(stats.removed)]] as const) : []),
     ['of all image links', formatShare(shareOf(stats.rows, links))],
     ['image hosts', stats.hosts.distinct === null ? 'very many' : formatCount(stats.hosts.distinct)],
   ];

@@ -61,6 +61,8 @@ const schema: z.ZodType<Statistics> = z.object({
   }),
   subset: z.array(subsetStepSchema).exactOptional(),
   rows: count,
+  // Releases of before pairs could be taken down do not say.
+  removed: count.default(0),
   parts: count,
   ledgers: z.object({
     record: ledger,

@@ -127,6 +127,8 @@ export interface Statistics {
   readonly subset?: readonly SubsetStep[];
   /** Pairs released. */
   readonly rows: number;
+  /** Pairs that were released and taken down since: their SAMPLE_IDs are nobody's. */
+  readonly removed: number;
   /** Parts that metadata, embeddings and images are divided into. */
   readonly parts: number;
   readonly ledgers: StepLedgers;
@@ -164,4 +166,6 @@ export interface ReportInput {
   readonly model: ModelInfo;
   readonly subset?: readonly SubsetStep[];
   readonly ledgers: StepLedgers;
+  /** Pairs that were kept and taken down since. @default 0 */
+  readonly removed?: number;
 }

@@ -1,0 +1,100 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { namedTombstones } from '../pipeline/index.ts';
+import { TOMBSTONES_FILE, Tombstones } from '../safety/index.ts';
+import { INDEX_FILES } from '../stages/index-files.ts';
+import { readRemoved } from '../stages/unindex.ts';
+import { fileStorage } from '../storage/index.ts';
+import type { ReleasedRow } from './row-store.ts';
+
+/** How often it is looked whether something was taken down, in milliseconds: it is gone from answers within a second. */
+const LOOK_EVERY_MS = 250;
+
+/**
+ * The rows that a service may not show: what was taken down before it began, and what `gleaner remove` takes down while
+ * it runs. Tombstones are the first that a takedown leaves: by them a row is not shown before it is known which numbers
+ * go, which takes as long as reading the table of rows. A row never comes back.
+ */
+export class RemovedRows {
+  readonly #dir: string;
+  readonly #onError: (error: unknown) => void;
+  /** Of the table of rows that the service has open: `gleaner index` may put another in its place. */
+  readonly #table: bigint | undefined;
+  readonly #ids = new Set<number>();
+  #tombstones = new Tombstones();
+  /** States of the files that were read last, by their paths. */
+  readonly #read = new Map<string, string>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  private constructor(dir: string, onError: (error: unknown) => void, table: bigint | undefined) {
+    this.#dir = dir;
+    this.#onError = onError;
+    this.#table = table;
+  }
+
+  /**
+   * @param onError told where what was taken down cannot be read; what was known before stays hidden
+   * @throws GleanerError DAMAGED where it cannot be read at the beginning
+   */
+  static async open(dir: string, onError: (error: unknown) => void): Promise<RemovedRows> {
+    const table = await stateOf(join(dir, INDEX_FILES.metadata));
+    const removed = new RemovedRows(dir, onError, table?.ino);
+    await removed.#look();
+    removed.#timer = setInterval(() => removed.#lookAgain(), LOOK_EVERY_MS).unref();
+    return removed;
+  }
+
+  /** Whether a row is known by its number to be gone. */
+  has(id: number): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Whether a row was taken down, by what it says. */
+  names({ uid, URL: url, page_url, sha256 }: ReleasedRow): boolean {
+    return this.#tombstones.names({ uid, url, page_url }) || this.#tombstones.hasSha256(sha256);
+  }
+
+  /** Rows that are known by their numbers to be gone. */
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  #lookAgain(): void {
+    this.#looking ??= this.#look()
+      .catch(this.#onError)
+      .finally(() => {
+        this.#looking = undefined;
+      });
+  }
+
+  async #look(): Promise<void> {
+    await this.#whenChanged(TOMBSTONES_FILE, async () => {
+      this.#tombstones = new Tombstones(await namedTombstones(this.#dir));
+    });
+    await this.#whenChanged(INDEX_FILES.removed, async () => {
+      const table = await stateOf(join(this.#dir, INDEX_FILES.metadata));
+      // The numbers of another index are not this one's.
+      if (table?.ino !== this.#table) return;
+      for (const id of (await readRemoved(fileStorage(this.#dir))).ids) this.#ids.add(id);
+    });
+  }
+
+  async #whenChanged(path: string, read: () => Promise<void>): Promise<void> {
+    const state = await stateOf(join(this.#dir, path));
+    const now = state ? `${state.ino} ${state.mtimeNs} ${state.size}` : '';
+    // One that is gone brings nothing back.
+    if (!state || now === this.#read.get(path)) return;
+    await read();
+    this.#read.set(path, now);
+  }
+}
+
+async function stateOf(path: string) {
+  return stat(path, { bigint: true }).catch(() => undefined);
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+/** Files of DIR/index. `image` and `text` are folders of the knn room. */
+export const INDEX_FILES = {
+  image: 'index/image',
+  text: 'index/text',
+  /** Line i is the released row of SAMPLE_ID i, as JSON, without its SAMPLE_ID; blank where there is none. */
+  metadata: 'index/metadata.jsonl',
+  /** Where line i begins, and at last where the file ends: rows + 1 numbers, uint64. */
+  metadataOffsets: 'index/metadata.offsets',
+  /** Where the stored image of each row lies: `IMAGE_RECORD_BYTES` a row. */
+  images: 'index/images.table',
+  /** SAMPLE_IDs without a row: what was taken down since, or before (`src/stages/unindex.ts`). */
+  removed: 'index/removed.json',
+  /** Written last. */
+  summary: 'index/index.json',
+} as const;
+
+/**
+ * uint64 offset in the tar, uint32 length, uint32 part; offset and length 0 where there is no row. All numbers in the
+ * tables are little-endian.
+ */
+export const IMAGE_RECORD_BYTES = 16;
+
+export const modelSchema = z.object({
+  name: z.string(),
+  dimension: z.int().positive(),
+  files: z.record(z.string(), z.string()),
+});
+const knnSchema = z.object({
+  engine: z.enum(['zvec', 'exact']),
+  version: z.string(),
+  rows: z.int().min(0),
+  dimension: z.int().positive(),
+  parameters: z.record(z.string(), z.union([z.string(), z.number()])),
+});
+/** DIR/index/index.json. */
+export const indexSummarySchema = z.object({
+  version: z.literal(1),
+  /** SHA-256 of release/stats.json: the index of another release is not served. */
+  release: z.string(),
+  rows: z.int().min(0),
+  /** SAMPLE_IDs without a row: the tables have rows + removed places. */
+  removed: z.int().min(0).default(0),
+  parts: z.int().positive(),
+  /** The model that the release was embedded with, by its files' SHA-256. */
+  model: modelSchema,
+  /** Rows by NSFW class. */
+  nsfw: z.record(z.string(), z.int()),
+  knn: z.object({ image: knnSchema, text: knnSchema }),
+});
+export type IndexSummary = Readonly<z.infer<typeof indexSummarySchema>>;

@@ -6,6 +6,7 @@ export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';
 export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
+export { Scratch } from './scratch.ts';
 export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';
 export { streamSource, withSource } from './source.ts';
 export type { CommitOptions, CreateOptions, PendingFile, Storage } from './storage.ts';

@@ -8,7 +8,7 @@ import { readParquetRows, toFloat16, toFloat32 } from '../../src/formats/index.t
 import { type KeptSet, keepFirst } from '../../src/stages/near/kept-set.ts';
 import { KeptMeanings } from '../../src/stages/near/meanings.ts';
 import { KeptPictures } from '../../src/stages/near/pictures.ts';
-import { fileStorage } from '../../src/storage/index.ts';
+import { fileStorage, Scratch } from '../../src/storage/index.ts';
 import { dropped, type NearRow, nearRow, type Verdict, writeShards } from '../support/near-rows.ts';
 
 const newStorage = async () => fileStorage(await mkdtemp(join(tmpdir(), 'gleaner-near-')));
@@ -146,10 +146,13 @@ describe('near', () => {
         fc.constantFrom(ALL, PICTURE, MEANING, { ...NOTHING, sameBytes: true }),
         fc.integer({ min: 1, max: 60 }),
         fc.boolean(),
-        async (rows, rules, size, backwards) => {
+        // So little that nearly all is sorted on disk.
+        fc.constantFrom(undefined, 400),
+        async (rows, rules, size, backwards, memoryBytes) => {
           const storage = await newStorage();
           const shards = parted(backwards ? rows.toReversed() : rows, size);
-          const { verdicts, result } = await dropped(storage, await writeShards(storage, shards), rules, 5);
+          const written = await writeShards(storage, shards);
+          const { verdicts, result } = await dropped(storage, written, rules, 5, memoryBytes);
           expectSame(verdicts, byTheRule(rows, rules));
           const left = shards.map((shard) => shard.filter(({ uid }) => !verdicts.has(uid)).length);
           expect(result.facts).toEqual({ rows: left });
@@ -260,12 +263,12 @@ describe('near', () => {
 
   it('goes through what memory does not hold again, as if it had held it', async () => {
     const random = mulberry(9);
-    const folder = (await newStorage()).location;
+    const scratch = new Scratch((await newStorage()).location);
     const of = async (words: number, records: Uint32Array, newSet: () => KeptSet) => {
       const blocks = (async function* () {
         for (let at = 0; at < records.length; at += 50 * words) yield records.subarray(at, at + 50 * words);
       })();
-      const drops = await Array.fromAsync(keepFirst(blocks, { words, folder, newSet }));
+      const drops = await Array.fromAsync(keepFirst(blocks, { words, scratch, newSet }));
       const found = drops.flatMap((block) => [...block]);
       return new Map(Array.from({ length: found.length / 3 }, (_, i) => [found[3 * i], found[3 * i + 1]]));
     };

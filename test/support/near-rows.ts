@@ -66,9 +66,14 @@ export async function dropped(
   shards: readonly NearShard[],
   rules: NearTask['rules'],
   dimension: number,
+  memoryBytes?: number,
 ): Promise<{ verdicts: Map<string, Verdict>; result: Awaited<ReturnType<typeof near>> }> {
   const signal = new AbortController().signal;
-  const result = await near({ shards, rules, dimension }, { storage, signal, progress: () => undefined });
+  const result = await near(
+    { shards, rules, dimension },
+    { storage, signal, progress: () => undefined },
+    memoryBytes,
+  );
   const verdicts = new Map<string, Verdict>();
   for (const { path } of result.files.filter((file) => file.path.startsWith('dropped/'))) {
     const source = await storage.open(path);

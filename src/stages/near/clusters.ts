@@ -1,7 +1,7 @@
 import { DotProducts } from '../../knn/dot-products.ts';
 import { kMeans, mix, nearestRow, setRows } from '../../knn/k-means.ts';
 import { normalizeRows } from '../../knn/vector.ts';
-import { RecordFile } from '../../storage/index.ts';
+import type { RecordFile, Scratch } from '../../storage/index.ts';
 import { embeddingsOf, embeddingWords } from './meanings.ts';
 
 /** Clusters that a set of rows is parted into at once: each is a file that is being written. */
@@ -25,7 +25,7 @@ export interface ClusterOptions {
   readonly rowsPerCluster: number;
   readonly seed: number;
   /** For what lies on disk meanwhile: as much as the embeddings, for each time that rows are parted. */
-  readonly folder: string;
+  readonly scratch: Scratch;
 }
 
 /**
@@ -58,11 +58,11 @@ export async function* clustersOf(
 }
 
 async function part(rows: Embeddings, clusters: number, options: ClusterOptions): Promise<RecordFile[]> {
-  const { dimension, folder } = options;
+  const { dimension, scratch } = options;
   const words = embeddingWords(dimension);
   const centres = new DotProducts(dimension);
   setRows(centres, await train(rows, clusters, options));
-  const files = Array.from({ length: centres.rows }, () => new RecordFile(folder, words));
+  const files = Array.from({ length: centres.rows }, () => scratch.file(words));
   try {
     for await (const block of rows.read()) {
       // The nearest centre is the same whatever the length of a row.

@@ -1,5 +1,5 @@
 import { dot } from '../../knn/vector.ts';
-import { RecordFile, RecordSorter } from '../../storage/index.ts';
+import type { RecordFile, Scratch } from '../../storage/index.ts';
 import type { StageContext } from '../stage.ts';
 import { Cursor } from './cursor.ts';
 import { embeddedRows } from './embedded-rows.ts';
@@ -12,7 +12,7 @@ export interface RankedShards {
   readonly shards: readonly NearShard[];
   readonly dimension: number;
   readonly ranked: RecordFile;
-  readonly folder: string;
+  readonly scratch: Scratch;
   readonly ctx: StageContext;
 }
 
@@ -24,12 +24,12 @@ export interface RankedShards {
  * @yields drops whose cosine is at least `minCosine`, and the ranks of the rows of the others
  */
 export async function* confirm(
-  { shards, dimension, ranked, folder, ctx }: RankedShards,
+  { shards, dimension, ranked, scratch, ctx }: RankedShards,
   found: RecordFile,
   minCosine: number,
 ): AsyncGenerator<{ readonly drops: Uint32Array; readonly refused: Uint32Array }> {
   // Of drop n the row has number 2 n, and the one that it is like 2 n + 1.
-  await using byRank = new RecordSorter(folder, { words: 2, keyWords: 1 });
+  await using byRank = scratch.sorter(2, 1);
   let number = 0;
   for await (const block of found.read()) {
     const ends = new Uint32Array((block.length / DROP_WORDS) * 4);
@@ -37,16 +37,16 @@ export async function* confirm(
       ends.set([block[at] ?? 0, number++, block[at + 1] ?? 0, number++], to);
     await byRank.add(ends);
   }
-  await using byRow = new RecordSorter(folder, { words: 2, keyWords: 1 });
+  await using byRow = scratch.sorter(2, 1);
   const rows = new Cursor(ranked.read(), RANKED_WORDS);
   for await (const block of byRank.sorted()) {
     for (let at = 0; at < block.length; at += 2) block[at] = (await rows.number(block[at] ?? 0))[ROW_AT] ?? 0;
     await byRow.add(block);
   }
-  await using picks = new RecordFile(folder, 2);
+  await using picks = scratch.file(2);
   for await (const block of byRow.sorted()) await picks.append(block);
   const words = embeddingWords(dimension);
-  await using byNumber = new RecordSorter(folder, { words, keyWords: 1 });
+  await using byNumber = scratch.sorter(words, 1);
   for await (const block of embeddedRows(shards, dimension, picks, ctx).read()) await byNumber.add(block);
   const embeddings = new Cursor(byNumber.sorted(), words);
   number = 0;

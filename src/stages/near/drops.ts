@@ -1,4 +1,4 @@
-import { filled, RecordFile, RecordSorter } from '../../storage/index.ts';
+import { filled, type RecordFile, type RecordSorter, type Scratch } from '../../storage/index.ts';
 import { Cursor } from './cursor.ts';
 import { DROP_WORDS } from './kept-set.ts';
 import { RankSet } from './rank-set.ts';
@@ -9,15 +9,15 @@ export const TOLD_WORDS = 11;
 
 /** What is dropped, by several criteria one after the other. */
 export class Drops implements AsyncDisposable {
-  readonly #folder: string;
+  readonly #scratch: Scratch;
   /** Rank, criterion, rank of the one that it is like, how like. */
   readonly #file: RecordFile;
   readonly #dropped: RankSet;
 
   /** @param rows ranks are below it: one bit each in memory */
-  constructor(folder: string, rows: number) {
-    this.#folder = folder;
-    this.#file = new RecordFile(folder, 4);
+  constructor(scratch: Scratch, rows: number) {
+    this.#scratch = scratch;
+    this.#file = scratch.file(4);
     this.#dropped = new RankSet(rows);
   }
 
@@ -66,7 +66,7 @@ export class Drops implements AsyncDisposable {
   }
 
   #sorter(words: number): RecordSorter {
-    return new RecordSorter(this.#folder, { words, keyWords: 1 });
+    return this.#scratch.sorter(words, 1);
   }
 
   /** Rank of the one kept, rank, criterion, rank of the one that it is like, how like. */

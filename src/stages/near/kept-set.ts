@@ -1,4 +1,4 @@
-import { RecordFile } from '../../storage/index.ts';
+import type { RecordFile, Scratch } from '../../storage/index.ts';
 
 /** Words of a drop: rank of the row, rank of the one that it is like, how like (a float32: bits, or a cosine). */
 export const DROP_WORDS = 3;
@@ -33,16 +33,16 @@ export async function* keepFirst(
   records: AsyncIterable<Uint32Array>,
   {
     words,
-    folder,
+    scratch,
     newSet,
-  }: { readonly words: number; readonly folder: string; readonly newSet: () => KeptSet },
+  }: { readonly words: number; readonly scratch: Scratch; readonly newSet: () => KeptSet },
 ): AsyncGenerator<Uint32Array> {
   let from = records;
   let before: RecordFile | undefined;
   let rest: RecordFile | undefined;
   try {
     do {
-      rest = new RecordFile(folder, words);
+      rest = scratch.file(words);
       const set = newSet();
       for await (const block of from) {
         const taken = set.take(block);

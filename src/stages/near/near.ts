@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { NearRules } from '../../config/index.ts';
 import { LedgerCounter } from '../../schema/index.ts';
-import { RecordFile, RecordSorter } from '../../storage/index.ts';
+import { type RecordFile, Scratch } from '../../storage/index.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { clustersOf } from './clusters.ts';
 import { confirm } from './confirm.ts';
@@ -46,14 +46,15 @@ export interface NearTask {
  * shard that loses any. Ledger: distinct. Facts: rows, of each shard those that are left.
  *
  * Memory: some 700 MB at most, and one bit a row; what does not fit lies on disk in the folder of the run, unseen.
+ * @param memoryBytes of each sorter. @default 64 MiB
  * @throws GleanerError DAMAGED
  */
-export async function near(task: NearTask, ctx: StageContext): Promise<StageResult> {
-  const folder = join(ctx.storage.location, 'near');
+export async function near(task: NearTask, ctx: StageContext, memoryBytes?: number): Promise<StageResult> {
+  const scratch = new Scratch(join(ctx.storage.location, 'near'), memoryBytes);
   const { shards, rules } = task;
-  await using ranked = await rankRows(shards, folder, ctx);
-  await using drops = new Drops(folder, ranked.size);
-  const search: Search = { ...task, ctx, folder, ranked, drops };
+  await using ranked = await rankRows(shards, scratch, ctx);
+  await using drops = new Drops(scratch, ranked.size);
+  const search: Search = { ...task, ctx, scratch, ranked, drops };
   if (rules.sameBytes) await apply(search, 'same_bytes', sameBytes(search));
   if (rules.samePicture) await apply(search, 'same_picture', samePicture(search, rules.samePicture));
   if (rules.sameMeaning) await apply(search, 'same_meaning', sameMeaning(search, rules.sameMeaning));
@@ -68,7 +69,7 @@ export async function near(task: NearTask, ctx: StageContext): Promise<StageResu
 
 interface Search extends NearTask {
   readonly ctx: StageContext;
-  readonly folder: string;
+  readonly scratch: Scratch;
   readonly ranked: RecordFile;
   readonly drops: Drops;
 }
@@ -102,7 +103,7 @@ async function* stillThere({ ranked, drops }: Search, words: readonly number[]):
 
 async function* sameBytes(search: Search): AsyncGenerator<Uint32Array> {
   const words = DIGEST_WORDS + 1;
-  await using sorter = new RecordSorter(search.folder, { words, keyWords: words });
+  await using sorter = search.scratch.sorter(words, words);
   const digest = Array.from({ length: DIGEST_WORDS }, (_, word) => word);
   for await (const block of stillThere(
     search,
@@ -138,20 +139,20 @@ async function* samePicture(
   search: Search,
   { maxDistance, minBits, minCosine }: NonNullable<NearRules['samePicture']>,
 ): AsyncGenerator<Uint32Array> {
-  const { folder } = search;
+  const { scratch } = search;
   const newSet = () => new KeptPictures(maxDistance);
   /** What the round before has refused. */
   let open: RecordFile | undefined;
   await using _last = { [Symbol.asyncDispose]: async () => open?.[Symbol.asyncDispose]() };
   for (let round = 0; round < ROUNDS; round++) {
-    await using found = new RecordFile(folder, DROP_WORDS);
+    await using found = scratch.file(DROP_WORDS);
     await using before = open;
     const hashes = pictures(search, minBits, before);
-    for await (const drops of keepFirst(hashes, { words: PICTURE_WORDS, folder, newSet }))
+    for await (const drops of keepFirst(hashes, { words: PICTURE_WORDS, scratch, newSet }))
       if (minCosine === null) yield drops;
       else await found.append(drops);
     if (minCosine === null || found.size === 0) return;
-    open = new RecordFile(folder, 1);
+    open = scratch.file(1);
     for await (const { drops, refused } of confirm(search, found, minCosine)) {
       yield drops;
       await open.append(refused);
@@ -183,8 +184,8 @@ async function* sameMeaning(
   search: Search,
   rules: NonNullable<NearRules['sameMeaning']>,
 ): AsyncGenerator<Uint32Array> {
-  const { folder, dimension, shards, ctx } = search;
-  await using sorter = new RecordSorter(folder, { words: 2, keyWords: 1 });
+  const { scratch, dimension, shards, ctx } = search;
+  await using sorter = scratch.sorter(2, 1);
   for await (const block of stillThere(search, [ROW_AT])) {
     // Row first: embeddings lie by row.
     for (let at = 0; at < block.length; at += 2) {
@@ -194,7 +195,7 @@ async function* sameMeaning(
     }
     await sorter.add(block);
   }
-  await using rows = new RecordFile(folder, 2);
+  await using rows = scratch.file(2);
   for await (const block of sorter.sorted()) await rows.append(block);
   const words = embeddingWords(dimension);
   const kept = new KeptMeanings(dimension, rules.minCosine);
@@ -203,10 +204,10 @@ async function* sameMeaning(
     return kept;
   };
   const all = embeddedRows(shards, dimension, rows, ctx);
-  for await (const cluster of clustersOf(all, { ...rules, dimension, folder })) {
+  for await (const cluster of clustersOf(all, { ...rules, dimension, scratch })) {
     ctx.signal.throwIfAborted();
-    await using inOrder = new RecordSorter(folder, { words, keyWords: 1 });
+    await using inOrder = scratch.sorter(words, 1);
     for await (const block of cluster.read()) await inOrder.add(block);
-    yield* keepFirst(inOrder.sorted(), { words, folder, newSet });
+    yield* keepFirst(inOrder.sorted(), { words, scratch, newSet });
   }
 }

@@ -7,7 +7,7 @@ import {
   stringBytes,
 } from '../../formats/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import { filled, RecordFile, RecordSorter, withSource } from '../../storage/index.ts';
+import { filled, type RecordFile, type Scratch, withSource } from '../../storage/index.ts';
 import type { HarvestFiles } from '../harvested.ts';
 import type { StageContext } from '../stage.ts';
 
@@ -41,16 +41,16 @@ const COLUMNS = [
  * least uid. That is an order of the rows themselves: how they are divided into shards, and which comes first, makes no
  * difference.
  *
- * @param folder for what lies on disk: 60 bytes a row, while it is sorted 128
+ * @param scratch takes, on disk, 60 bytes a row, while it is sorted 128
  * @returns records of `RANKED_WORDS`: that of rank r is record r
  * @throws GleanerError DAMAGED
  */
 export async function rankRows(
   shards: readonly NearShard[],
-  folder: string,
+  scratch: Scratch,
   ctx: StageContext,
 ): Promise<RecordFile> {
-  await using sorter = new RecordSorter(folder, { words: 2 + RANKED_WORDS, keyWords: KEY_WORDS });
+  await using sorter = scratch.sorter(2 + RANKED_WORDS, KEY_WORDS);
   let firstRow = 0;
   for (const { files, rows } of shards) {
     ctx.signal.throwIfAborted();
@@ -62,7 +62,7 @@ export async function rankRows(
     if (firstRow > MAX_ROWS) throw damaged(ctx, files.rows, `is beyond row ${MAX_ROWS}, which are too many`);
     ctx.progress(rows);
   }
-  return filled(new RecordFile(folder, RANKED_WORDS), async (ranked) => {
+  return await filled(scratch.file(RANKED_WORDS), async (ranked) => {
     for await (const block of sorter.sorted()) {
       const rows = block.length / (2 + RANKED_WORDS);
       const records = new Uint32Array(rows * RANKED_WORDS);

@@ -2,7 +2,7 @@ export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
-export { RecordFile } from './record-file.ts';
+export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';
 export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';

@@ -88,6 +88,23 @@ function bytesOf(words: Uint32Array): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
+/**
+ * Fills something that is to be disposed of, which the caller then has to do; where that fails, it is done here. (Node 26 ends
+ * a process that leaves an open file to the garbage collector.)
+ */
+export async function filled<T extends AsyncDisposable>(
+  made: T,
+  fill: (made: T) => Promise<void>,
+): Promise<T> {
+  try {
+    await fill(made);
+    return made;
+  } catch (error) {
+    await made[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 /** A file without a name: it goes with the process, however that ends; Windows keeps the name until it is closed. */
 export async function createScratch(
   folder: string,

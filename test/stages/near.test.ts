@@ -210,6 +210,16 @@ describe('near', () => {
     expect([...verdicts.keys()]).toEqual([rows[4]?.uid]);
   });
 
+  it('leaves pairs alone that were taken down: nothing is left of them to compare', async () => {
+    const storage = await newStorage();
+    const facts = { sha256: 'a'.repeat(64), phash: '0123456789abcdef', embedding: Float32Array.of(1, 0) };
+    const gone = { sha256: '', phash: '', similarity: 0.99, embedding: Float32Array.of(0, 0) };
+    const rows = [gone, facts, gone, facts].map((row, n) => nearRow(n, row));
+    const shards = await writeShards(storage, [rows]);
+    const { verdicts } = await dropped(storage, shards, { ...ALL, sameMeaning: MEANING.sameMeaning }, 2);
+    expect([...verdicts]).toEqual([[rows[1]?.uid, { reason: 'same_bytes', detail: rows[3]?.uid }]]);
+  });
+
   it('finds the same in clusters, whatever the shards, and nothing that is not alike', async () => {
     const random = mulberry(3);
     const noise = () => Float32Array.from({ length: 24 }, () => random() + random() - 1);

@@ -18,7 +18,8 @@ export interface NearRow {
 
 /** Row `n`, with what decides about it. */
 export function nearRow(n: number, facts: Partial<Omit<NearRow, 'uid'>> = {}): NearRow {
-  const { url, text, sha256, phash, similarity } = madeRow(n);
+  // One of zeros alone would be that of a pair that was taken down.
+  const { url, text, sha256, phash, similarity } = { ...madeRow(n), sha256: madeRow(n + 1).sha256 };
   return { uid: pairUid(url, text), sha256, phash, similarity, embedding: Float32Array.of(1), ...facts };
 }
 

@@ -63,13 +63,18 @@ async function part(rows: Embeddings, clusters: number, options: ClusterOptions)
   const centres = new DotProducts(dimension);
   setRows(centres, await train(rows, clusters, options));
   const files = Array.from({ length: centres.rows }, () => new RecordFile(folder, words));
-  for await (const block of rows.read()) {
-    // The nearest centre is the same whatever the length of a row.
-    const nearest = nearestRow(centres, embeddingsOf(block, dimension));
-    for (let row = 0; row < nearest.length; row++)
-      await files[nearest[row] ?? 0]?.append(block.subarray(row * words, (row + 1) * words));
+  try {
+    for await (const block of rows.read()) {
+      // The nearest centre is the same whatever the length of a row.
+      const nearest = nearestRow(centres, embeddingsOf(block, dimension));
+      for (let row = 0; row < nearest.length; row++)
+        await files[nearest[row] ?? 0]?.append(block.subarray(row * words, (row + 1) * words));
+    }
+    return files;
+  } catch (error) {
+    for (const file of files) await file[Symbol.asyncDispose]();
+    throw error;
   }
-  return files;
 }
 
 async function train(

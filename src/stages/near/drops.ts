@@ -1,4 +1,4 @@
-import { RecordFile, RecordSorter } from '../../storage/index.ts';
+import { filled, RecordFile, RecordSorter } from '../../storage/index.ts';
 import { Cursor } from './cursor.ts';
 import { DROP_WORDS } from './kept-set.ts';
 import { RankSet } from './rank-set.ts';
@@ -71,29 +71,31 @@ export class Drops implements AsyncDisposable {
 
   /** Rank of the one kept, rank, criterion, rank of the one that it is like, how like. */
   async #kept(): Promise<RecordSorter> {
-    let sorter = this.#sorter(5);
     let astray = 0;
-    for await (const block of this.#file.read())
-      for (let at = 0; at < block.length; at += 4) {
-        const [rank = 0, criterion = 0, like = 0, measure = 0] = block.subarray(at, at + 4);
-        astray += Number(this.has(like));
-        await sorter.add(Uint32Array.of(like, rank, criterion, like, measure));
-      }
+    let sorter = await filled(this.#sorter(5), async (first) => {
+      for await (const block of this.#file.read())
+        for (let at = 0; at < block.length; at += 4) {
+          const [rank = 0, criterion = 0, like = 0, measure = 0] = block.subarray(at, at + 4);
+          astray += Number(this.has(like));
+          await first.add(Uint32Array.of(like, rank, criterion, like, measure));
+        }
+    });
     // Each time round what was dropped itself is followed by one step, and a step leads to a later criterion: so few.
     while (astray > 0) {
       await using before = sorter;
       await using links = this.#sorter(4);
       for await (const block of this.#file.read()) await links.add(block);
       const link = new Cursor(links.sorted(), 4);
-      sorter = this.#sorter(5);
       astray = 0;
-      for await (const block of before.sorted())
-        for (let at = 0; at < block.length; at += 5) {
-          const [end = 0, ...rest] = block.subarray(at, at + 5);
-          const kept = this.has(end) ? ((await link.find(end))[2] ?? 0) : end;
-          astray += Number(this.has(kept));
-          await sorter.add(Uint32Array.of(kept, ...rest));
-        }
+      sorter = await filled(this.#sorter(5), async (after) => {
+        for await (const block of before.sorted())
+          for (let at = 0; at < block.length; at += 5) {
+            const [end = 0, ...rest] = block.subarray(at, at + 5);
+            const kept = this.has(end) ? ((await link.find(end))[2] ?? 0) : end;
+            astray += Number(this.has(kept));
+            await after.add(Uint32Array.of(kept, ...rest));
+          }
+      });
     }
     return sorter;
   }

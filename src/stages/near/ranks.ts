@@ -7,7 +7,7 @@ import {
   stringBytes,
 } from '../../formats/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import { RecordFile, RecordSorter, withSource } from '../../storage/index.ts';
+import { filled, RecordFile, RecordSorter, withSource } from '../../storage/index.ts';
 import type { HarvestFiles } from '../harvested.ts';
 import type { StageContext } from '../stage.ts';
 
@@ -62,16 +62,16 @@ export async function rankRows(
     if (firstRow > MAX_ROWS) throw damaged(ctx, files.rows, `is beyond row ${MAX_ROWS}, which are too many`);
     ctx.progress(rows);
   }
-  const ranked = new RecordFile(folder, RANKED_WORDS);
-  for await (const block of sorter.sorted()) {
-    const rows = block.length / (2 + RANKED_WORDS);
-    const records = new Uint32Array(rows * RANKED_WORDS);
-    for (let row = 0; row < rows; row++)
-      for (let w = 0; w < RANKED_WORDS; w++)
-        records[row * RANKED_WORDS + w] = block[row * (2 + RANKED_WORDS) + 2 + w] ?? 0;
-    await ranked.append(records);
-  }
-  return ranked;
+  return filled(new RecordFile(folder, RANKED_WORDS), async (ranked) => {
+    for await (const block of sorter.sorted()) {
+      const rows = block.length / (2 + RANKED_WORDS);
+      const records = new Uint32Array(rows * RANKED_WORDS);
+      for (let row = 0; row < rows; row++)
+        for (let w = 0; w < RANKED_WORDS; w++)
+          records[row * RANKED_WORDS + w] = block[row * (2 + RANKED_WORDS) + 2 + w] ?? 0;
+      await ranked.append(records);
+    }
+  });
 }
 
 /** Rows of a shard, as they are sorted. */

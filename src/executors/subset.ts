@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { relative, resolve, sep } from 'node:path';
 import { withSecrets } from '../config/index.ts';
 import { readParent, readRunFile, runStages, type StageProgress } from '../pipeline/index.ts';
-import { TOMBSTONES_FILE } from '../safety/index.ts';
+import { TOMBSTONES_FILE } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { findCut } from '../stages/subset/draw.ts';
 import { fileStorage } from '../storage/index.ts';

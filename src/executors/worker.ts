@@ -1,7 +1,9 @@
 import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
+// Not by index.ts: no library with native code is loaded before a stage wants it.
+import { CpuMeter } from '../pipeline/cpu-meter.ts';
 import type { Manifest, Task, TaskEnvironment } from '../pipeline/index.ts';
-import { CpuMeter, TaskRunner } from '../pipeline/index.ts';
+import { TaskRunner } from '../pipeline/run-task.ts';
 import { refusedBySystem } from '../schema/index.ts';
 
 /** Errors do not cross threads whole, so those that are meant for the user go as what they say. */

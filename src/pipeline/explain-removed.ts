@@ -1,4 +1,5 @@
-import { domainsOf, type RemovedPair, type Takedown, takedownHash, urlHash } from '../safety/index.ts';
+import { domainsOf } from '../safety/addresses.ts';
+import { type RemovedPair, type Takedown, takedownHash, urlHash } from '../safety/tombstones.ts';
 import type { Storage } from '../storage/index.ts';
 import { runTombstones } from './tombstones.ts';
 

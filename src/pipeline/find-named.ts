@@ -1,5 +1,11 @@
 import { type Column, readParquetRows } from '../formats/index.ts';
-import { type RemovedPair, type Takedown, type TakedownKind, Tombstones, urlHash } from '../safety/index.ts';
+import {
+  type RemovedPair,
+  type Takedown,
+  type TakedownKind,
+  Tombstones,
+  urlHash,
+} from '../safety/tombstones.ts';
 import { harvestFiles } from '../stages/harvested.ts';
 import { readPairs } from '../stages/tables.ts';
 import { type Storage, streamSource } from '../storage/index.ts';

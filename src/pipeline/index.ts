@@ -6,6 +6,7 @@ export { COMMON_CRAWL, type CrawlSelection, crawlInputs } from './crawl.ts';
 export { dedupPairs } from './dedup-pairs.ts';
 export { explainPair, type Fate } from './explain.ts';
 export { explainRemoved, type Removed } from './explain-removed.ts';
+export { type StepOfFate, stepsOfFate } from './explain-steps.ts';
 export { openInputs } from './inputs.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';

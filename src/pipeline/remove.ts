@@ -5,7 +5,7 @@ import {
   TOMBSTONES_FILE,
   type TombstoneList,
   Tombstones,
-} from '../safety/index.ts';
+} from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { fileStorage, type Storage } from '../storage/index.ts';
 import { findNamed } from './find-named.ts';

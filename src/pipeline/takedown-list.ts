@@ -1,5 +1,5 @@
 import { listEntries, parquetInfo, plain, readDelimited, readParquetRows } from '../formats/index.ts';
-import { TAKEDOWN_KINDS, type Takedown, type TakedownKind, takedownHash } from '../safety/index.ts';
+import { TAKEDOWN_KINDS, type Takedown, type TakedownKind, takedownHash } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { openFile, streamFile } from '../storage/index.ts';
 

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readTombstones, TOMBSTONES_FILE, type TombstoneList, Tombstones } from '../safety/index.ts';
+import { readTombstones, TOMBSTONES_FILE, type TombstoneList, Tombstones } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { type Storage, streamFile } from '../storage/index.ts';
 import type { RunSpec } from './run-file.ts';

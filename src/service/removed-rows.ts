@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namedTombstones } from '../pipeline/index.ts';
-import { TOMBSTONES_FILE, Tombstones } from '../safety/index.ts';
+import { TOMBSTONES_FILE, Tombstones } from '../safety/tombstones.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
 import { readRemoved } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';

@@ -15,7 +15,7 @@ import { DROPPED_COLUMNS, droppedRecord, PAIR_COLUMNS, REPEATED_COLUMNS } from '
 /** Rows that are held before they are written as one row group: memory does not grow with what is dropped. */
 const GROUP_ROWS = 10_000;
 /** Texts and URLs are cut to this length in the trail, in UTF-16 code units: a data: URL can be a whole image. */
-const MAX_FIELD_CHARS = 2048;
+export const MAX_LISTED_CHARS = 2048;
 
 const CUT_COLUMNS: ReadonlySet<string> = new Set(['url', 'text']);
 
@@ -79,7 +79,7 @@ export function createTrailWriter(sink: ByteSink): TrailWriter {
 
 /** A URL or a text as the trail has it. */
 export function cut(text: string): string {
-  return text.length > MAX_FIELD_CHARS ? `${text.slice(0, MAX_FIELD_CHARS - 1)}…`.toWellFormed() : text;
+  return text.length > MAX_LISTED_CHARS ? `${text.slice(0, MAX_LISTED_CHARS - 1)}…`.toWellFormed() : text;
 }
 
 function cutLong(values: ColumnValues): ColumnValues {
@@ -90,7 +90,7 @@ function cutLong(values: ColumnValues): ColumnValues {
   if (values.kind !== 'plain') return values;
   const { offsets } = values;
   // A text has at least as many bytes as code units: none that is to be cut is shorter.
-  const isLong = (end: number, i: number) => i > 0 && end - (offsets[i - 1] ?? 0) - 4 > MAX_FIELD_CHARS;
+  const isLong = (end: number, i: number) => i > 0 && end - (offsets[i - 1] ?? 0) - 4 > MAX_LISTED_CHARS;
   if (!offsets.some(isLong)) return values;
   const texts = Array.from({ length: offsets.length - 1 }, (_, row) =>
     Buffer.from(stringBytes(values, row) ?? []).toString(),

@@ -36,6 +36,19 @@ function imports(): { file: string; target: string }[] {
   });
 }
 
+/** What a file of src loads as it is loaded itself: no types, nothing that is imported later. */
+function valueImports(file: string): string[] {
+  if (!file.startsWith('src/')) return [];
+  const { module } = parseSync(file, readFileSync(join(root, file), 'utf8'));
+  const imported = module.staticImports
+    .filter(({ entries }) => entries.length === 0 || entries.some(({ isType }) => !isType))
+    .map(({ moduleRequest }) => moduleRequest.value);
+  const exported = module.staticExports.flatMap(({ entries }) =>
+    entries.flatMap(({ isType, moduleRequest }) => (isType ? [] : (moduleRequest?.value ?? []))),
+  );
+  return [...new Set([...imported, ...exported])];
+}
+
 const roomOf = (file: string) => file.split('/')[1] ?? '';
 
 describe('rooms', () => {
@@ -57,6 +70,21 @@ describe('rooms', () => {
       return (level.get(roomOf(target)) ?? Number.POSITIVE_INFINITY) >= (level.get(roomOf(file)) ?? -1);
     });
     expect(wrong).toEqual([]);
+  });
+
+  it('loads no native code in threads before a stage wants it', () => {
+    // Ended while it loads some, a thread may take the process with it; and loading costs each of them its time.
+    const native = /^(?:sharp|@julusian\/jpeg-turbo|onnxruntime-node|@zvec\/zvec)/;
+    const loaded = (entry: string) => {
+      const seen = new Set([entry]);
+      for (const file of seen)
+        for (const specifier of valueImports(file))
+          seen.add(specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier);
+      return [...seen].filter((name) => native.test(name));
+    };
+    expect(loaded('src/executors/worker.ts')).toEqual([]);
+    expect(loaded('src/stages/release.ts')).toEqual([]);
+    expect(loaded('src/image/index.ts')).toEqual(['@julusian/jpeg-turbo', 'sharp']);
   });
 
   it('has no import from outside src', () => {

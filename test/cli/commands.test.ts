@@ -49,8 +49,13 @@ describe('the commands, one after another', () => {
     const { stdout: kept } = await gleaner(['explain', out, 'http://img.example/0.png']);
     expect(kept).toMatch(/^kept +SAMPLE_ID \d+/);
     expect(kept).toMatch(/^language +en \(confidence 0\.\d\d\)$/m);
+    expect(kept.slice(kept.indexOf('steps')).match(/^ {2}\w+ +\w+/gm)).toEqual(
+      ['pair', 'unique', 'fetched', 'image', 'matched', 'safe'].map((step) => `  ${step.padEnd(9)} passed`),
+    );
+    expect(kept).toMatch(/^ {2}pair +passed: \d+ characters \(at least 1\), language en by 0\.\d\d$/m);
+    expect(kept).toMatch(/^ {2}matched +passed: similarity -?0\.\d{4} \(no threshold\)$/m);
     expect((await gleaner(['explain', out, 'http://img.example/9.png'])).stdout).toMatch(
-      /^dropped +not_archived/,
+      /^dropped +not_archived[\s\S]*^ {2}unique +passed.*\n {2}fetched +DROPPED: not in the archive\n\n$/m,
     );
     expect((await gleaner(['explain', out, 'http://img.example/x\u202e'])).stdout).toMatch(
       /no pair of this run/,

@@ -225,14 +225,10 @@ describe('a subset', () => {
 
   it('of a release of which pairs were taken down accounts for them without a name', async () => {
     const gone = pairs[4]?.row ?? {};
-    const less = await subset('less', { where: `uid <> '${gone.uid}'` });
-    // A run as a takedown leaves it: fewer rows than it counts, and tombstones.
     const dir = at('taken down');
     await cp(parent, dir, { recursive: true });
-    for (const name of ['metadata', 'img_emb', 'text_emb', 'images'])
-      await cp(join(less, 'release', name), join(dir, 'release', name), { recursive: true });
-    await cp(join(less, 'tasks', 'release'), join(dir, 'tasks', 'release'), { recursive: true });
-    await writeFile(join(dir, 'removed.jsonl'), '{"pair":"x"}\n');
+    const reason = ['--reason', 'asked for by its owner'];
+    expect(await gleaner(['remove', dir, '--uid', String(gone.uid), ...reason])).toMatchObject({ code: 0 });
 
     const out = await subset('after', { where: 'WIDTH >= 160' }, dir);
     expect(await verified(out)).toEqual([]);
@@ -242,7 +238,15 @@ describe('a subset', () => {
       in: pairs.length,
       out: taken.length,
     });
-    expect(await readFile(join(out, 'removed.jsonl'), 'utf8')).toBe('{"pair":"x"}\n');
+    expect(await readFile(join(out, 'removed.jsonl'), 'utf8')).toBe(
+      await readFile(join(dir, 'removed.jsonl'), 'utf8'),
+    );
+    expect(await gleaner(['remove', out, '--uid', String(taken[0]?.row.uid), ...reason])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^gleaner: .*after is a subset\. Take it down from .*taken down, of which/,
+      ),
+    });
     const trail = (await readdir(join(out, 'release', 'dropped'))).filter((name) =>
       name.startsWith('select_'),
     );

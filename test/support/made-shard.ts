@@ -20,7 +20,7 @@ export function madeRow(n: number): HarvestRow {
     storedWidth: 256,
     storedHeight: 128,
     format: 'jpeg',
-    sha256: n.toString(16).padStart(64, '0'),
+    sha256: (n + 1).toString(16).padStart(64, '0'),
     phash: n.toString(16).padStart(16, '0'),
     nsfw: n % 5 === 0 ? 'UNSURE' : 'UNLIKELY',
     tags: n % 4 === 0 ? 'a b' : '',

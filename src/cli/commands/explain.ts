@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Fate, Removed } from '../../pipeline/index.ts';
+import type { Fate, Removed, StepOfFate } from '../../pipeline/index.ts';
 import { REASONS, type Reason } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { printable } from '../terminal.ts';
@@ -7,7 +7,7 @@ import { printable } from '../terminal.ts';
 export function explainCommand(context: CommandContext): Command {
   return newCommand(
     'explain',
-    'Say what became of an image URL: kept where, or dropped at which step and why.',
+    'Say what became of an image URL: each step that it went through, with its numbers; kept where, or dropped why.',
     [
       'gleaner explain out https://example.org/cat.jpg',
       'gleaner explain out 5d41402abc4b2a76b9719d911017c592',
@@ -17,11 +17,15 @@ export function explainCommand(context: CommandContext): Command {
     .argument('<url>', 'image URL, or the uid of a pair')
     .option('--json', 'print all that is known as JSON')
     .action(async (dir: string, url: string, flags: { json?: true }) => {
-      const [{ explainPair, explainRemoved }, { fileStorage }] = await Promise.all([
+      const [{ explainPair, explainRemoved, readRunFile, stepsOfFate }, { fileStorage }] = await Promise.all([
         import('../../pipeline/index.ts'),
         import('../../storage/index.ts'),
       ]);
-      const fates = await explainPair(fileStorage(dir), url);
+      const run = await readRunFile(fileStorage(dir));
+      const fates = (await explainPair(fileStorage(dir), url)).map((fate) => ({
+        ...fate,
+        steps: run ? stepsOfFate(fate, run.recipe, run.subset !== undefined) : [],
+      }));
       const removed = await explainRemoved(fileStorage(dir), url);
       if (flags.json) {
         context.print(asJson([...fates, ...removedFates(removed)]));
@@ -53,12 +57,16 @@ function describeRemoved({ pairs, takedowns }: Removed): string {
   return told.map(formatLines).join('');
 }
 
-function describe(fate: Fate): string {
+function describe(fate: Fate & { readonly steps: readonly StepOfFate[] }): string {
   const lines: [string, string][] = fate.kept
     ? describeKept(fate.row)
     : describeDropped(fate.row, fate.reason);
   if (fate.fetched) lines.splice(2, 0, ['fetched', fetchedIn(fate.fetched)]);
-  return formatLines(lines);
+  const steps = fate.steps.map(({ step, passed, facts }): [string, string] => [
+    `  ${step}`,
+    `${passed ? 'passed' : 'DROPPED'}${facts && `: ${facts}`}`,
+  ]);
+  return formatLines([...lines, ...(steps.length > 0 ? [['steps', ''] as const] : []), ...steps]);
 }
 
 function formatLines(lines: readonly (readonly [string, string])[]): string {

@@ -1,5 +1,4 @@
 import { readTar } from '../../formats/index.ts';
-import { decodeImage, encodeJpeg, resizeForStore } from '../../image/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { type ColumnGroup, columnGroups, parquetFiles } from './column-groups.ts';
@@ -156,6 +155,7 @@ async function readImages(
 async function toSample(pick: Pick, stored: Uint8Array | undefined): Promise<Sample> {
   const damaged = (problem: string) => new GleanerError('DAMAGED', { path: `${pick.key}.jpg`, problem });
   if (!stored) throw damaged('was not read');
+  const { decodeImage, encodeJpeg, resizeForStore } = await import('../../image/index.ts');
   const decoded = await decodeImage(stored, { minBytes: 0, maxPixels: 1 << 26, formats: ['jpeg'] });
   if (!decoded.kept) throw damaged(`cannot be decoded (${decoded.detail})`);
   const { width, height } = decoded.value;

@@ -8,7 +8,8 @@ import { dedupPairs } from '../src/pipeline/index.ts';
 import { BUCKET_COUNT_KEY, BUCKETS_KEY } from '../src/stages/pair-writer.ts';
 import { bucketOf, EXTRACTED_COLUMNS, type PairRecord, shardPath } from '../src/stages/tables.ts';
 import { fileStorage } from '../src/storage/index.ts';
-import { mulberry, pairOf } from './made-pairs.ts';
+import { mulberry } from '../test/support/random.ts';
+import { pairOf } from './made-pairs.ts';
 
 /** Pairs that 256 MiB of WAT give, which is what the recipe's default lets a bucket stand for. */
 const PAIRS_PER_BUCKET = 220_000;

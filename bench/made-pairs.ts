@@ -1,5 +1,6 @@
 import { pairUid } from '../src/schema/index.ts';
 import type { PairRecord } from '../src/stages/tables.ts';
+import { mulberry } from '../test/support/random.ts';
 
 const WORDS =
   'the of and in with on red blue green photo image picture house garden summer winter large small product shop new old vintage best guide view front back side detail'.split(
@@ -24,16 +25,5 @@ export function pairOf(index: number, page: number, file: number): PairRecord {
     license: number % 50 === 0 ? 'https://creativecommons.org/licenses/by/4.0/' : '?',
     language: LANGUAGES[number % LANGUAGES.length] ?? 'en',
     language_confidence: (number % 997) / 997,
-  };
-}
-
-/** Mulberry32: a small generator with a seed. */
-export function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 }

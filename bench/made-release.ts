@@ -6,6 +6,7 @@ import { RELEASE_COLUMNS, releaseFiles } from '../src/stages/released.ts';
 import type { ReportInput } from '../src/stages/report/index.ts';
 import { createTrailWriter } from '../src/stages/trail.ts';
 import type { Storage } from '../src/storage/index.ts';
+import { mulberry } from '../test/support/random.ts';
 
 const PARTS = 32;
 const ROWS_PER_GROUP = 50_000;
@@ -186,15 +187,4 @@ function textOf(random: () => number): string {
 
 function sideOf(random: () => number): number {
   return Math.floor(64 * 40 ** random());
-}
-
-/** Mulberry32: a small generator with a seed. */
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -8,6 +8,7 @@ import { harvestFiles } from '../src/stages/harvested.ts';
 import { near } from '../src/stages/near/near.ts';
 import { fileStorage } from '../src/storage/index.ts';
 import { type NearRow, nearRow, writeShards } from '../test/support/near-rows.ts';
+import { mulberry } from '../test/support/random.ts';
 
 const ROWS_PER_SHARD = 10_000;
 const DIMENSION = 512;
@@ -117,15 +118,4 @@ async function makeRows(dir: string, shards: number): Promise<void> {
     await writeShards(storage, [rows], shard);
     recent = rows;
   }
-}
-
-/** Mulberry32: a small generator with a seed. */
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

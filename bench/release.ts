@@ -9,7 +9,8 @@ import { createParquetWriter, createTarWriter, npyHeader } from '../src/formats/
 import { HARVEST_COLUMNS, harvestFiles } from '../src/stages/harvested.ts';
 import { release } from '../src/stages/release.ts';
 import { type FileInfo, fileStorage, type Storage } from '../src/storage/index.ts';
-import { mulberry, pairOf } from './made-pairs.ts';
+import { mulberry } from '../test/support/random.ts';
+import { pairOf } from './made-pairs.ts';
 
 /** Pairs of a harvest task, by default of the recipe; here all are kept. */
 const ROWS_PER_SHARD = 10_000;

@@ -1,6 +1,6 @@
 import { delimiter } from 'node:path';
 import chromium from '@sparticuz/chromium';
-import { type Browser, chromium as playwright } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, type Page, chromium as playwright } from 'playwright-core';
 
 /**
  * The Chromium that npm brought (headless shell), unpacked into the system's temporary folder where it is not yet.
@@ -21,3 +21,39 @@ export async function launchBrowser(): Promise<Browser> {
 
 /** Where a look at the pages is wanted: the folder named by GLEANER_SCREENSHOTS. */
 export const screenshotFolder = process.env.GLEANER_SCREENSHOTS?.split(delimiter)[0];
+
+/** What no page of ours may do; a test looks that both stay empty. */
+export interface Watch {
+  /** Errors and breaches of the page's policy, of all pages. */
+  readonly complaints: string[];
+  /** Requests to anywhere but the service. */
+  readonly strangers: string[];
+}
+
+/** Opens a page of the service at `origin` in a context of its own. */
+export async function openPage(
+  browser: Browser,
+  origin: string,
+  path: string,
+  { complaints, strangers }: Watch,
+  options: BrowserContextOptions = {},
+): Promise<Page> {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: 'reduce',
+    ...options,
+  });
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    // A refused request is told by the page itself.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+      complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith('blob:'))
+      strangers.push(request.url());
+  });
+  await page.goto(new URL(path, origin).href);
+  return page;
+}

@@ -10,7 +10,7 @@ import { type Service, startService } from '../../src/service/index.ts';
 import { indexRelease } from '../../src/stages/index-release.ts';
 import { drawing, shapeEmbedder } from '../service/shapes.ts';
 import { type Sample, samples, stageContext, writeRelease } from '../service/small-release.ts';
-import { launchBrowser, screenshotFolder } from './browser.ts';
+import { launchBrowser, openPage, screenshotFolder } from './browser.ts';
 
 const built = existsSync(fileURLToPath(new URL('../../web/dist/index.html', import.meta.url)));
 if (!built) console.warn('The page is not built, so it is not tested: npm run build:web');
@@ -47,25 +47,8 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
   });
 
   async function visit(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({
-      viewport: { width: 1280, height: 800 },
-      reducedMotion: 'reduce',
-      ...options,
-    });
-    const page = await context.newPage();
-    page.on('console', (message) => {
-      // A refused request is told by the page itself.
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('request', (request) => {
-      if (!request.url().startsWith(service.url) && !request.url().startsWith('blob:'))
-        strangers.push(request.url());
-    });
-    await page.goto(new URL(path, service.url).href);
-    shown = page;
-    return page;
+    shown = await openPage(browser, service.url, path, { complaints, strangers }, options);
+    return shown;
   }
 
   const tiles = (page: Page) => page.locator('.grid a.tile');

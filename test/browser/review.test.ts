@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type ReviewService, reviewRun } from '../../src/service/review/index.ts';
 import { reviewSamples, writeReviewRelease } from '../review/small-review.ts';
 import type { Sample } from '../service/small-release.ts';
-import { launchBrowser, screenshotFolder } from './browser.ts';
+import { launchBrowser, openPage, screenshotFolder } from './browser.ts';
 
 const built = existsSync(fileURLToPath(new URL('../../web/dist/review.html', import.meta.url)));
 if (!built) console.warn('The review page is not built, so it is not tested: npm run build:web');
@@ -47,24 +47,8 @@ describe.skipIf(!built)('the review page', { timeout: 60_000 }, () => {
   });
 
   async function visit(options: BrowserContextOptions = {}, path = '/'): Promise<Page> {
-    const context = await browser.newContext({
-      viewport: { width: 1280, height: 800 },
-      reducedMotion: 'reduce',
-      ...options,
-    });
-    const page = await context.newPage();
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('request', (request) => {
-      if (!request.url().startsWith(service.url) && !request.url().startsWith('blob:'))
-        strangers.push(request.url());
-    });
-    await page.goto(new URL(path, service.url).href);
-    shown = page;
-    return page;
+    shown = await openPage(browser, service.url, path, { complaints, strangers }, options);
+    return shown;
   }
 
   const lines = async () =>

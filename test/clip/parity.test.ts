@@ -9,6 +9,7 @@ import { openTower } from '../../src/clip/session.ts';
 import { decodeImage } from '../../src/image/index.ts';
 import type { Outcome, RgbImage } from '../../src/schema/index.ts';
 import { sharedData } from '../image/shared-data.ts';
+import { cosine } from './cosine.ts';
 import { TINY_TOKENIZER, TINY_TOKENIZER_CONFIG, writeTinyModel } from './tiny-model.ts';
 
 interface ImageEntry {
@@ -114,14 +115,3 @@ describe.skipIf(!fixture)('a CLIP of the hub', () => {
     await tower.close();
   });
 });
-
-function cosine(a: ArrayLike<number>, b: readonly number[]): number {
-  let [dot, aa, bb] = [0, 0, 0];
-  for (const [i, v] of b.entries()) {
-    const u = a[i] ?? Number.NaN;
-    dot += u * v;
-    aa += u * u;
-    bb += v * v;
-  }
-  return dot / Math.sqrt(aa * bb);
-}

@@ -12,6 +12,7 @@ import type { TextCleaning } from '../../src/clip/text-cleaning.ts';
 import { createTokenizer, TOKENIZER_CONFIG } from '../../src/clip/tokenizer.ts';
 import { decodeImage } from '../../src/image/index.ts';
 import { sharedData } from '../image/shared-data.ts';
+import { cosine } from './cosine.ts';
 
 /** `_slow`, `_newer`, `open_clip_xlm_roberta`: only where they differ. */
 interface Ids {
@@ -174,14 +175,3 @@ describe.each([
     await model.close();
   });
 });
-
-function cosine(a: ArrayLike<number>, b: readonly number[]): number {
-  let [dot, aa, bb] = [0, 0, 0];
-  for (const [i, v] of b.entries()) {
-    const u = a[i] ?? Number.NaN;
-    dot += u * v;
-    aa += u * u;
-    bb += v * v;
-  }
-  return dot / Math.sqrt(aa * bb);
-}

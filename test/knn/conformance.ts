@@ -10,17 +10,7 @@ import {
   type KnnFilter,
   openKnn,
 } from '../../src/knn/index.ts';
-
-/** Numbers that look random and are the same every time (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { mulberry } from '../support/random.ts';
 
 /** Standard normal numbers (Box-Muller). */
 export function gaussian(next: () => number): () => number {
@@ -74,7 +64,7 @@ function cosine(a: Float32Array, b: Float32Array): number {
 }
 
 function vectorsOf(seed: number, rows: number): Float32Array {
-  const next = gaussian(random(seed));
+  const next = gaussian(mulberry(seed));
   return Float32Array.from({ length: rows * DIMENSION }, () => next() * 3);
 }
 

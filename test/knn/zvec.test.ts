@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exactEngine, type KnnBatch, zvecEngine } from '../../src/knn/index.ts';
 import { parsePlan, planZvec } from '../../src/knn/zvec-plan.ts';
-import { fieldsOf, gaussian, random } from './conformance.ts';
+import { mulberry } from '../support/random.ts';
+import { fieldsOf, gaussian } from './conformance.ts';
 
 describe('planZvec', () => {
   test('compares every vector up to 20,000 rows, then has cells or a graph', () => {
@@ -25,7 +26,7 @@ describe('an index with codes, beside the exact one', () => {
   const DIMENSION = 64;
   const ROWS = 21_000;
   let folder = '';
-  const next = gaussian(random(3));
+  const next = gaussian(mulberry(3));
   const centres = Array.from({ length: 400 }, () => Float32Array.from({ length: DIMENSION }, next));
   const draw = (i: number) => centres[i % centres.length]?.map((x) => x + 0.4 * next()) ?? new Float32Array();
   const vectors = Array.from({ length: ROWS }, (_, i) => draw(i));

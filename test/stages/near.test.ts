@@ -10,6 +10,7 @@ import { KeptMeanings } from '../../src/stages/near/meanings.ts';
 import { KeptPictures } from '../../src/stages/near/pictures.ts';
 import { fileStorage, Scratch } from '../../src/storage/index.ts';
 import { dropped, type NearRow, nearRow, type Verdict, writeShards } from '../support/near-rows.ts';
+import { mulberry } from '../support/random.ts';
 
 const newStorage = async () => fileStorage(await mkdtemp(join(tmpdir(), 'gleaner-near-')));
 const NOTHING: NearRules = { sameBytes: false, samePicture: null, sameMeaning: null };
@@ -102,17 +103,6 @@ const someRows = fc
     { minLength: 1, maxLength: 60 },
   )
   .map((facts) => facts.map((fact, n) => nearRow(n, fact)));
-
-/** Mulberry32: a small generator with a seed. */
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Cosines of float32 are told to the fourth digit: they may differ there from those of double precision. */
 function expectSame(got: ReadonlyMap<string, Verdict>, expected: ReadonlyMap<string, Verdict>): void {

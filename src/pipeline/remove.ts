@@ -61,7 +61,7 @@ export interface Removal {
  * release that had them. The others keep order and SAMPLE_IDs. Killed at any moment, the same call, or one without
  * takedowns, ends it.
  *
- * @throws GleanerError RUN_NOT_FOUND, RUN_LOCKED, DAMAGED, and what tasks of the release throw
+ * @throws GleanerError RUN_NOT_FOUND, RUN_LOCKED, RUN_UNFINISHED, RELEASE_UNFINISHED, DAMAGED, USAGE of a subset, and what tasks of the release throw
  */
 export async function removePairs(options: RemovePairsOptions): Promise<Removal> {
   const { root, reason, at, dryRun = false } = options;
@@ -75,7 +75,7 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     await refuseUnfinished(storage, stored);
     const begun = await isRemovalUnderWay(storage);
     if (!begun && (await isReleaseStaged(storage)))
-      throw new GleanerError('RUN_UNFINISHED', { path: root, stage: 'release', done: 0, tasks: 1 });
+      throw new GleanerError('RELEASE_UNFINISHED', { path: root });
     const before = await runTombstones(storage);
     const takedowns = newTakedowns(before, options);
     if (dryRun) return summary(takedowns, await findNamed(storage, takedowns, { reason, at }));

@@ -26,6 +26,11 @@ export const ERRORS = {
     template:
       "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then give this again.",
   },
+  RELEASE_UNFINISHED: {
+    exit: 1,
+    template:
+      "{path}: a release was begun and is not whole. Go on with 'gleaner run' as it was begun, then give this again.",
+  },
   SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {

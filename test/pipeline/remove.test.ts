@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -308,6 +309,18 @@ describe('takedown', () => {
     expect(await verifyRun(fileStorage(dir))).toMatchObject({ problems: [], removed: 1 });
     expect(await filesWith(dir, contentOfAlone([pair(2)]))).toEqual({});
   }, 60_000);
+
+  it('waits for a release that was begun and is not whole', async () => {
+    const dir = await copy('begun');
+    await mkdir(join(dir, 'release.new', 'metadata'), { recursive: true });
+    await writeFile(join(dir, 'release.new', 'metadata', 'metadata_0.parquet'), 'begun');
+    const { code, stderr } = await gleaner(['remove', dir, '--url', pair(3).row.URL, '--reason', 'x']);
+    expect([code, stderr]).toEqual([
+      1,
+      `gleaner: ${dir}: a release was begun and is not whole. Go on with 'gleaner run' as it was begun, then give this again.\n`,
+    ]);
+    expect(existsSync(join(dir, 'removed.jsonl'))).toBe(false);
+  });
 
   it('refuses what cannot be, in one line that repeats nothing of it', async () => {
     const refused = async (...args: string[]) => {

@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, trainCells } from './ivf-cells.ts';
-import { type Cells, codeStride, Encoder } from './ivf-codes.ts';
+import { byteStride, type Cells, trainCells } from './ivf-cells.ts';
+import { codeStride, Encoder } from './ivf-codes.ts';
 import {
   NO_ID,
   readAt,
@@ -35,6 +35,7 @@ import type {
   KnnEngine,
   KnnHit,
   KnnIndex,
+  KnnPrecision,
   KnnRangeOptions,
   KnnSearchOptions,
   KnnStats,
@@ -76,10 +77,7 @@ export const ivfEngine: KnnEngine = {
       let cells: Cells | undefined;
       if (rows > FLAT_MAX_ROWS) {
         cells = await train(arrivals, dimension, { encoder, memoryBytes, onStep: onStep(0, 0.7) });
-        const nList = cells.centres.count;
-        const centreScale = cells.centres.scale;
-        const nProbe = probesFor(nList);
-        plan = { index: 'ivf', precision, nList, nProbe, rerank: RERANK, centreScale, seed: SEED };
+        plan = planOf(cells, precision);
         writeCells(path, cells);
       }
       const segment: Segment = { number: 0, rows };
@@ -110,6 +108,13 @@ export const ivfEngine: KnnEngine = {
     return new IvfIndex(path, dimension, plan, readOnly);
   },
 };
+
+function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
+  const { count: nList, scale: centreScale } = centres;
+  const nProbe = probesFor(nList);
+  const rerank = RERANK;
+  return { index: 'ivf', precision, nList, nGroups: groups.count, nProbe, rerank, centreScale, seed: SEED };
+}
 
 /** Tells of progress, ends where the signal says so, and gives others a turn now and then. */
 function turns(
@@ -247,7 +252,7 @@ class IvfIndex implements KnnIndex {
   async search(vector: Float32Array, options: KnnSearchOptions): Promise<readonly KnnHit[]> {
     this.#check();
     const query = normalizeQuery(vector, this.dimension);
-    const { ids, cosines, places } = this.#searcher.search(query, options);
+    const { ids, scores: cosines, places } = this.#searcher.search(query, options);
     return Array.from(ids, (id, i) => {
       const hit: KnnHit = { id, cosine: cosines[i] ?? 0 };
       return options.vectors ? { ...hit, vector: this.#vectorAt(places[i] ?? 0) } : hit;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import { FullTextIndex } from '../fulltext/index.ts';
 import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
@@ -17,6 +18,7 @@ export interface OpenedIndex {
   readonly image: KnnIndex;
   readonly text: KnnIndex;
   readonly fields: FieldTable;
+  readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** What may not be shown: it grows while the service runs. */
@@ -77,11 +79,23 @@ export async function openIndex(
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
+    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
     const removed = await keep(RemovedRows.open(dir, onError));
-    return { name: basename(resolve(dir)), summary, image, text, fields, rows, images, removed, close };
+    return {
+      name: basename(resolve(dir)),
+      summary,
+      image,
+      text,
+      fields,
+      captions,
+      rows,
+      images,
+      removed,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

@@ -19,7 +19,7 @@ export interface Listing {
   readonly whole: boolean;
 }
 
-/** Gives the first `k` of a list, best first, among some rows. What it gives for a smaller `k` is its beginning. */
+/** Gives the first `k` of a list, best first, among some rows. */
 export type List = (k: number, among: RowSet) => Promise<Listing>;
 
 /** Rows of each of two lists that are merged. */
@@ -36,7 +36,8 @@ export function nearestRows(
   return async (k, among) => {
     const hits = await index.search(vector, { k, among });
     const rows = hits.filter(({ cosine }) => cosine >= minScore);
-    return { rows, whole: hits.length < k || rows.length < hits.length };
+    // An index may give fewer than there are: it looks further for more.
+    return { rows, whole: hits.length >= among.count || rows.length < hits.length };
   };
 }
 

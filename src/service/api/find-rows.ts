@@ -73,7 +73,7 @@ function listOf(
   const hasWords = keywords.trim() !== '';
   if (!vector && minScore !== undefined) throw badRequest('minScore: is a cosine to the query, give one');
   if (!vector) return hasWords ? rowsWithWords(index.captions, keywords) : sampledRows(seed);
-  const near = nearestRows(index[modality], vector, minScore);
+  const near = nearestRows(index[modality], vector, { rows: index.fields.rows, minScore });
   if (!hasWords) return near;
   const withWords = rowsWithWords(index.captions, keywords);
   return mergedRows(

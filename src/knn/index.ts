@@ -5,7 +5,15 @@ import type { KnnEngine, KnnEngineName, KnnIndex, KnnOpenOptions } from './types
 
 export { exactEngine } from './exact.ts';
 export { type FieldRange, FieldTable, type ValueCount } from './field-table.ts';
-export type { KnnFields, KnnFieldsBatch, KnnFilter, KnnRange, RangeField, TextField } from './fields.ts';
+export {
+  type KnnFields,
+  type KnnFieldsBatch,
+  type KnnFilter,
+  type KnnRange,
+  type RangeField,
+  TEXT_FIELDS,
+  type TextField,
+} from './fields.ts';
 export { ivfEngine } from './ivf.ts';
 export { buildBytes } from './ivf-plan.ts';
 export { RowSet } from './row-set.ts';

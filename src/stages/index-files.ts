@@ -7,6 +7,8 @@ export const INDEX_FILES = {
   text: 'index/text',
   /** Folder of the columns that searches filter by (`FieldTable`). */
   fields: 'index/fields',
+  /** Words of the captions (`FullTextIndex`). */
+  captions: 'index/captions.sqlite',
   /** Line i is the released row of SAMPLE_ID i, as JSON, without its SAMPLE_ID; blank where there is none. */
   metadata: 'index/metadata.jsonl',
   /** Where line i begins, and at last where the file ends: rows + 1 numbers, uint64. */

@@ -11,6 +11,7 @@ import {
   readParquetRowGroup,
   readParquetRows,
 } from '../formats/index.ts';
+import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
 import {
   FieldTable,
   type KnnBatch,
@@ -36,8 +37,8 @@ export interface IndexReleaseOptions {
   readonly threads?: number;
 }
 
-/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, image vectors, text vectors. */
-export const INDEX_PASSES = 4;
+/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, captions, image vectors, text vectors. */
+export const INDEX_PASSES = 5;
 
 /** What the index needs to know of release/stats.json. */
 const statsSchema = z.object({
@@ -77,6 +78,7 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       at(INDEX_FILES.removed),
     );
     await FieldTable.build(join(root, at(INDEX_FILES.fields)), fieldBatches(parts, ctx));
+    await FullTextIndex.build(join(root, at(INDEX_FILES.captions)), captionBatches(parts, ctx));
     const build = async (kind: 'image' | 'text') =>
       knnEngines[engine].build(
         join(root, at(INDEX_FILES[kind])),
@@ -258,6 +260,23 @@ async function* fieldBatches(
 /** The host of a URL as it is asked for, or nothing where it is none. */
 function hostOf(url: string): string {
   return URL.parse(url)?.hostname ?? '';
+}
+
+const CAPTION_COLUMNS = [
+  { name: 'SAMPLE_ID', type: 'int64' },
+  { name: 'TEXT', type: 'string' },
+] as const;
+
+async function* captionBatches(
+  parts: readonly ReleaseFiles[],
+  ctx: StageContext,
+): AsyncGenerator<TextBatch, void, undefined> {
+  for (const { metadata } of parts)
+    for await (const rows of rowGroups(ctx.storage, metadata, CAPTION_COLUMNS)) {
+      ctx.signal.throwIfAborted();
+      yield { ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)), texts: rows.map(({ TEXT }) => TEXT) };
+      ctx.progress(rows.length);
+    }
 }
 
 const ID_COLUMNS = [{ name: 'SAMPLE_ID', type: 'int64' }] as const;

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readLines } from '../formats/index.ts';
+import { FullTextIndex } from '../fulltext/index.ts';
 import { FieldTable, openKnn } from '../knn/index.ts';
 import type { Tombstones } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
@@ -13,8 +14,8 @@ import { storedImages } from './stored-images.ts';
 
 /*
  * Takes rows out of DIR/index, which stays as it is for all others: nothing is built again. First their numbers are
- * written down, by which every search leaves them out from then on; then they leave the engines and the columns to filter
- * by, and in the tables blanks and zeros take their place.
+ * written down, by which every search leaves them out from then on; then they leave the engines, the columns to filter
+ * by and the words of captions, and in the tables blanks and zeros take their place.
  */
 
 const removedSchema = z.object({
@@ -115,7 +116,7 @@ async function isOfRelease(storage: Storage): Promise<boolean> {
   return (await readSummary(storage)).release === (await releaseHash(storage));
 }
 
-/** Takes rows that are to leave the engines and the columns to filter by out of their files. A service may have these open. */
+/** Takes rows that are to leave the engines, columns and words out of their files. A service may have these open. */
 export async function deletePending(dir: string, storage: Storage): Promise<void> {
   const removed = await readRemoved(storage);
   if (!removed.pending) return;
@@ -130,6 +131,12 @@ export async function deletePending(dir: string, storage: Storage): Promise<void
   const fields = await FieldTable.open(join(dir, INDEX_FILES.fields), { readOnly: false });
   fields.remove(removed.ids);
   await fields.close();
+  const captions = await FullTextIndex.open(join(dir, INDEX_FILES.captions), { readOnly: false });
+  try {
+    await captions.remove(removed.ids);
+  } finally {
+    await captions.close();
+  }
   await writeRemoved(storage, { ...removed, pending: false });
 }
 

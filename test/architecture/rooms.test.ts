@@ -11,7 +11,7 @@ const LAYERS = [
   ['storage'],
   ['formats'],
   ['image', 'fetcher', 'knn'],
-  ['clip'],
+  ['clip', 'fulltext'],
   ['safety'],
   ['config'],
   ['stages'],

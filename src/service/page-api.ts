@@ -84,7 +84,7 @@ export function pageRoutes(index: OpenedIndex, embedder: Embedder, metrics: Metr
     ]);
     const hits = found.filter((hit) => hit.id !== like);
     const page = hits.slice(offset, end);
-    const rows = await shownRows(
+    const rows = shownRows(
       index,
       page.map((hit) => hit.id),
     );
@@ -121,13 +121,13 @@ function rowId(index: OpenedIndex, text: string): number {
 
 /** @throws RequestError 404 where it was taken down */
 async function rowOf(index: OpenedIndex, id: number): Promise<ReleasedRow> {
-  const row = await shownRow(index, id);
+  const row = shownRow(index, id);
   if (!row) throw new RequestError(404, 'there is no such row');
   return row;
 }
 
 async function stored(index: OpenedIndex, id: number): Promise<Float32Array> {
-  const row = await shownRow(index, id);
+  const row = shownRow(index, id);
   const vector = row && (await index.image.fetch([id])).get(id);
   if (!vector) throw new RequestError(404, `there is no row ${id}`);
   return vector;
@@ -142,7 +142,7 @@ async function sample(index: OpenedIndex, seed: number, limit: number, nsfw: boo
   const start = rows === 0 ? 0 : Math.floor((((seed * 2654435761) % 2 ** 32) / 2 ** 32) * rows);
   for (let i = 0; i < Math.min(rows, 4 * limit) && results.length < limit; i++) {
     const id = (start + i) % rows;
-    const row = await shownRow(index, id);
+    const row = shownRow(index, id);
     if (!row) continue;
     if (nsfw || row.NSFW === SAFE_CLASS) results.push(pageRow(id, row, null));
     else hidden++;

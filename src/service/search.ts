@@ -65,7 +65,7 @@ export async function countHidden(
   const safe = index.summary.nsfw[SAFE_CLASS] ?? 0;
   if (safe === index.summary.rows) return 0;
   const hits = await searchShown(index, vector, modality, { k });
-  const rows = await shownRows(
+  const rows = shownRows(
     index,
     hits.map((hit) => hit.id),
   );

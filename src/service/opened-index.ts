@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
-import { type KnnIndex, openKnn } from '../knn/index.ts';
+import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
@@ -16,6 +16,7 @@ export interface OpenedIndex {
   readonly summary: IndexSummary;
   readonly image: KnnIndex;
   readonly text: KnnIndex;
+  readonly fields: FieldTable;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** What may not be shown: it grows while the service runs. */
@@ -61,7 +62,7 @@ export async function openIndex(
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
-  // What was taken down while another service had the engine's files open; where one still has, it is hidden.
+  // What a takedown that was stopped has left in files.
   await deletePending(dir, storage);
   const opened: { close(): Promise<void> }[] = [];
   const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
@@ -75,11 +76,12 @@ export async function openIndex(
   try {
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
     const places = summary.rows + summary.removed;
     const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
     const removed = await keep(RemovedRows.open(dir, onError));
-    return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
+    return { name: basename(resolve(dir)), summary, image, text, fields, rows, images, removed, close };
   } catch (error) {
     await close();
     throw error;

@@ -24,6 +24,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'known-content': () => import('./known-content.ts'),
     takedown: () => import('./takedown.ts'),
     knn: () => import('./knn.ts'),
+    serve: () => import('./serve.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -9,6 +9,7 @@ import { createWebSource } from '../fetcher/index.ts';
 import { readRunFile } from '../pipeline/index.ts';
 import { fileStorage } from '../storage/index.ts';
 import { clipEmbedder } from './clip-embedder.ts';
+import type { FetchImage } from './query.ts';
 import { type Service, startService } from './server.ts';
 
 export interface ServeRunOptions {
@@ -48,7 +49,7 @@ export async function serveRun(dir: string, options: ServeRunOptions): Promise<S
   );
   const web = createWebSource({ allowHosts, anonymous: true });
   try {
-    const fetchImage = (url: string) => web.get(url);
+    const fetchImage: FetchImage = (url, signal) => web.get(url, signal);
     const service = await startService({
       dir,
       port,

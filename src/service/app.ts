@@ -12,12 +12,15 @@ import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
+import { reportRoutes } from './report-routes.ts';
 
 export interface AppOptions {
   readonly index: OpenedIndex;
   readonly embedder: Embedder;
   /** Fetches `image_url`. @default none: such a request is refused */
   readonly fetchImage?: FetchImage;
+  /** Folder of the run, where reports are put. @default none: they are not taken */
+  readonly dir?: string;
   /** Prices, places and deadlines. @default one with the default limits */
   readonly guard?: Guard;
   /** Origins of other web pages that may ask, as 'https://example.org'; '*': all. @default [] */
@@ -52,6 +55,7 @@ export async function createApp(options: AppOptions): Promise<Hono> {
   });
   app.route('/', clipRetrievalRoutes(index, embedder, metrics, fetchImage));
   app.route('/', pageRoutes(index, embedder, metrics));
+  if (options.dir !== undefined) app.route('/', reportRoutes(index, guard, options.dir));
   app.route('/', await pageFileRoutes());
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));

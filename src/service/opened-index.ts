@@ -6,7 +6,7 @@ import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/in
 import { deletePending } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
-import { RemovedRows } from './removed-rows.ts';
+import { RemovedRows, type RemovedRowsOptions } from './removed-rows.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
 /** DIR/index with what it points to, open for reading. */
@@ -58,6 +58,7 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
 export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
+  options: RemovedRowsOptions = {},
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -78,7 +79,7 @@ export async function openIndex(
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
-    const removed = await keep(RemovedRows.open(dir, onError));
+    const removed = await keep(RemovedRows.open(dir, onError, options));
     return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
   } catch (error) {
     await close();

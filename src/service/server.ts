@@ -7,7 +7,7 @@ import { ConnectionLimit, Guard, type GuardLimits, guardLimits } from './guard/i
 import { listenOn } from './listen.ts';
 import { openIndex, shownCount } from './opened-index.ts';
 
-export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard'> {
+export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'dir'> {
   /** The folder of a run with a release and its index. */
   readonly dir: string;
   /** 0 for any that is free. */
@@ -23,6 +23,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard'> {
   readonly drainMs?: number;
   /** What clients may ask for; see `GuardLimits`. */
   readonly limits?: Partial<GuardLimits>;
+  /** Whether rows that somebody has reported are not shown until the report is handled. @default false */
+  readonly hideReported?: boolean;
   /** Told what the operator should set otherwise. */
   readonly onNotice?: (line: string) => void;
 }
@@ -43,14 +45,24 @@ export interface Service {
  * @throws GleanerError PORT_IN_USE; RUN_NOT_FOUND without an index; USAGE where the model is not the release's
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { dir, port, host = '127.0.0.1', closeTimeoutMs, drainMs = 0, limits, onNotice, ...rest } = options;
+  const {
+    dir,
+    port,
+    host = '127.0.0.1',
+    closeTimeoutMs,
+    drainMs = 0,
+    limits,
+    onNotice,
+    hideReported,
+    ...rest
+  } = options;
   const { embedder } = rest;
   const guard = new Guard(guardLimits(limits), onNotice);
   const connections = new ConnectionLimit(guard.limits);
-  const index = await openIndex(dir, rest.onError);
+  const index = await openIndex(dir, rest.onError, { hideReported });
   try {
     checkModel(index.summary.model, embedder);
-    const app = await createApp({ ...rest, guard, index });
+    const app = await createApp({ ...rest, dir, guard, index });
     const watch = (server: Server) => connections.watch(server);
     const listening = await listenOn(app.fetch, port, host, { closeTimeoutMs, watch });
     const end = async () => {

@@ -1,9 +1,9 @@
-import type { Server } from 'node:net';
+import type { Server } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
-import { ConnectionLimit, Guard, type GuardLimits, guardLimits } from './guard/index.ts';
+import { Guard, type GuardLimits, guardLimits } from './guard/index.ts';
 import { listenOn } from './listen.ts';
 import { openIndex, shownCount } from './opened-index.ts';
 
@@ -58,12 +58,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   } = options;
   const { embedder } = rest;
   const guard = new Guard(guardLimits(limits), onNotice);
-  const connections = new ConnectionLimit(guard.limits);
   const index = await openIndex(dir, rest.onError, { hideReported });
   try {
     checkModel(index.summary.model, embedder);
     const app = await createApp({ ...rest, dir, guard, index });
-    const watch = (server: Server) => connections.watch(server);
+    const watch = (server: Server) => guard.connections.watch(server);
     const listening = await listenOn(app.fetch, port, host, { closeTimeoutMs, watch });
     const end = async () => {
       guard.drain();

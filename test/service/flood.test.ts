@@ -17,7 +17,10 @@ test.runIf(process.platform === 'linux')(
       url: service.url,
       ms: 4_000,
       width: 4,
-      from: { flood: '127.0.0.66', good: ['127.0.0.2', '127.0.0.3', '127.0.0.4'] },
+      from: {
+        flood: ['127.0.0.66', '127.0.0.67', '127.0.0.68', '127.0.0.69'],
+        good: ['127.0.0.2', '127.0.0.3', '127.0.0.4'],
+      },
       query: { embedding_input: [1, 0, 0, 0, 0, 1, 0, 0, 0.2], num_images: 10 },
     });
     expect([...good.keys()]).toEqual([200]);

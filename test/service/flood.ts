@@ -10,7 +10,7 @@ export interface FloodOptions {
   /** Connections of each kind of mischief. */
   readonly width: number;
   /** Where the flood and the good clients come from: addresses that the service tells apart. */
-  readonly from: { readonly flood: string; readonly good: readonly string[] };
+  readonly from: { readonly flood: readonly string[]; readonly good: readonly string[] };
   /** A body of a search that is answered with 200. */
   readonly query: unknown;
 }
@@ -37,9 +37,10 @@ export async function flood({ url, ms, width, from, query }: FloodOptions): Prom
 
   /** Opens connections of a kind again and again; `speak` returns when it has said what it had to say. */
   const many = (kind: string, speak: (socket: Socket) => Promise<unknown> | unknown) =>
-    Array.from({ length: width }, async () => {
+    Array.from({ length: width }, async (_, i) => {
+      const localAddress = from.flood[i % from.flood.length] ?? '';
       while (running()) {
-        const socket = connect({ port: Number(port), host: hostname, localAddress: from.flood });
+        const socket = connect({ port: Number(port), host: hostname, localAddress });
         open.add(socket);
         const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
         socket.on('error', () => undefined).resume();
@@ -112,7 +113,7 @@ export async function flood({ url, ms, width, from, query }: FloodOptions): Prom
     }
     agent.destroy();
   });
-  await Promise.all(clients);
+  await Promise.all([...clients, setTimeout(ms)]);
   for (const socket of open) socket.destroy();
   await Promise.all(bad);
   return { good, times: times.sort((a, b) => a - b), sent };

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { RequestError } from '../errors.ts';
 import { Admission } from './admission.ts';
 import { type Client, clientOf } from './client.ts';
+import { Connections } from './connections.ts';
 import { costOf, type GuardLimits } from './limits.ts';
 import { BodyBudget, receiveBody } from './receive.ts';
 import { requestContext } from './request-context.ts';
@@ -23,6 +24,7 @@ export class Guard {
   readonly limits: GuardLimits;
   readonly admission: Admission;
   readonly bodies: BodyBudget;
+  readonly connections: Connections;
   readonly #clients: TokenBuckets;
   readonly #onNotice: (line: string) => void;
   #noticed = false;
@@ -33,6 +35,7 @@ export class Guard {
     this.limits = limits;
     this.admission = new Admission(limits);
     this.bodies = new BodyBudget(limits.maxBodyBytesInAll);
+    this.connections = new Connections(limits);
     this.#clients = new TokenBuckets({ rate: limits.rate, burst: limits.burst, buckets: limits.clients });
     this.#onNotice = onNotice;
   }
@@ -84,6 +87,7 @@ export class Guard {
     try {
       return await receiveBody(incoming, this.limits.maxBodyBytes, this.bodies);
     } catch (error) {
+      this.connections.strike(incoming.socket);
       // What is left of the body is not worth reading.
       c.header('Connection', 'close');
       throw error;

@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     dedup: () => import('./dedup.ts'),
     embed: () => import('./embed.ts'),
     clip: () => import('./clip.ts'),
+    'clip-client': () => import('./clip-client.ts'),
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),

@@ -9,7 +9,7 @@ import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/in
 import { deletePending } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
-import { RemovedRows } from './removed-rows.ts';
+import { RemovedRows, type RemovedRowsOptions } from './removed-rows.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
 const MAP_FILE = 'index/map.json';
@@ -73,6 +73,7 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
 export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
+  options: RemovedRowsOptions = {},
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -95,7 +96,7 @@ export async function openIndex(
     const places = summary.rows + summary.removed;
     const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
-    const removed = await keep(RemovedRows.open(dir, onError));
+    const removed = await keep(RemovedRows.open(dir, onError, options));
     const recipe = (await readRunFile(storage))?.recipe;
     let known = 0;
     return {

@@ -1,7 +1,7 @@
 export interface Taken {
-  readonly scores: Float64Array;
-  readonly ids: Uint32Array;
-  readonly places: Uint32Array;
+  readonly scores: Float64Array<ArrayBuffer>;
+  readonly ids: Uint32Array<ArrayBuffer>;
+  readonly places: Uint32Array<ArrayBuffer>;
 }
 
 /**
@@ -9,9 +9,9 @@ export interface Taken {
  * worst of them on top.
  */
 export class Best {
-  #scores: Float64Array;
-  #ids: Uint32Array;
-  #places: Uint32Array;
+  #scores: Float64Array<ArrayBuffer>;
+  #ids: Uint32Array<ArrayBuffer>;
+  #places: Uint32Array<ArrayBuffer>;
   #size = 0;
   #most = 0;
 

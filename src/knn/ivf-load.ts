@@ -53,6 +53,8 @@ export interface LoadedIvf {
   readonly groupStarts: Uint32Array;
   /** Bytes a stored vector. */
   readonly vectorBytes: number;
+  /** Where the memory is free. */
+  readonly scratchAt: number;
 }
 
 /**
@@ -93,7 +95,17 @@ export function loadIvf(
   }
   const { lengths = new Float32Array(), groupStarts = new Uint32Array() } = read ?? {};
   const cellsAt = { centresAt, lengths, groupsAt, groupStarts };
-  return { path, dimension, plan, memory, segments, places: first, ...cellsAt, vectorBytes };
+  return {
+    path,
+    dimension,
+    plan,
+    memory,
+    segments,
+    places: first,
+    ...cellsAt,
+    vectorBytes,
+    scratchAt: memory.reserved,
+  };
 }
 
 interface Loading {
@@ -114,7 +126,7 @@ function loadSegment(
 ): LoadedSegment {
   const { number, rows } = segment;
   const idsFile = openToRead(path, segmentFile(path, number, 'ids'));
-  const ids = new Uint32Array(rows);
+  const ids = new Uint32Array(new SharedArrayBuffer(rows * 4));
   try {
     if (fstatSync(idsFile).size !== rows * 4) throw damaged(path);
     readAt(path, idsFile, new Uint8Array(ids.buffer), 0);

@@ -10,8 +10,14 @@ import type { RowSet } from './row-set.ts';
 /** What a search wants. */
 export interface IvfQuery {
   readonly k: number;
-  readonly among?: RowSet | undefined;
+  /** The ids that may be hits, and how many these are. */
+  readonly among?: Among | undefined;
   readonly effort?: number | undefined;
+}
+
+export interface Among {
+  readonly set: RowSet;
+  readonly count: number;
 }
 
 /** Hits, best first: their scores are cosines, their places those in the index. */
@@ -62,7 +68,6 @@ export class IvfSearcher {
   readonly #cellCodesAt: number;
   readonly #cellFactorsAt: number;
   readonly #rotated: Float32Array;
-  readonly #counts = new WeakMap<RowSet, number>();
 
   constructor(loaded: LoadedIvf) {
     const { memory, dimension, plan, segments } = loaded;
@@ -88,7 +93,7 @@ export class IvfSearcher {
   search(query: Float32Array, { k, among, effort = 1 }: IvfQuery): IvfHits {
     this.#loaded.memory.floats(this.#exactAt, query.length).set(query);
     if (k < 1 || this.#loaded.places === 0) return NO_HITS;
-    if (!this.#plan) return this.#searchAll(k, among);
+    if (!this.#plan) return this.#searchAll(k, among?.set);
     this.#estimate(query, this.#plan, { k, among, effort });
     return this.#measured(k);
   }
@@ -127,7 +132,7 @@ export class IvfSearcher {
       queryStride(dimension),
       this.#groupProductsAt,
     );
-    const allowed = among ? Math.min(this.#countOf(among), places) : places;
+    const allowed = among ? Math.min(among.count, places) : places;
     const wanted = Math.min(Math.ceil(k * plan.rerank) + MORE_CANDIDATES, allowed);
     this.#best.start(wanted);
     // The true neighbours of a query lie the farther apart the fewer rows may be among them.
@@ -135,7 +140,7 @@ export class IvfSearcher {
     const all = among !== undefined && allowed <= ALL_OF;
     const probes = all ? plan.nList : plan.nProbe * effort * Math.sqrt(Math.max(k / 10, 1)) ** 0.5;
     const spread = all ? 1 : 1 / Math.sqrt(Math.max(share, 1e-6));
-    const scan = { scale, sum, among: among && { set: among, sparse: share * SPARSE < 1 } };
+    const scan = { scale, sum, among: among && { set: among.set, sparse: share * SPARSE < 1 } };
     let done = 0;
     for (let cells = Math.ceil(probes * spread); ; cells *= 4) {
       const some = this.#nearestCells(Math.min(cells, plan.nList), plan);
@@ -299,13 +304,6 @@ export class IvfSearcher {
     const dots = plan.precision === 'float16' ? memory.kernels.halfDots : memory.kernels.floatDots;
     dots(this.#exactAt, at, count, dimension, this.#dotsAt);
     return memory.doubles(this.#dotsAt, 2 * count);
-  }
-
-  /** A set that was given to a search does not change; counting it takes as long as reading it. */
-  #countOf(among: RowSet): number {
-    const known = this.#counts.get(among) ?? among.count;
-    this.#counts.set(among, known);
-    return known;
   }
 }
 

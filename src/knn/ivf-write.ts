@@ -36,7 +36,7 @@ export function packVectors(vectors: Float32Array, precision: KnnPrecision): Uin
 }
 
 export function unpackVectors(bytes: Uint8Array, precision: KnnPrecision): Float32Array {
-  const { buffer } = bytes.slice();
+  const { buffer } = new Uint8Array(bytes);
   return precision === 'float16' ? toFloat32(new Uint16Array(buffer)) : new Float32Array(buffer);
 }
 

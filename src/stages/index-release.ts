@@ -31,7 +31,7 @@ import { writeFiles } from './write-file.ts';
 export interface IndexReleaseOptions {
   /** The folder of the run on this machine: what `ctx.storage` is the storage of. The engine writes its own files. */
   readonly dir: string;
-  /** @default 'exact' */
+  /** @default 'ivf' */
   readonly engine?: KnnEngineName;
   /** Threads for training. @default 2 */
   readonly threads?: number;
@@ -62,7 +62,7 @@ const BATCH_ROWS = 4096;
  * @throws GleanerError RUN_NOT_FOUND where there is no release, DAMAGED where its files do not agree
  */
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
-  const { dir, engine = 'exact', threads = 2 } = options;
+  const { dir, engine = 'ivf', threads = 2 } = options;
   const root = resolve(dir);
   const { stats, release } = await readStats(ctx.storage);
   await sweep(root);

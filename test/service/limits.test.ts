@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { dropped } from '../../src/schema/index.ts';
+import { Guard, guardLimits } from '../../src/service/guard/index.ts';
 import type { Service } from '../../src/service/index.ts';
+import { listenOn } from '../../src/service/listen.ts';
 import { drawing, shapeEmbedder } from './shapes.ts';
 import { makeSmallRun, type SmallRun } from './small-service.ts';
 
@@ -107,16 +109,16 @@ describe('places and deadlines', () => {
       embedder,
       limits: { exemptLoopback: false, maxRunningPerClient: 2, maxWaitingPerClient: 1 },
     });
-    const text = (i: number) => ask(service, '/knn-service', {}, { text: `red ${i}` });
-    const first = [text(0), text(1)];
+    const askFor = (i: number) => ask(service, '/knn-service', {}, { text: `red ${i}` });
+    const first = [askFor(0), askFor(1)];
     await vi.waitFor(() => expect(asked).toHaveLength(2));
-    const third = text(2);
+    const third = askFor(2);
     await vi.waitFor(async () =>
       expect(await (await fetch(new URL('/metrics', service.url))).text()).toContain(
         '\ngleaner_searches_waiting 1\n',
       ),
     );
-    expect(await text(3)).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
+    expect(await askFor(3)).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
     const other = await search(service, { localAddress: '127.0.0.2' });
     expect(other.status).toBe(200);
     expect(asked).toHaveLength(2);
@@ -192,6 +194,64 @@ describe('places and deadlines', () => {
     expect((await ask(service, '/knn-service', {}, large)).status).toBe(400);
     expect((await search(service)).status).toBe(200);
     expect(await held()).toBe(0);
+  });
+});
+
+describe('connections', () => {
+  const OTHER = { localAddress: '127.0.0.2' };
+  const limits = { exemptLoopback: false };
+
+  async function opened(service: Service, localAddress: string, say = ''): Promise<Socket> {
+    const socket = connect({ port: service.port, host: '127.0.0.1', localAddress });
+    socket.on('error', () => undefined).resume();
+    if (say !== '') socket.write(say);
+    await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+    return socket;
+  }
+  const linux = test.runIf(process.platform === 'linux');
+
+  linux('one client has 128 at most, and room again when it has closed some', async () => {
+    const service = await run.start({ limits });
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 140; i++) sockets.push(await opened(service, '127.0.0.5'));
+    await vi.waitFor(() => expect(sockets.filter((socket) => socket.destroyed)).toHaveLength(12));
+    await expect(search(service, { localAddress: '127.0.0.5' })).rejects.toThrow();
+    expect((await search(service, OTHER)).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    await vi.waitFor(async () =>
+      expect((await search(service, { localAddress: '127.0.0.5' })).status).toBe(200),
+    );
+  });
+
+  linux('who goes on sending what is no request is not heard any more', async () => {
+    const service = await run.start({ limits });
+    for (let i = 0; i < 130; i++) {
+      const socket = await opened(service, '127.0.0.5', 'GET / HTTP/9.9\r\n\r\n');
+      if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+    }
+    await expect(search(service, { localAddress: '127.0.0.5' })).rejects.toThrow();
+    expect((await search(service, OTHER)).status).toBe(200);
+  });
+
+  test.each([
+    ['a head that trickles', 'GET / HTTP/1.1\r\nX: ', 408],
+    ['a body that trickles', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{', 408],
+    ['a head without end', `GET / HTTP/1.1\r\nX: ${'a'.repeat(40_000)}`, 431],
+    ['no request', 'hello\r\n\r\n', 400],
+  ])('%s is ended with one line', async (_, say, status) => {
+    const guard = new Guard(guardLimits());
+    const answer = async (request: Request) => new Response(await request.text());
+    const server = { headersTimeout: 200, requestTimeout: 300, connectionsCheckingInterval: 50 };
+    const listening = await listenOn(answer, 0, '127.0.0.1', {
+      server,
+      watch: (http) => guard.connections.watch(http),
+    });
+    const socket = connect(listening.port, '127.0.0.1');
+    socket.write(say);
+    const said = await text(socket);
+    expect(said).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Za-z ]+\r\n`));
+    expect(said).not.toMatch(/at |Error/);
+    await listening.close();
   });
 });
 

@@ -2,10 +2,12 @@ import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
 import { main } from '../../src/cli/main.ts';
 import { indexRun, runLocally } from '../../src/executors/index.ts';
 import { appendReport, closeReports, readReports } from '../../src/pipeline/index.ts';
 import { type Service, startService } from '../../src/service/index.ts';
+import { reportRequest } from '../../src/service/report-routes.ts';
 import { readStatistics } from '../../src/stages/report/index.ts';
 import { fileStorage } from '../../src/storage/index.ts';
 import { type ReleasedPair, releasedPairs } from '../support/contents.ts';
@@ -151,6 +153,15 @@ describe('a service that takes reports', () => {
     return printed;
   }
   const statusOf = async (service: Service, path: string) => (await fetch(new URL(path, service.url))).status;
+
+  test('takes what the contract says, in a form that OpenAPI can be made of', () => {
+    const least = reportRequest.parse({ id: 1, reason: 'other' });
+    expect(least).toEqual({ id: 1, reason: 'other', message: '', contact: '' });
+    expect(z.toJSONSchema(reportRequest, { io: 'input' })).toMatchObject({
+      required: ['id', 'reason'],
+      properties: { reason: { enum: ['illegal', 'privacy', 'copyright', 'wrong-tag', 'other'] } },
+    });
+  });
 
   test('refuses what is none, in one line, and takes nothing of it', async () => {
     const service = await start();

@@ -1,0 +1,59 @@
+import { Hono } from 'hono';
+import { secureHeaders } from 'hono/secure-headers';
+import type { Storage } from '../storage/index.ts';
+import { RequestError } from './errors.ts';
+import type { OpenedIndex } from './opened-index.ts';
+
+const REPORT_FILE = 'release/report.html';
+
+/**
+ * The report of the release, with a way to the other pages before it; the file stays as it is. It has styles on its
+ * elements and pictures within it, and no script: its policy allows these alone, whoever wrote it, and gives it an origin
+ * of its own, so that it reaches nothing of the service.
+ */
+export function reportRoutes(storage: Storage, { map }: OpenedIndex): Hono {
+  const app = new Hono();
+  app.use(
+    '/report',
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'unsafe-inline'"],
+        imgSrc: ['data:'],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+        sandbox: ['allow-popups', 'allow-popups-to-escape-sandbox'],
+      },
+      xFrameOptions: 'DENY',
+      referrerPolicy: 'no-referrer',
+      strictTransportSecurity: false,
+    }),
+  );
+  app.get('/report', async (c) => {
+    if ((await storage.size(REPORT_FILE)) === undefined)
+      throw new RequestError(404, 'this release has no report');
+    c.header('Content-Type', 'text/html; charset=utf-8');
+    // A takedown writes it anew.
+    c.header('Cache-Control', 'no-cache');
+    const report = new TextDecoder().decode(await storage.read(REPORT_FILE));
+    // Before its content, if it is as we write it; a browser finds the way at its end too.
+    const at = report.indexOf('<main>');
+    const way = wayBack(map !== undefined);
+    return c.body(at < 0 ? report + way : report.slice(0, at) + way + report.slice(at));
+  });
+  return app;
+}
+
+/** Links to the other pages, in the colours of the search page. */
+function wayBack(hasMap: boolean): string {
+  return `<style>
+.way-back { position: sticky; top: 0; z-index: 2; display: flex; gap: 8px; padding: 8px 24px; border-bottom: 1px solid light-dark(#e0dbd2, #3a3732); background: light-dark(#fcfbf9, #151412); font: 400 0.9375rem / 1.6 system-ui, sans-serif; }
+.way-back a { padding: 8px; border-radius: 8px; color: light-dark(#865700, #f0b64a); text-decoration: none; }
+.way-back a:hover { text-decoration: underline; }
+.way-back a[aria-current] { color: light-dark(#1d1b18, #f1eee8); font-weight: 600; }
+@media print { .way-back { display: none; } }
+</style>
+<nav class="way-back" aria-label="Pages"><a href="/">Search</a>${hasMap ? '<a href="/map">Map</a>' : ''}<a href="/report" aria-current="page">Report</a></nav>
+`;
+}

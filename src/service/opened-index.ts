@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
-import { type KnnIndex, openKnn } from '../knn/index.ts';
+import { FullTextIndex } from '../fulltext/index.ts';
+import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
@@ -16,6 +17,8 @@ export interface OpenedIndex {
   readonly summary: IndexSummary;
   readonly image: KnnIndex;
   readonly text: KnnIndex;
+  readonly fields: FieldTable;
+  readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** What may not be shown: it grows while the service runs. */
@@ -61,7 +64,7 @@ export async function openIndex(
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
-  // What was taken down while another service had the engine's files open; where one still has, it is hidden.
+  // What a takedown that was stopped has left in files.
   await deletePending(dir, storage);
   const opened: { close(): Promise<void> }[] = [];
   const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
@@ -75,11 +78,24 @@ export async function openIndex(
   try {
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
+    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
     const removed = await keep(RemovedRows.open(dir, onError));
-    return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
+    return {
+      name: basename(resolve(dir)),
+      summary,
+      image,
+      text,
+      fields,
+      captions,
+      rows,
+      images,
+      removed,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

@@ -29,7 +29,7 @@ export async function search(
   const hits = await searchShown(index, vector, modality, {
     k,
     vectors: deduplicate,
-    ...(!nsfw && { filter: SAFE }),
+    ...(!nsfw && { among: index.fields.matching(SAFE) }),
   });
   knnDone();
   if (!deduplicate) return hits;

@@ -5,12 +5,14 @@ import { GleanerError } from '../schema/index.ts';
 import { clipRetrievalRoutes } from './clip-retrieval.ts';
 import type { Embedder } from './embedder.ts';
 import { RequestError } from './errors.ts';
+import { mapRoutes } from './map-api.ts';
 import { createMetrics } from './metrics.ts';
 import { type OpenedIndex, shownCount } from './opened-index.ts';
 import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
+import { reportRoutes } from './report-api.ts';
 
 export interface AppOptions {
   readonly index: OpenedIndex;
@@ -33,6 +35,8 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     await next();
     metrics.requests.inc({ route: routePath(c, -1), status: c.res.status });
   });
+  // It has a policy of its own, which comes before that of all others.
+  app.route('/', reportRoutes(index));
   app.use(pageSecurity());
   app.use(
     bodyLimit({
@@ -48,6 +52,7 @@ export async function createApp(options: AppOptions): Promise<Hono> {
   });
   app.route('/', clipRetrievalRoutes(index, embedder, metrics, fetchImage));
   app.route('/', pageRoutes(index, embedder, metrics));
+  app.route('/', mapRoutes(index));
   app.route('/', await pageFileRoutes());
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));

@@ -5,8 +5,9 @@ import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
-import { fileStorage } from '../storage/index.ts';
+import { fileStorage, type Storage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
+import { MapStore } from './map-store.ts';
 import { RemovedRows } from './removed-rows.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
@@ -21,6 +22,10 @@ export interface OpenedIndex {
   readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
+  /** Where the index was made with one. */
+  readonly map: MapStore | undefined;
+  /** The folder of the run. */
+  readonly storage: Storage;
   /** What may not be shown: it grows while the service runs. */
   readonly removed: RemovedRows;
   close(): Promise<void>;
@@ -83,6 +88,8 @@ export async function openIndex(
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
+    const map = await MapStore.open(storage);
+    if (map) opened.push(map);
     const removed = await keep(RemovedRows.open(dir, onError));
     return {
       name: basename(resolve(dir)),
@@ -93,6 +100,8 @@ export async function openIndex(
       captions,
       rows,
       images,
+      map,
+      storage,
       removed,
       close,
     };

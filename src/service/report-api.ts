@@ -1,6 +1,5 @@
 import { Hono } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
-import type { Storage } from '../storage/index.ts';
 import { RequestError } from './errors.ts';
 import type { OpenedIndex } from './opened-index.ts';
 
@@ -11,7 +10,7 @@ const REPORT_FILE = 'release/report.html';
  * elements and pictures within it, and no script: its policy allows these alone, whoever wrote it, and gives it an origin
  * of its own, so that it reaches nothing of the service.
  */
-export function reportRoutes(storage: Storage, { map }: OpenedIndex): Hono {
+export function reportRoutes({ map, storage }: OpenedIndex): Hono {
   const app = new Hono();
   app.use(
     '/report',
@@ -45,13 +44,13 @@ export function reportRoutes(storage: Storage, { map }: OpenedIndex): Hono {
   return app;
 }
 
-/** Links to the other pages, in the colours of the search page. */
+/** Links to the other pages, in the report's own colours. */
 function wayBack(hasMap: boolean): string {
   return `<style>
-.way-back { position: sticky; top: 0; z-index: 2; display: flex; gap: 8px; padding: 8px 24px; border-bottom: 1px solid light-dark(#e0dbd2, #3a3732); background: light-dark(#fcfbf9, #151412); font: 400 0.9375rem / 1.6 system-ui, sans-serif; }
-.way-back a { padding: 8px; border-radius: 8px; color: light-dark(#865700, #f0b64a); text-decoration: none; }
+.way-back { position: sticky; top: 0; z-index: 2; display: flex; gap: 8px; padding: 8px 24px; border-bottom: 1px solid var(--line); background: var(--paper); }
+.way-back a { padding: 8px; text-decoration: none; }
 .way-back a:hover { text-decoration: underline; }
-.way-back a[aria-current] { color: light-dark(#1d1b18, #f1eee8); font-weight: 600; }
+.way-back a[aria-current] { color: var(--ink); font-weight: 600; }
 @media print { .way-back { display: none; } }
 </style>
 <nav class="way-back" aria-label="Pages"><a href="/">Search</a>${hasMap ? '<a href="/map">Map</a>' : ''}<a href="/report" aria-current="page">Report</a></nav>

@@ -11,10 +11,10 @@ import { sampledCaptions } from './captions.ts';
 import { Landmarks } from './landmarks.ts';
 import { MAP_FILES, type MapInfo } from './map-files.ts';
 import { PointWriter } from './point-writer.ts';
+import { RegionNames, type RegionTold } from './region-names.ts';
 import { findRegions, type Regions } from './regions.ts';
 import { Runs } from './runs.ts';
 import { Tiles } from './tiles.ts';
-import { addCounts, addWords, noWords, tellingWords, type WordCounts, wordsOf } from './words.ts';
 
 export interface DrawMapOptions {
   /** The folder of the run on this machine. */
@@ -60,13 +60,13 @@ export async function drawMap(options: DrawMapOptions, ctx: StageContext): Promi
     for await (const batch of placedRows(options, landmarks, ctx)) await sorted.add(writer.points(batch));
     tiles = await sorted.write(sink);
   });
-  const words = await regionWords(options, captions, writer.captionRegions, regions, ctx.storage);
+  const told = await nameRegions(options, captions, writer.captionRegions, regions, ctx.storage);
   const info: MapInfo = {
     version: 1,
     rows,
     landmarks: landmarks.count,
     seed: SEED,
-    ...writer.summary(words),
+    ...writer.summary(told),
     tiles,
     finest: regions.finest,
   };
@@ -164,33 +164,19 @@ async function* placedRows(
   }
 }
 
-/** The words that tell each region. */
-async function regionWords(
+/** What regions are told by, by the captions of a sample. */
+async function nameRegions(
   { at, places }: DrawMapOptions,
   sample: Runs,
   regionAt: Uint8Array,
-  { all, finest }: Regions,
+  regions: Regions,
   storage: Storage,
-): Promise<readonly (readonly string[])[]> {
-  const counts: WordCounts[] = all.map(noWords);
+): Promise<readonly RegionTold[]> {
+  const names = new RegionNames(regions);
   const tables = { metadata: at(INDEX_FILES.metadata), offsets: at(INDEX_FILES.metadataOffsets) };
-  for await (const { id, caption } of sampledCaptions(storage, tables, sample, places)) {
-    const region = counts[regionAt[sample.indexOf(id)] ?? 0];
-    if (region) addWords(region, wordsOf(caption));
-  }
-  const whole = noWords();
-  // Finer regions come first, so that those around them are whole when their turn comes.
-  for (const [i, { parent }] of all.entries()) {
-    const here = counts[i];
-    if (!here) continue;
-    if (i < finest) addCounts(whole, here);
-    const around = counts[parent];
-    if (around) addCounts(around, here);
-  }
-  return all.map(({ parent }, i) => {
-    const around = counts[parent];
-    return tellingWords(counts[i] ?? noWords(), around ? [whole, around] : [whole]);
-  });
+  for await (const { id, caption } of sampledCaptions(storage, tables, sample, places))
+    names.add(regionAt[sample.indexOf(id)] ?? 0, id, caption);
+  return names.told();
 }
 
 function damaged(path: string, problem: string): GleanerError {

@@ -1,5 +1,6 @@
 import type { PlacedRow } from './draw-map.ts';
 import { type MapInfo, OTHER_LANGUAGE, POINT_BYTES, UNSAFE_FLAG } from './map-files.ts';
+import type { RegionTold } from './region-names.ts';
 import { type Regions, regionOf } from './regions.ts';
 import type { Runs } from './runs.ts';
 
@@ -20,8 +21,6 @@ export class PointWriter {
   readonly #languages = new Map<string, { readonly place: number; rows: number }>();
   readonly #rows: Uint32Array;
   readonly #unsafe: Uint32Array;
-  /** Of each region the row nearest to its middle that may be shown, and how far it is. */
-  readonly #pictures: { id: number; distance: number }[];
   #least = Infinity;
   #greatest = -Infinity;
 
@@ -43,7 +42,6 @@ export class PointWriter {
     this.captionRegions = new Uint8Array(captions.size);
     this.#rows = new Uint32Array(regions.all.length);
     this.#unsafe = new Uint32Array(regions.all.length);
-    this.#pictures = regions.all.map(() => ({ id: -1, distance: Infinity }));
   }
 
   /** The records of some rows. */
@@ -65,7 +63,7 @@ export class PointWriter {
       this.#greatest = Math.max(this.#greatest, row.similarity);
       const caption = this.#captions.indexOf(row.id);
       if (caption >= 0) this.captionRegions[caption] = region;
-      this.#count(region, row, safe);
+      this.#count(region, safe);
     }
     return bytes;
   }
@@ -87,34 +85,25 @@ export class PointWriter {
   }
 
   /** Counts a row in its region, and in those round it. */
-  #count(finest: number, { id, x, y }: PlacedRow, safe: boolean): void {
-    for (let r = finest; ; ) {
-      const region = this.#regions.all[r];
-      const picture = this.#pictures[r];
-      if (!region || !picture) return;
+  #count(finest: number, safe: boolean): void {
+    for (let r = finest; r >= 0; r = this.#regions.all[r]?.parent ?? -1) {
       this.#rows[r] = (this.#rows[r] ?? 0) + 1;
       if (!safe) this.#unsafe[r] = (this.#unsafe[r] ?? 0) + 1;
-      const distance = (x - region.x) ** 2 + (y - region.y) ** 2;
-      if (safe && distance < picture.distance) this.#pictures[r] = { id, distance };
-      r = region.parent;
     }
   }
 
-  /** @param words that tell each region */
-  summary(words: readonly (readonly string[])[]): Pick<MapInfo, 'regions' | 'languages' | 'similarity'> {
-    const regions = this.#regions.all.map(({ level, parent, x, y }, i) => {
-      const { id = -1 } = this.#pictures[i] ?? {};
-      return {
-        level,
-        parent,
-        x: this.#step(x - this.#left),
-        y: this.#step(y - this.#top),
-        words: [...(words[i] ?? [])],
-        rows: this.#rows[i] ?? 0,
-        unsafe: this.#unsafe[i] ?? 0,
-        picture: id < 0 ? null : id,
-      };
-    });
+  /** @param told the words and the picture of each region */
+  summary(told: readonly RegionTold[]): Pick<MapInfo, 'regions' | 'languages' | 'similarity'> {
+    const regions = this.#regions.all.map(({ level, parent, x, y }, i) => ({
+      level,
+      parent,
+      x: this.#step(x - this.#left),
+      y: this.#step(y - this.#top),
+      words: [...(told[i]?.words ?? [])],
+      rows: this.#rows[i] ?? 0,
+      unsafe: this.#unsafe[i] ?? 0,
+      picture: told[i]?.picture ?? null,
+    }));
     const languages = [...this.#languages].map(([value, { rows }]) => ({ value, rows }));
     const similarity =
       this.#greatest < this.#least ? { min: 0, max: 0 } : { min: this.#least, max: this.#greatest };

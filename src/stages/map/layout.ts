@@ -9,11 +9,13 @@ const NEIGHBOURS = 15;
 const EPOCHS = 300;
 /**
  * Points that each move away for one that moves near. UMAP takes 5; with 10 the neighbours in the plane are truer: trustworthiness
- * .922 against .904 of 4,096 of the vectors of docs/benchmarks.md.
+ * .920 against .904 of 4,096 of the vectors of docs/benchmarks.md.
  */
 const PUSHED = 10;
 /** A move in one coordinate at most, as in umap-learn's layouts.py. */
 const MOST = 4;
+/** Of the mean distance to a point's neighbours: how near the others must be to be held to it where it has twins. */
+const SCALE_FLOOR = 0.25;
 /** Half the width of the layout at the beginning, in its own units: umap-learn scales its beginning so. */
 const SPREAD = 10;
 
@@ -82,12 +84,17 @@ function edgesOf(rows: Float32Array, dimension: number): Edges {
   return { from: Int32Array.from(from), to: Int32Array.from(to), weights: Float32Array.from(weights) };
 }
 
-/** exp(-(d - nearest) / scale), with the scale at which they sum to log2(k) (UMAP, algorithm 3). */
+/**
+ * exp(-(d - nearest) / scale), with the scale at which they sum to log2(k) (UMAP, algorithm 3). Where several are equal to
+ * the row itself, no scale is small enough; umap-learn then takes them for as near as the next ones, and parts twins.
+ * Here they are nearest, and the scale has a floor, so that the others hold on too.
+ */
 function membershipsOf(distances: readonly number[]): number[] {
-  const nearest = distances.find((d) => d > 0) ?? 0;
+  const nearest = distances[0] ?? 0;
+  const mean = distances.reduce((a, b) => a + b, 0) / distances.length;
   const target = Math.log2(distances.length);
   const at = (scale: number) => distances.map((d) => Math.exp(-Math.max(0, d - nearest) / scale));
-  let [low, high] = [1e-9, 4];
+  let [low, high] = [Math.max(1e-9, SCALE_FLOOR * mean), 4];
   for (let step = 0; step < 32; step++) {
     const middle = Math.sqrt(low * high);
     if (at(middle).reduce((a, b) => a + b, 0) > target) high = middle;

@@ -5,6 +5,7 @@ import { WheatIcon } from '../icons.tsx';
 import { count } from '../text.ts';
 import { Card } from './card.tsx';
 import { paletteOf } from './colours.ts';
+import { MinusIcon, PlusIcon, WholeIcon } from './icons.tsx';
 import { Legend } from './legend.tsx';
 import { MapCanvas, type Scene } from './map-canvas.tsx';
 import { type MapPlace, mapAddress, readMapPlace } from './place.ts';
@@ -149,13 +150,13 @@ export function MapPage() {
           {info && (
             <div class="map-buttons">
               <button type="button" aria-label="Nearer" onClick={() => closer(step)}>
-                +
+                <PlusIcon />
               </button>
               <button type="button" aria-label="Further" onClick={() => closer(1 / step)}>
-                −
+                <MinusIcon />
               </button>
               <button type="button" aria-label="Show all" onClick={() => onKey('0')}>
-                0
+                <WholeIcon />
               </button>
             </div>
           )}

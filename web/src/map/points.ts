@@ -9,6 +9,8 @@ export const STEPS = 65_536;
 const TILE_PIXELS = 256;
 /** Tiles that are kept: at most 16,384 points each. */
 const KEPT = 64;
+/** How long after a tile failed it is asked for again. */
+const RETRY_MS = 3000;
 
 /** Points of one tile, each property an array. */
 export interface Points {
@@ -93,9 +95,13 @@ export class TileStore {
       },
       (error: unknown) => {
         if (this.#stop.signal.aborted) return;
-        // Asked for again at the next move, no sooner.
-        setTimeout(() => this.#held.delete(name), 2000);
-        this.#onChange(error instanceof Error ? error.message : String(error));
+        const problem = error instanceof Error ? error.message : String(error);
+        this.#onChange(problem);
+        setTimeout(() => {
+          if (this.#stop.signal.aborted) return;
+          this.#held.delete(name);
+          this.#onChange(problem);
+        }, RETRY_MS);
       },
     );
   }

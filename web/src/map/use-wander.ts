@@ -113,7 +113,12 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
     };
     frame.addEventListener('pointerup', up, { signal });
     frame.addEventListener('pointercancel', up, { signal });
-    frame.addEventListener('pointerleave', () => down.size === 0 && now.current.onHover(null), { signal });
+    frame.addEventListener(
+      'pointerleave',
+      // A finger that is lifted leaves too, and what it tapped stays.
+      ({ pointerType }) => pointerType === 'mouse' && down.size === 0 && now.current.onHover(null),
+      { signal },
+    );
     return () => {
       stop.abort();
       cancelAnimationFrame(flight.current);

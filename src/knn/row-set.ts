@@ -57,6 +57,19 @@ export class RowSet {
         visit(w * 32 + 31 - Math.clz32(rest & -rest));
   }
 
+  /** The ids from one on, and round from 0 to the one before it. */
+  *from(start: number): Generator<number, void, undefined> {
+    const first = start >>> 5;
+    const below = (1 << (start & 31)) - 1;
+    for (let i = 0; i <= this.words.length; i++) {
+      const w = (first + i) % Math.max(1, this.words.length);
+      let rest = this.words[w] ?? 0;
+      if (i === 0) rest &= ~below;
+      if (i === this.words.length) rest &= below;
+      for (; rest !== 0; rest &= rest - 1) yield w * 32 + 31 - Math.clz32(rest & -rest);
+    }
+  }
+
   /** The ids, ascending. */
   *[Symbol.iterator](): Generator<number, void, undefined> {
     for (const [i, word] of this.words.entries())

@@ -39,7 +39,9 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     );
     service = await startService({ dir, port: 0, embedder: shapeEmbedder });
     info = (await (await fetch(new URL('/api/v1/map/info', service.url))).json()) as MapInfoAnswer;
-    const points = Buffer.from(await (await fetch(new URL('/api/v1/map?nsfw=1', service.url))).arrayBuffer());
+    const points = Buffer.from(
+      await (await fetch(new URL('/api/v1/map?nsfw=true', service.url))).arrayBuffer(),
+    );
     for (let at = 0; at < points.length; at += 12)
       places.set(points.readUInt32LE(at), [
         (points.readUInt16LE(at + 4) + 0.5) / 65_536,

@@ -268,11 +268,11 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
   test('a service that is away is told, and tried again', async () => {
     const page = await visit('/');
     await idsOn(page);
-    await page.route('**/api/search', (route) => route.abort());
+    await page.route('**/api/v1/search', (route) => route.abort());
     await page.getByLabel('Search by words').fill('red');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').getByText('The service cannot be reached.').waitFor();
-    await page.unroute('**/api/search');
+    await page.unroute('**/api/v1/search');
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.getByText(/^The \d+ nearest/).waitFor();
     expect(textOf((await idsOn(page))[0])).toContain('red');
@@ -283,14 +283,14 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
     await idsOn(page);
     await page.clock.install();
     let answer = () => {};
-    await page.route('**/api/search', async (route) => {
+    await page.route('**/api/v1/search', async (route) => {
       await new Promise<void>((resolve) => {
         answer = resolve;
       });
       await route.continue();
     });
     await page.getByLabel('Search by words').fill('red');
-    const asked = page.waitForRequest('**/api/search');
+    const asked = page.waitForRequest('**/api/v1/search');
     await page.keyboard.press('Enter');
     await asked;
     expect(await page.locator('.skeleton .tile').count()).toBeGreaterThan(5);

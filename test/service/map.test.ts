@@ -57,7 +57,7 @@ describe('the map of a release', () => {
   test('has a point for each row, those that may not be safe only when asked for', async () => {
     const shown = await points();
     expect(shown.map(({ id }) => id)).toEqual(all.map((_, id) => id).filter((id) => id !== 0 && id !== 6));
-    const every = await points('?tile=0/0/0&nsfw=1');
+    const every = await points('?tile=0/0/0&nsfw=true');
     expect(every.map(({ id }) => id)).toEqual(all.map((_, id) => id));
     expect(every.filter(({ flags }) => flags === 1).map(({ id }) => id)).toEqual([0, 6]);
     for (const { id, similarity } of every)
@@ -66,7 +66,7 @@ describe('the map of a release', () => {
   });
 
   test('puts pictures of one colour and shape nearer to each other than to the rest', async () => {
-    const every = await points('?nsfw=1');
+    const every = await points('?nsfw=true');
     // Five sizes of each drawing follow one another, and embed alike.
     const kind = (id: number) => Math.floor(id / 5);
     for (const { id, x, y } of every) {
@@ -93,7 +93,7 @@ describe('the map of a release', () => {
   });
 
   test('is known by its ETag, and says what it does not have', async () => {
-    for (const path of ['/api/v1/map/info', '/api/v1/map', '/api/v1/map?nsfw=1']) {
+    for (const path of ['/api/v1/map/info', '/api/v1/map', '/api/v1/map?nsfw=true']) {
       const first = await app.request(path);
       const etag = first.headers.get('etag') ?? '';
       expect((await app.request(path, { headers: { 'If-None-Match': etag } })).status).toBe(304);
@@ -151,7 +151,7 @@ describe('the map of a release', () => {
     expect(tops.reduce((sum, region) => sum + region.rows, 0)).toBe(73);
     expect(tops.reduce((sum, { unsafe }) => sum + unsafe, 0)).toBe(1);
     expect(left.regions.some((region) => region.picture === picture)).toBe(false);
-    const tile = Buffer.from(await (await after.app.request('/api/v1/map?nsfw=1')).arrayBuffer());
+    const tile = Buffer.from(await (await after.app.request('/api/v1/map?nsfw=true')).arrayBuffer());
     expect(read(tile)).toHaveLength(73);
   });
 });

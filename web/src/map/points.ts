@@ -112,7 +112,7 @@ export class TileStore {
 }
 
 async function fetchTile(name: string, nsfw: boolean, signal: AbortSignal): Promise<Points> {
-  const response = await fetch(`/api/v1/map?tile=${name}&nsfw=${nsfw ? 1 : 0}`, { signal }).catch((cause) => {
+  const response = await fetch(`/api/v1/map?tile=${name}&nsfw=${nsfw}`, { signal }).catch((cause) => {
     throw new ApiError('The service cannot be reached.', { cause });
   });
   if (!response.ok) throw new ApiError(`A part of the map could not be loaded (status ${response.status}).`);

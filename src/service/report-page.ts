@@ -1,35 +1,38 @@
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import { RequestError } from './errors.ts';
 import type { OpenedIndex } from './opened-index.ts';
 
-const REPORT_FILE = 'release/report.html';
+export const REPORT_FILE = 'release/report.html';
+
+/** The address of the report of the release. */
+export const REPORT_PAGE = '/report';
 
 /**
- * The report of the release, with a way to the other pages before it; the file stays as it is. It has styles on its
- * elements and pictures within it, and no script: its policy allows these alone, whoever wrote it, and gives it an origin
- * of its own, so that it reaches nothing of the service.
+ * What the report may do: it has styles on its elements and pictures within it, and no script. These alone are allowed,
+ * whoever wrote it, and its origin is its own, so that it reaches nothing of the service.
  */
-export function reportRoutes({ map, storage }: OpenedIndex): Hono {
+export function reportSecurity(): MiddlewareHandler {
+  return secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      styleSrc: ["'unsafe-inline'"],
+      imgSrc: ['data:'],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+      sandbox: ['allow-popups', 'allow-popups-to-escape-sandbox'],
+    },
+    xFrameOptions: 'DENY',
+    referrerPolicy: 'no-referrer',
+    strictTransportSecurity: false,
+  });
+}
+
+/** The report of the release, with a way to the other pages before it; the file stays as it is. */
+export function reportPageRoutes({ map, storage }: OpenedIndex): Hono {
   const app = new Hono();
-  app.use(
-    '/report',
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        styleSrc: ["'unsafe-inline'"],
-        imgSrc: ['data:'],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-        sandbox: ['allow-popups', 'allow-popups-to-escape-sandbox'],
-      },
-      xFrameOptions: 'DENY',
-      referrerPolicy: 'no-referrer',
-      strictTransportSecurity: false,
-    }),
-  );
-  app.get('/report', async (c) => {
+  app.get(REPORT_PAGE, async (c) => {
     if ((await storage.size(REPORT_FILE)) === undefined)
       throw new RequestError(404, 'this release has no report');
     c.header('Content-Type', 'text/html; charset=utf-8');

@@ -1,19 +1,9 @@
 import { type Context, Hono } from 'hono';
-import { z } from 'zod';
-import { parse, RequestError } from './errors.ts';
-import type { MapStore } from './map-store.ts';
-import type { MapInfoAnswer } from './map-types.ts';
-import type { OpenedIndex } from './opened-index.ts';
-
-/** The parameters of GET /api/v1/map. */
-export const mapQuery = z.strictObject({
-  /** Depth and place of a tile, as /api/v1/map/info lists them. */
-  tile: z
-    .string()
-    .regex(/^\d{1,2}\/\d{1,4}\/\d{1,4}$/, 'is not as 2/1/3: depth, x and y of a tile')
-    .default('0/0/0'),
-  nsfw: z.enum(['0', '1']).default('0'),
-});
+import { parse, RequestError } from '../errors.ts';
+import type { MapStore } from '../map-store.ts';
+import type { MapInfoAnswer } from '../map-types.ts';
+import type { OpenedIndex } from '../opened-index.ts';
+import { mapQuery } from './schemas.ts';
 
 /** The map of the embeddings: what is on it, and its points, tile by tile. */
 export function mapRoutes(index: OpenedIndex): Hono {
@@ -35,7 +25,7 @@ export function mapRoutes(index: OpenedIndex): Hono {
     const map = mapOf(index);
     const { tile, nsfw } = parse(c.req.query(), mapQuery);
     if (known(c, index, `${tile}-${nsfw}`)) return c.body(null, 304);
-    const points = await map.tile(tile, nsfw === '1', (id) => index.removed.has(id));
+    const points = await map.tile(tile, nsfw === 'true', (id) => index.removed.has(id));
     if (!points) throw new RequestError(404, `the map has no tile ${tile}`);
     c.header('Content-Type', 'application/octet-stream');
     return c.body(points);

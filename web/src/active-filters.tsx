@@ -1,0 +1,72 @@
+import { valueName } from './facets.tsx';
+import { CloseIcon } from './icons.tsx';
+import { type Filters, LISTED, NO_FILTERS, type Place, type Search } from './search.ts';
+import { plainLine } from './text.ts';
+
+interface Props {
+  readonly place: Place;
+  readonly onFilters: (filters: Filters) => void;
+  readonly onSearch: (search: Search) => void;
+}
+
+interface Condition {
+  readonly name: string;
+  readonly remove: () => void;
+}
+
+/** The conditions that hold now, each with a way to be rid of it. */
+export function ActiveFilters({ place: { filters, search }, onFilters, onSearch }: Props) {
+  const bounds: readonly (readonly [Partial<Filters>, string | false])[] = [
+    [{ side: null }, filters.side !== null && `From ${filters.side.toLocaleString('en')} pixels`],
+    [
+      { shape: null },
+      filters.shape !== null && `${filters.shape[0]?.toUpperCase()}${filters.shape.slice(1)}`,
+    ],
+    [{ match: null }, filters.match !== null && `Text match from ${filters.match.toFixed(2)}`],
+  ];
+  const conditions: readonly Condition[] = [
+    ...LISTED.flatMap((field) =>
+      filters[field].map((value) => ({
+        name: field === 'license' && value === '?' ? 'No licence found' : valueName(field, value),
+        remove: () => onFilters({ ...filters, [field]: filters[field].filter((other) => other !== value) }),
+      })),
+    ),
+    ...bounds.flatMap(([without, name]) =>
+      name === false ? [] : [{ name, remove: () => onFilters({ ...filters, ...without }) }],
+    ),
+  ];
+  const words: readonly Condition[] = [
+    ...(search.keywords === ''
+      ? []
+      : [
+          {
+            name: `Text has ${plainLine(search.keywords, 60)}`,
+            remove: () => onSearch({ ...search, keywords: '' }),
+          },
+        ]),
+    ...(search.byText
+      ? [{ name: 'Compared with texts', remove: () => onSearch({ ...search, byText: false }) }]
+      : []),
+  ];
+  const all = [...words, ...conditions];
+  if (all.length === 0) return null;
+  return (
+    <ul class="active" aria-label="Conditions">
+      {all.map(({ name, remove }) => (
+        <li key={name}>
+          <button type="button" class="chip on" aria-label={`Remove ${name}`} onClick={remove}>
+            <bdi>{name}</bdi>
+            <CloseIcon />
+          </button>
+        </li>
+      ))}
+      {conditions.length > 1 && (
+        <li>
+          <button type="button" class="text-button" onClick={() => onFilters(NO_FILTERS)}>
+            Clear the filters
+          </button>
+        </li>
+      )}
+    </ul>
+  );
+}

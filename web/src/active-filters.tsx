@@ -1,3 +1,4 @@
+import type { CountsResponse } from '../../src/service/page-types.ts';
 import { valueName } from './facets.tsx';
 import { CloseIcon } from './icons.tsx';
 import { type Filters, LISTED, NO_FILTERS, type Place, type Search } from './search.ts';
@@ -5,17 +6,21 @@ import { plainLine } from './text.ts';
 
 interface Props {
   readonly place: Place;
+  /** Of what passes the filters; null where they are not known. */
+  readonly counts: CountsResponse | null;
   readonly onFilters: (filters: Filters) => void;
   readonly onSearch: (search: Search) => void;
 }
 
 interface Condition {
   readonly name: string;
+  /** Rows that it lets through beside the others. */
+  readonly count?: number | undefined;
   readonly remove: () => void;
 }
 
 /** The conditions that hold now, each with a way to be rid of it. */
-export function ActiveFilters({ place: { filters, search }, onFilters, onSearch }: Props) {
+export function ActiveFilters({ place: { filters, search }, counts, onFilters, onSearch }: Props) {
   const bounds: readonly (readonly [Partial<Filters>, string | false])[] = [
     [{ side: null }, filters.side !== null && `From ${filters.side.toLocaleString('en')} pixels`],
     [
@@ -28,6 +33,7 @@ export function ActiveFilters({ place: { filters, search }, onFilters, onSearch 
     ...LISTED.flatMap((field) =>
       filters[field].map((value) => ({
         name: field === 'license' && value === '?' ? 'No licence found' : valueName(field, value),
+        count: counts?.fields[field].find((one) => one.value === value)?.count,
         remove: () => onFilters({ ...filters, [field]: filters[field].filter((other) => other !== value) }),
       })),
     ),
@@ -52,10 +58,12 @@ export function ActiveFilters({ place: { filters, search }, onFilters, onSearch 
   if (all.length === 0) return null;
   return (
     <ul class="active" aria-label="Conditions">
-      {all.map(({ name, remove }) => (
+      {all.map(({ name, count, remove }) => (
         <li key={name}>
-          <button type="button" class="chip on" aria-label={`Remove ${name}`} onClick={remove}>
+          <button type="button" class="chip on" onClick={remove}>
+            <span class="hidden">Remove </span>
             <bdi>{name}</bdi>
+            {count !== undefined && <span class="count">{count.toLocaleString('en')}</span>}
             <CloseIcon />
           </button>
         </li>

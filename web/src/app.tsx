@@ -33,11 +33,14 @@ import { useResults } from './use-results.ts';
 /** Where details cover the page instead of standing beside it: as in style.css. */
 const NARROW = '(max-width: 899px)';
 
+/** Pictures before the last one at which more are asked for. */
+const WALK_AHEAD = 8;
+
 export function App() {
   const [place, go] = usePlace();
   const results = useResults(place);
   const release = useRelease();
-  const opened = useOpened(place.open, results.rows);
+  const [opened, missing] = useOpened(place.open, results.rows);
   const [size, setSize] = useGridSize();
   const [current, setCurrent] = useState(0);
   const [notice, setNotice] = useState('');
@@ -90,7 +93,7 @@ export function App() {
   const { length } = results.rows;
   const step = (index: number) => move(index, false);
   const isOpen = opened !== null;
-  useKeys({ fieldRef, length, isOpen, current, onClose: close, onStep: step }, focusTile);
+  useKeys({ fieldRef, length, isOpen, current, focusTile, onClose: close, onStep: step });
   // A reader who opened details goes on there (on a narrow page they cover the rest), and comes back to the picture.
   const wasOpen = useRef(false);
   useEffect(() => {
@@ -104,6 +107,12 @@ export function App() {
   useEffect(() => {
     if (openIndex >= 0) setCurrent(openIndex);
   }, [openIndex]);
+  // Who walks through the details does not see the end of the grid coming.
+  const { more, next } = results;
+  const nearEnd = isOpen && more && current >= length - WALK_AHEAD;
+  useEffect(() => {
+    if (nearEnd) next();
+  }, [nearEnd, next]);
   const isCovered = useMatch(NARROW) && isOpen;
   const rowPart = (less: boolean): Part => ({ kind: 'row', id: opened?.row.id ?? 0, less });
   const likeThis: Search = { ...NOTHING, byText: place.search.byText, parts: [rowPart(false)] };
@@ -158,13 +167,13 @@ export function App() {
           onDuplicates={(duplicates) => change({ duplicates })}
           onSize={setSize}
         />
-        <ActiveFilters place={place} onFilters={filter} onSearch={look} />
+        <ActiveFilters place={place} counts={passing} onFilters={filter} onSearch={look} />
         <Status
           place={place}
           results={results}
           release={release}
           passing={passing?.rows ?? null}
-          notice={notice}
+          notice={notice || missing}
           onDuplicates={() => change({ duplicates: true })}
         />
         <ResultsView

@@ -14,7 +14,7 @@ export function DownloadMenu({ place }: { readonly place: Place }) {
       label={
         <>
           <DownloadIcon />
-          Download
+          <span>Download</span>
         </>
       }
       name="Download the results"

@@ -26,7 +26,7 @@ const KEYS: Readonly<Record<string, Direction>> = {
 
 /**
  * Pictures in justified rows. One is in the tab order, arrows go on from it. Only what is in sight or near it is in the
- * document, and the picture that the keyboard is at.
+ * document, the picture that the keyboard is at, and the one that is open.
  */
 export function Grid({ rows, size, current, open, addressOf, onOpen, onMove }: Props) {
   const listRef = useRef<HTMLUListElement>(null);
@@ -37,10 +37,11 @@ export function Grid({ rows, size, current, open, addressOf, onOpen, onMove }: P
     [rows, width, size],
   );
   // Rows break anew when details take their share of the width: the picture that they are about stays in sight.
+  const openIndex = useMemo(() => rows.findIndex((row) => row.id === open), [rows, open]);
   useEffect(() => {
-    if (open !== null && width > 0)
+    if (openIndex >= 0 && width > 0)
       listRef.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
-  }, [open, width]);
+  }, [openIndex, width]);
   const onKeyDown = (event: KeyboardEvent) => {
     const direction = KEYS[event.key];
     if (!direction || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
@@ -48,8 +49,10 @@ export function Grid({ rows, size, current, open, addressOf, onOpen, onMove }: P
     onMove(neighbour(boxes, current, direction));
   };
   const [from, to] = boxesWithin(boxes, top, bottom);
-  const there = [...rows.slice(from, to).keys()].map((i) => from + i);
-  const indices = current < from ? [current, ...there] : current >= to ? [...there, current] : there;
+  const inSight = Array.from({ length: to - from }, (_, i) => from + i);
+  const indices = [...new Set([...inSight, current, ...(openIndex < 0 ? [] : [openIndex])])].sort(
+    (a, b) => a - b,
+  );
   return (
     <ul
       ref={listRef}

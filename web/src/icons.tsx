@@ -92,6 +92,12 @@ export const LinkIcon = () => (
   </Icon>
 );
 
+export const DoneIcon = () => (
+  <Icon>
+    <path d="m5 12.500 4.500 4.500L19 7.500" />
+  </Icon>
+);
+
 export const WebIcon = () => (
   <Icon>
     <circle cx="12" cy="12" r="8.500" />

@@ -9,7 +9,6 @@ interface Props {
   readonly name: string;
   /** Whether something in it is chosen. */
   readonly isOn?: boolean;
-  readonly onOpen?: () => void;
   readonly children: ComponentChildren;
 }
 
@@ -17,7 +16,7 @@ interface Props {
 const GAP = 8;
 
 /** A button with a small panel; the browser closes it by Esc and by a click elsewhere. */
-export function Menu({ label, name, isOn = false, onOpen, children }: Props) {
+export function Menu({ label, name, isOn = false, children }: Props) {
   const id = useId();
   const [isOpen, setOpen] = useState(false);
   const buttonRef = useRef<HTMLButtonElement>(null);
@@ -56,7 +55,6 @@ export function Menu({ label, name, isOn = false, onOpen, children }: Props) {
           const opened = event.newState === 'open';
           setOpen(opened);
           if (!opened) return;
-          onOpen?.();
           place();
         }}
       >

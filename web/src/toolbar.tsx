@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { DownloadMenu } from './download-menu.tsx';
 import { Facets } from './facets.tsx';
-import { GridIcon, LinkIcon } from './icons.tsx';
+import { DoneIcon, GridIcon, LinkIcon } from './icons.tsx';
 import { GRID_SIZES, type GridSize } from './justify.ts';
 import { Menu } from './menu.tsx';
 import type { Filters, Place, Search } from './search.ts';
@@ -133,7 +133,7 @@ function CopyLink() {
         )
       }
     >
-      <LinkIcon />
+      {isCopied ? <DoneIcon /> : <LinkIcon />}
       <span aria-live="polite">{isCopied ? 'Copied' : 'Copy link'}</span>
     </button>
   );

@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 interface Keys {
   readonly fieldRef: RefObject<HTMLInputElement | null>;
@@ -7,18 +7,20 @@ interface Keys {
   readonly length: number;
   readonly isOpen: boolean;
   readonly current: number;
+  readonly focusTile: (index: number) => void;
   readonly onClose: () => void;
   /** Walks on from the details. */
   readonly onStep: (index: number) => void;
 }
 
 /** Keys of the whole page: '/' to the field, down into the grid, Esc out of the details, arrows from one to the next. */
-export function useKeys(
-  { fieldRef, length, isOpen, current, onClose, onStep }: Keys,
-  focusTile: FocusTile,
-): void {
+export function useKeys(keys: Keys): void {
+  // A key may come before the page is made anew for the one before it.
+  const latest = useRef(keys);
+  latest.current = keys;
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
+      const { fieldRef, length, isOpen, current, focusTile, onClose, onStep } = latest.current;
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
       // A dialog and a menu are left by the browser.
       if (document.querySelector('dialog[open], :popover-open')) return;
@@ -42,16 +44,15 @@ export function useKeys(
     };
     addEventListener('keydown', onKeyDown);
     return () => removeEventListener('keydown', onKeyDown);
-  });
+  }, []);
 }
 
-type FocusTile = (index: number) => void;
-
-/** Gives a picture of the grid the focus, once it is in the document. */
-export function useFocusTile(): FocusTile {
+/** Gives a picture of the grid the focus: at once, or as soon as it is in the document. */
+export function useFocusTile(): (index: number) => void {
   const wanted = useRef<number | null>(null);
   const [, render] = useState(0);
-  useEffect(() => {
+  // Before the browser paints: the next key is to find the focus where the last one put it.
+  useLayoutEffect(() => {
     const tile =
       wanted.current === null
         ? null

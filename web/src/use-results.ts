@@ -83,9 +83,9 @@ export function useResults(
 
   return {
     ...results,
-    next: () => {
+    next: useCallback(() => {
       if (results.state === 'here' && results.more) load(results);
-    },
+    }, [results, load]),
     again: () => (results.rows.length > 0 ? load(results) : setAttempt(attempt + 1)),
   };
 }

@@ -2,12 +2,13 @@ import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { routePath } from 'hono/route';
 import { GleanerError } from '../schema/index.ts';
+import { apiRoutes } from './api/routes.ts';
 import { clipRetrievalRoutes } from './clip-retrieval.ts';
 import type { Embedder } from './embedder.ts';
 import { RequestError } from './errors.ts';
+import { imageRoutes } from './image-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { type OpenedIndex, shownCount } from './opened-index.ts';
-import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
@@ -47,7 +48,8 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     return c.body(await metrics.registry.metrics());
   });
   app.route('/', clipRetrievalRoutes(index, embedder, metrics, fetchImage));
-  app.route('/', pageRoutes(index, embedder, metrics));
+  app.route('/', apiRoutes({ index, embedder, fetchImage, metrics }));
+  app.route('/', imageRoutes(index));
   app.route('/', await pageFileRoutes());
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));

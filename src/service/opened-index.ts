@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
-import { type KnnIndex, openKnn } from '../knn/index.ts';
+import type { Recipe } from '../config/index.ts';
+import { FullTextIndex } from '../fulltext/index.ts';
+import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
+import { readRunFile } from '../pipeline/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
@@ -9,6 +12,9 @@ import { ImageStore } from './image-store.ts';
 import { RemovedRows } from './removed-rows.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
+const MAP_FILE = 'index/map.json';
+const REPORT_FILE = 'release/report.html';
+
 /** DIR/index with what it points to, open for reading. */
 export interface OpenedIndex {
   /** Name of the folder of the run: what clip-retrieval's clients call `indice_name`. */
@@ -16,10 +22,19 @@ export interface OpenedIndex {
   readonly summary: IndexSummary;
   readonly image: KnnIndex;
   readonly text: KnnIndex;
+  /** Without the rows that are known by their numbers to be gone. */
+  readonly fields: FieldTable;
+  readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** What may not be shown: it grows while the service runs. */
   readonly removed: RemovedRows;
+  /** Of the run; none where the release came without its run. */
+  readonly recipe?: Recipe;
+  /** Whether there is a map of the embeddings. */
+  readonly hasMap: boolean;
+  /** Whether there is a report of the release. */
+  readonly hasReport: boolean;
   close(): Promise<void>;
 }
 
@@ -61,7 +76,7 @@ export async function openIndex(
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
-  // What was taken down while another service had the engine's files open; where one still has, it is hidden.
+  // What a takedown that was stopped has left in files.
   await deletePending(dir, storage);
   const opened: { close(): Promise<void> }[] = [];
   const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
@@ -75,11 +90,34 @@ export async function openIndex(
   try {
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
+    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;
     const rows = await keep(RowStore.open(storage, places));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
     const removed = await keep(RemovedRows.open(dir, onError));
-    return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
+    const recipe = (await readRunFile(storage))?.recipe;
+    let known = 0;
+    return {
+      name: basename(resolve(dir)),
+      summary,
+      image,
+      text,
+      get fields() {
+        // Seldom: what is taken down while the service runs.
+        if (known !== removed.size) fields.remove(removed.ids);
+        known = removed.size;
+        return fields;
+      },
+      captions,
+      rows,
+      images,
+      removed,
+      ...(recipe && { recipe }),
+      hasMap: (await storage.size(MAP_FILE)) !== undefined,
+      hasReport: (await storage.size(REPORT_FILE)) !== undefined,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

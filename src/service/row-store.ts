@@ -12,6 +12,7 @@ const rowSchema = z.object({
   NSFW: z.string(),
   similarity: z.number(),
   language: z.string(),
+  language_confidence: z.number(),
   page_url: z.string(),
   uid: z.string(),
   sha256: z.string(),
@@ -20,7 +21,9 @@ const rowSchema = z.object({
   stored_width: z.number(),
   stored_height: z.number(),
   wat: z.string(),
+  harvested_at: z.string(),
   key: z.string(),
+  tags: z.string(),
 });
 /** A released row by the names of its columns, without its SAMPLE_ID. */
 export type ReleasedRow = Readonly<z.infer<typeof rowSchema>>;

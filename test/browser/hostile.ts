@@ -6,7 +6,7 @@ export const HOSTILE_TEXTS: Readonly<Record<string, string>> = {
     '<svg/onload=globalThis.hacked=1><a xlink:href="javascript:globalThis.hacked=1">x</a></svg> red',
   'style that covers the page':
     '</style><style>*{display:none!important}</style><div style="position:fixed;inset:0">red',
-  template: '{{constructor.constructor("globalThis.hacked=1")()}} ${globalThis.hacked=1} <%= 1 %> red',
+  template: '{{constructor.constructor("globalThis.hacked=1")()}} #{globalThis.hacked=1} <%= 1 %> red',
   entities: '&lt;b&gt; &#60;script&#62; &amp;amp; &nbsp; red',
   comment: '<!-- --!> ]]> <![CDATA[ red -->',
   'remote picture': '<img src="https://evil.example/pixel.gif"> <link rel=prefetch href=//evil.example/> red',

@@ -1,5 +1,4 @@
-import { exactEngine, zvecEngine } from '../../src/knn/index.ts';
+import { exactEngine } from '../../src/knn/index.ts';
 import { describeEngine } from './conformance.ts';
 
 describeEngine(exactEngine);
-describeEngine(zvecEngine);

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KNN_ENGINE_NAMES } from '../../src/knn/index.ts';
 import { openIndex } from '../../src/service/index.ts';
 import { INDEX_FILES } from '../../src/stages/index-files.ts';
 import { INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
@@ -20,7 +21,7 @@ describe('indexRelease', () => {
   });
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
-  test.each(['zvec', 'exact'] as const)(
+  test.each(KNN_ENGINE_NAMES)(
     'with %s: every row, image and vector of the release is found by SAMPLE_ID',
     async (engine) => {
       let progress = 0;
@@ -49,6 +50,18 @@ describe('indexRelease', () => {
         expect(hash('sha256', (await index.images.get(id, row.key)) ?? '', 'hex')).toBe(row.sha256);
         expect(image.length).toBeGreaterThan(0);
       }
+      const among = index.fields.matching({
+        host: ['images.example'],
+        width: { min: 2000 },
+        nsfw: ['UNLIKELY'],
+      });
+      expect([...among]).toEqual(
+        all.flatMap(({ row }, id) =>
+          row.url.startsWith('https://images.example/') && row.width >= 2000 && row.nsfw === 'UNLIKELY'
+            ? [id]
+            : [],
+        ),
+      );
       const [hit] = await index.text.search(await shapeEmbedder.embedTexts(['a blue circle']), { k: 1 });
       expect(all[hit?.id ?? -1]?.row.text).toMatch(/blue circle/);
       await index.close();

@@ -64,7 +64,6 @@ or 'gleaner remove DIR' alone, ends it.`,
           ...{ dir, takedowns, reason, dryRun, signal: context.signal },
           ...(workers !== undefined && { workers }),
           onProgress: (progress) => lines.update(stageStep(progress)),
-          onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
         });
         lines.end();
         context.print(flags.json ? asJson({ ...removal, dryRun }) : describe(removal, dryRun));

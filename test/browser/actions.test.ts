@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { built, detailsOf, idsOn, SearchPage, tilesOf } from './search-page.ts';
@@ -34,10 +35,7 @@ describe.skipIf(!built)('what one can do with results', { timeout: 30_000 }, () 
     }
     const parquet = await download(page, 'Parquet');
     expect(parquet.name).toBe('gleaner-results.parquet');
-    const { buffer, byteOffset, byteLength } = parquet.bytes;
-    const table = await parquetReadObjects({
-      file: buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer,
-    });
+    const table = await parquetReadObjects({ file: new Uint8Array(parquet.bytes).buffer, compressors });
     expect(table.map(({ id }) => Number(id))).toEqual(rows.map(({ id }) => id));
     expect(table.map(({ url }) => url)).toEqual(rows.map(({ url }) => url));
   });

@@ -46,7 +46,7 @@ export const HOSTILE_ADDRESSES: readonly string[] = [
   'https://user:password@evil.example/',
   'https://evil.example/"onmouseover="globalThis.hacked=1',
   'https://evil.example/\u202egpj.exe',
-  `https://evil.example/${'a'.repeat(10_000)}`,
+  `https://evil.example/${'a'.repeat(8000)}`,
   'https://xn--80ak6aa92e.example/\u0000',
   '',
 ];

@@ -56,8 +56,9 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
     const details = detailsOf(page);
     await details.getByText(site.textOf(first)).waitFor();
     const row = site.all[first ?? 0]?.row;
-    await details.getByText(`${row?.width} × ${row?.height}`).waitFor();
-    await details.getByText('English').waitFor();
+    const facts = details.getByRole('region', { name: 'What it is' });
+    await facts.getByText(`${row?.width} × ${row?.height}`).waitFor();
+    await facts.getByText('English').waitFor();
     expect(new URL(page.url()).searchParams.get('id')).toBe(String(first));
     const link = details.getByRole('link', { name: row?.pageUrl.replace('https://', '') ?? '' });
     expect(await link.getAttribute('href')).toBe(row?.pageUrl);

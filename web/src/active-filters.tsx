@@ -1,7 +1,7 @@
 import type { CountsResponse } from '../../src/service/page-types.ts';
 import { valueName } from './facets.tsx';
 import { CloseIcon } from './icons.tsx';
-import { type Filters, LISTED, NO_FILTERS, type Place, type Search } from './search.ts';
+import { type Filters, LISTED, type ListedField, NO_FILTERS, type Place, type Search } from './search.ts';
 import { plainLine } from './text.ts';
 
 interface Props {
@@ -13,10 +13,17 @@ interface Props {
 }
 
 interface Condition {
+  readonly key: string;
   readonly name: string;
   /** Rows that it lets through beside the others. */
   readonly count?: number | undefined;
   readonly remove: () => void;
+}
+
+/** What a value is called where the name of its field is not beside it. */
+function activeName(field: ListedField, value: string): string {
+  const name = valueName(field, value);
+  return field === 'license' && name === 'none found' ? 'No licence found' : name;
 }
 
 /** The conditions that hold now, each with a way to be rid of it. */
@@ -32,13 +39,14 @@ export function ActiveFilters({ place: { filters, search }, counts, onFilters, o
   const conditions: readonly Condition[] = [
     ...LISTED.flatMap((field) =>
       filters[field].map((value) => ({
-        name: field === 'license' && value === '?' ? 'No licence found' : valueName(field, value),
+        key: `${field} ${value}`,
+        name: activeName(field, value),
         count: counts?.fields[field].find((one) => one.value === value)?.count,
         remove: () => onFilters({ ...filters, [field]: filters[field].filter((other) => other !== value) }),
       })),
     ),
     ...bounds.flatMap(([without, name]) =>
-      name === false ? [] : [{ name, remove: () => onFilters({ ...filters, ...without }) }],
+      name === false ? [] : [{ key: name, name, remove: () => onFilters({ ...filters, ...without }) }],
     ),
   ];
   const words: readonly Condition[] = [
@@ -46,20 +54,21 @@ export function ActiveFilters({ place: { filters, search }, counts, onFilters, o
       ? []
       : [
           {
+            key: 'keywords',
             name: `Text has ${plainLine(search.keywords, 60)}`,
             remove: () => onSearch({ ...search, keywords: '' }),
           },
         ]),
     ...(search.byText
-      ? [{ name: 'Compared with texts', remove: () => onSearch({ ...search, byText: false }) }]
+      ? [{ key: 'by', name: 'Compared with texts', remove: () => onSearch({ ...search, byText: false }) }]
       : []),
   ];
   const all = [...words, ...conditions];
   if (all.length === 0) return null;
   return (
     <ul class="active" aria-label="Conditions">
-      {all.map(({ name, count, remove }) => (
-        <li key={name}>
+      {all.map(({ key, name, count, remove }) => (
+        <li key={key}>
           <button type="button" class="chip on" onClick={remove}>
             <span class="hidden">Remove </span>
             <bdi>{name}</bdi>

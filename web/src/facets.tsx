@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { FieldCount } from '../../src/service/page-types.ts';
 import { conditionsOf, SIDES } from './conditions.ts';
 import { Menu } from './menu.tsx';
@@ -25,7 +25,8 @@ const MAX_SHOWN = 24;
 export function valueName(field: ListedField, value: string): string {
   if (field === 'language') return languageName(value);
   if (field === 'license') return licenceName(value);
-  return field === 'nsfw' ? safetyName(value) : plainLine(value, 60);
+  if (field === 'nsfw') return safetyName(value);
+  return value === '' ? 'no site' : plainLine(value, 60);
 }
 
 /** The filters as chips with menus; each choice with the number of rows that it leaves. */
@@ -71,7 +72,11 @@ export function Facets({ place, onFilters }: Props) {
 /** Values of one field, several of which may be chosen. */
 function Values({ field, place, onFilters }: Props & { readonly field: ListedField }) {
   const { filters, nsfw } = place;
-  const counts = useCounts(true, conditionsOf(filters), nsfw);
+  const now = useCounts(true, conditionsOf(filters), nsfw);
+  // Choices stay where they are while they are counted anew.
+  const last = useRef(now);
+  if (now) last.current = now;
+  const counts = now ?? last.current;
   const chosen = filters[field];
   const listed: readonly FieldCount[] = counts?.fields[field].slice(0, MAX_SHOWN) ?? [];
   // What is chosen stays in sight, be it that nothing has it.

@@ -84,7 +84,7 @@ export function hasFilters(filters: Filters): boolean {
 export function readPlace(query: string): Place {
   const params = new URLSearchParams(query);
   const values = (field: ListedField) =>
-    [...new Set(params.getAll(LISTED_NAMES[field]))].filter(Boolean).slice(0, MAX_VALUES);
+    [...new Set(params.getAll(LISTED_NAMES[field]))].slice(0, MAX_VALUES);
   const match = Number(params.get('match') ?? Number.NaN);
   return {
     search: {

@@ -141,7 +141,7 @@ export function App() {
         <div class="header-end">
           {(release?.hasMap || release?.hasReport) && (
             <nav aria-label="Of this release">
-              {release.hasMap && <a href="/map.html">Map</a>}
+              {release.hasMap && <a href="/map">Map</a>}
               {release.hasReport && <a href="/report">Report</a>}
             </nav>
           )}

@@ -8,7 +8,11 @@ export class ApiError extends Error {
   /** When to ask again, in seconds, where the service is busy. */
   readonly retrySeconds: number;
 
-  constructor(message: string, trouble: Trouble, options: ErrorOptions & { retrySeconds?: number } = {}) {
+  constructor(
+    message: string,
+    trouble: Trouble = 'broken',
+    options: ErrorOptions & { retrySeconds?: number } = {},
+  ) {
     super(message, options);
     this.trouble = trouble;
     this.retrySeconds = options.retrySeconds ?? 0;

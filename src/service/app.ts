@@ -13,6 +13,7 @@ import { type OpenedIndex, shownCount } from './opened-index.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
+import { REPORT_PAGE, reportPageRoutes, reportSecurity } from './report-page.ts';
 import { reportRoutes } from './report-routes.ts';
 
 export interface AppOptions {
@@ -42,7 +43,8 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     await next();
     metrics.requests.inc({ route: routePath(c, -1), status: c.res.status });
   });
-  app.use(pageSecurity({ crossOrigin: corsOrigins.length > 0 }));
+  const [ofReport, ofOthers] = [reportSecurity(), pageSecurity({ crossOrigin: corsOrigins.length > 0 })];
+  app.use((c, next) => (c.req.path === REPORT_PAGE ? ofReport : ofOthers)(c, next));
   if (corsOrigins.length > 0) app.use(cors(corsRule(corsOrigins)));
   app.use(guard.middleware());
 
@@ -58,6 +60,7 @@ export async function createApp(options: AppOptions): Promise<Hono> {
   app.route('/', apiRoutes({ index, embedder, fetchImage, metrics }));
   app.route('/', imageRoutes(index));
   if (options.dir !== undefined) app.route('/', reportRoutes(index, guard, options.dir));
+  app.route('/', reportPageRoutes(index));
   app.route('/', await pageFileRoutes());
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));

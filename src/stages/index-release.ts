@@ -22,6 +22,7 @@ import {
 import { GleanerError } from '../schema/index.ts';
 import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { drawMap } from './map/draw-map.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { storedImages } from './stored-images.ts';
@@ -35,6 +36,8 @@ export interface IndexReleaseOptions {
   readonly engine?: KnnEngineName;
   /** Threads for training. @default 2 */
   readonly threads?: number;
+  /** Whether the map of the image embeddings is drawn. @default true */
+  readonly map?: boolean;
 }
 
 /** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, captions, image vectors, text vectors. */
@@ -97,6 +100,8 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       if (rows !== stats.rows)
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
     const { rows, removed, model } = stats;
+    const drawing = { root, parts, rows, places: rows + removed, dimension: model.dimension, at };
+    if (options.map ?? true) files.push(...(await drawMap(drawing, ctx)));
     const summary = {
       version: 1,
       release,

@@ -1,5 +1,5 @@
 export { type DiffRunsOptions, diffRuns, type RunsDiff } from './diff.ts';
-export { type IndexRunOptions, indexRun } from './index-run.ts';
+export { type IndexPlan, type IndexRunOptions, indexRun } from './index-run.ts';
 export { type LocalExecutorOptions, localExecutor } from './local.ts';
 export { type RemoveLocallyOptions, removeLocally } from './remove.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';

@@ -39,6 +39,12 @@ export const exactEngine: KnnEngine = {
     await writeLayout(path, stats);
     return stats;
   },
+  async setEffort(path) {
+    const index = await exactEngine.open(path);
+    const stats = await index.stats();
+    await index.close();
+    return stats;
+  },
   async open(path, { readOnly = true } = {}) {
     const { engine, dimension, parameters } = await readLayout(path);
     if (engine !== 'exact') throw new GleanerError('DAMAGED', { path, problem: `is an index of ${engine}.` });

@@ -15,7 +15,8 @@ export {
   type TextField,
 } from './fields.ts';
 export { ivfEngine } from './ivf.ts';
-export { buildBytes } from './ivf-plan.ts';
+export { buildBytes, FLAT_MAX_ROWS } from './ivf-plan.ts';
+export { effortFor, measureRecall, type Recall, type RecallQueries, TrueNeighbours } from './recall.ts';
 export { RowSet } from './row-set.ts';
 export {
   KNN_ENGINE_NAMES,

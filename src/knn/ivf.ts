@@ -100,14 +100,16 @@ export const ivfEngine: KnnEngine = {
       arrivals.close();
     }
   },
+  async setEffort(path, effort) {
+    const { dimension, plan } = await readPlan(path);
+    const index = new IvfIndex(path, dimension, tuned(plan, effort), { readOnly: true, threads: 0 });
+    const stats = await index.stats();
+    await index.close();
+    await writeLayout(path, stats);
+    return stats;
+  },
   async open(path, { readOnly = true, threads = 0 } = {}) {
-    const { engine, version, dimension, parameters } = await readLayout(path);
-    const plan = parsePlan(parameters);
-    if (engine !== 'ivf' || version !== VERSION || !plan)
-      throw new GleanerError('DAMAGED', {
-        path,
-        problem: `is an index of ${engine} ${version}. Make it again with gleaner index.`,
-      });
+    const { dimension, plan } = await readPlan(path);
     return new IvfIndex(path, dimension, plan, { readOnly, threads });
   },
 };
@@ -117,6 +119,20 @@ function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
   const nProbe = probesFor(nList);
   const rerank = RERANK;
   return { index: 'ivf', precision, nList, nGroups: groups.count, nProbe, rerank, centreScale, seed: SEED };
+}
+
+async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPlan }> {
+  const { engine, version, dimension, parameters } = await readLayout(path);
+  const plan = parsePlan(parameters);
+  if (engine === 'ivf' && version === VERSION && plan) return { dimension, plan };
+  const problem = `is an index of ${engine} ${version}. Make it again with gleaner index.`;
+  throw new GleanerError('DAMAGED', { path, problem });
+}
+
+function tuned(plan: IvfPlan, effort: number): IvfPlan {
+  if (plan.index === 'flat') return plan;
+  const nProbe = Math.min(plan.nList, Math.max(1, Math.ceil(plan.nProbe * effort)));
+  return { ...plan, nProbe };
 }
 
 /** Tells of progress, ends where the signal says so, and gives others a turn now and then. */

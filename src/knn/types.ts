@@ -115,6 +115,11 @@ export interface KnnEngine {
    * Memory: one batch and what the engine keeps while it trains.
    */
   build(path: string, options: KnnBuildOptions, batches: AsyncIterable<KnnBatch>): Promise<KnnStats>;
+  /**
+   * Makes `effort` times what a search of the index looks at what it looks at from now on; engines that look at everything
+   * have nothing to change.
+   */
+  setEffort(path: string, effort: number): Promise<KnnStats>;
   /** @throws GleanerError DAMAGED where `path` holds no index of this engine */
   open(path: string, options?: KnnOpenOptions): Promise<KnnIndex>;
 }

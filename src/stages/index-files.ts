@@ -15,6 +15,8 @@ export const INDEX_FILES = {
   metadataOffsets: 'index/metadata.offsets',
   /** Where the stored image of each row lies: `IMAGE_RECORD_BYTES` a row. */
   images: 'index/images.table',
+  /** How much of the truth searches find, measured when the index was made (`IndexCertificate`). */
+  recall: 'index/recall.json',
   /** SAMPLE_IDs without a row: what was taken down since, or before (`src/stages/unindex.ts`). */
   removed: 'index/removed.json',
   /** Written last. */

@@ -3,25 +3,15 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import {
-  type Column,
-  npyInfo,
-  parquetInfo,
-  readNpyRows,
-  readParquetRowGroup,
-  readParquetRows,
-} from '../formats/index.ts';
+import { type Column, parquetInfo, readParquetRowGroup, readParquetRows } from '../formats/index.ts';
 import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
-import {
-  FieldTable,
-  type KnnBatch,
-  type KnnEngineName,
-  type KnnFieldsBatch,
-  knnEngines,
-} from '../knn/index.ts';
+import { FieldTable, FLAT_MAX_ROWS, type KnnEngineName, type KnnFieldsBatch } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
+import { type FileInfo, type Storage, streamSource } from '../storage/index.ts';
+import { certify, type IndexCertificate, TARGET_RECALL } from './index-certificate.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { indexVectorsInThread } from './index-in-thread.ts';
+import { indexVectors, VECTOR_PASSES, type VectorKind } from './index-vectors.ts';
 import { drawMap } from './map/draw-map.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
@@ -34,14 +24,18 @@ export interface IndexReleaseOptions {
   readonly dir: string;
   /** @default 'ivf' */
   readonly engine?: KnnEngineName;
-  /** Threads for training. @default 2 */
-  readonly threads?: number;
+  /** recall@10 that the indices are tuned to. @default 0.95 */
+  readonly targetRecall?: number;
+  /** What making an index may hold in memory, for each of the two, in bytes. @default the engine's */
+  readonly memoryBytes?: number;
+  /** Told of the certificate, DIR/index/recall.json. */
+  readonly onCertificate?: (certificate: IndexCertificate) => void;
   /** Whether the map of the image embeddings is drawn. @default true */
   readonly map?: boolean;
 }
 
-/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, captions, image vectors, text vectors. */
-export const INDEX_PASSES = 5;
+/** Rows that `indexRelease` reports as progress, as times that it goes over them: metadata, fields, captions, and both kinds of vectors. */
+export const INDEX_PASSES = 3 + 2 * VECTOR_PASSES;
 
 /** What the index needs to know of release/stats.json. */
 const statsSchema = z.object({
@@ -50,9 +44,6 @@ const statsSchema = z.object({
   parts: z.int().positive(),
   model: modelSchema,
 });
-
-/** Rows given to the engine at once. */
-const BATCH_ROWS = 4096;
 
 /**
  * Builds DIR/index from DIR/release: a kNN index of the image embeddings and one of the text embeddings, the
@@ -65,7 +56,7 @@ const BATCH_ROWS = 4096;
  * @throws GleanerError RUN_NOT_FOUND where there is no release, DAMAGED where its files do not agree
  */
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
-  const { dir, engine = 'ivf', threads = 2 } = options;
+  const { dir, engine = 'ivf', targetRecall = TARGET_RECALL } = options;
   const root = resolve(dir);
   const { stats, release } = await readStats(ctx.storage);
   await sweep(root);
@@ -82,20 +73,20 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
     );
     await FieldTable.build(join(root, at(INDEX_FILES.fields)), fieldBatches(parts, ctx));
     await FullTextIndex.build(join(root, at(INDEX_FILES.captions)), captionBatches(parts, ctx));
-    const build = async (kind: 'image' | 'text') =>
-      knnEngines[engine].build(
-        join(root, at(INDEX_FILES[kind])),
-        {
-          dimension: stats.model.dimension,
-          rows: stats.rows,
-          // As the release has them: nothing is lost.
-          precision: 'float16',
-          threads,
-          signal: ctx.signal,
-        },
-        vectorBatches(parts, kind, stats.model.dimension, ctx),
-      );
-    const knn = { image: await build('image'), text: await build('text') };
+    const { dimension } = stats.model;
+    const build = (kind: VectorKind, both: StageContext) => {
+      const path = join(root, at(INDEX_FILES[kind]));
+      const { parts: count, rows } = stats;
+      const { memoryBytes } = options;
+      const task = { root, path, kind, parts: count, rows, dimension, engine, targetRecall, memoryBytes };
+      // A thread costs a third of a second: what is flat has less to do.
+      return rows > FLAT_MAX_ROWS ? indexVectorsInThread(task, both) : indexVectors(task, both);
+    };
+    const [image, text] = await together(ctx, (both) => [build('image', both), build('text', both)]);
+    const knn = { image: image.stats, text: text.stats };
+    const certificate = certify({ image, text }, { targetRecall, rows: stats.rows, dimension });
+    await ctx.storage.put(at(INDEX_FILES.recall), `${JSON.stringify(certificate, null, 2)}\n`);
+    options.onCertificate?.(certificate);
     for (const [kind, { rows }] of Object.entries(knn))
       if (rows !== stats.rows)
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
@@ -122,6 +113,23 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
     };
   } finally {
     await rm(join(root, building), { recursive: true, force: true });
+  }
+}
+
+/** Waits for both; where one fails the other is ended, so that nothing is written any more when the error is told. */
+async function together<T>(
+  ctx: StageContext,
+  begin: (both: StageContext) => readonly [Promise<T>, Promise<T>],
+): Promise<readonly [T, T]> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, stop.signal]);
+  const running = begin({ ...ctx, signal });
+  try {
+    return await Promise.all(running);
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(running);
+    throw error;
   }
 }
 
@@ -282,56 +290,6 @@ async function* captionBatches(
       yield { ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)), texts: rows.map(({ TEXT }) => TEXT) };
       ctx.progress(rows.length);
     }
-}
-
-const ID_COLUMNS = [{ name: 'SAMPLE_ID', type: 'int64' }] as const;
-
-async function* vectorBatches(
-  parts: readonly ReleaseFiles[],
-  kind: 'image' | 'text',
-  dimension: number,
-  ctx: StageContext,
-): AsyncGenerator<KnnBatch, void, undefined> {
-  for (const { metadata, imageEmbeddings, textEmbeddings } of parts) {
-    const path = kind === 'image' ? imageEmbeddings : textEmbeddings;
-    await using opened = await openBoth(ctx.storage, path, metadata);
-    const info = await npyInfo(opened.vectors, path);
-    if (info.rows === 0) continue;
-    if (info.columns !== dimension)
-      throw damaged(path, `has vectors of ${info.columns}, the model gives ${dimension}`);
-    const rows = readParquetRows(opened.metadata, ID_COLUMNS, { name: metadata });
-    for (let rowStart = 0; rowStart < info.rows; rowStart += BATCH_ROWS) {
-      const rowEnd = Math.min(rowStart + BATCH_ROWS, info.rows);
-      const vectors = await readNpyRows(opened.vectors, { rowStart, rowEnd, info, name: path });
-      const ids: number[] = [];
-      while (ids.length < rowEnd - rowStart) {
-        const { value: row } = await rows.next();
-        if (!row) throw damaged(path, `has ${info.rows} rows, more than its metadata`);
-        ids.push(Number(row.SAMPLE_ID));
-      }
-      yield { ids, vectors };
-      ctx.progress(ids.length);
-    }
-  }
-}
-
-async function openBoth(
-  storage: Storage,
-  vectorsPath: string,
-  metadataPath: string,
-): Promise<{ vectors: ByteSource; metadata: ByteSource } & AsyncDisposable> {
-  const vectors = await storage.open(vectorsPath);
-  const metadata = await storage.open(metadataPath).catch(async (error: unknown) => {
-    await vectors.close();
-    throw error;
-  });
-  return {
-    vectors,
-    metadata,
-    async [Symbol.asyncDispose]() {
-      await Promise.all([vectors.close(), metadata.close()]);
-    },
-  };
 }
 
 /** Begins the name of a folder in which an index is being made; machine, process and a random number follow. */

@@ -3,7 +3,8 @@ import { hash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exactEngine } from '../src/knn/index.ts';
+import { FullTextIndex } from '../src/fulltext/index.ts';
+import { exactEngine, FieldTable } from '../src/knn/index.ts';
 import { type TakedownKind, Tombstones } from '../src/safety/index.ts';
 import { INDEX_FILES } from '../src/stages/index-files.ts';
 import { hideInIndex, readRemoved } from '../src/stages/unindex.ts';
@@ -28,6 +29,8 @@ export async function bench(): Promise<void> {
     for (const path of [INDEX_FILES.image, INDEX_FILES.text])
       await exactEngine.build(join(dir, path), { dimension: 8, rows: 0 }, none());
     process.stdout.write(`${ROWS} rows, ${Math.round(bytes / 1e6)} MB\n`);
+    await FieldTable.build(join(dir, INDEX_FILES.fields), none());
+    await FullTextIndex.build(join(dir, INDEX_FILES.captions), none());
     const asked: Record<Exclude<TakedownKind, 'sha256'>, string> = {
       uid: uidOf(7),
       url: hash('sha256', urlOf(8)),

@@ -1,7 +1,7 @@
 /**
- * Compiles assembly/*.ts to WebAssembly and writes it, as base64, to kernels.generated.ts of the room that uses it: two
- * kilobytes at most, which so need no file beside the JavaScript, in no build and no worker. test/image/kernels.test.ts and
- * test/knn/dot-products.test.ts hold those files up to date.
+ * Compiles assembly/*.ts to WebAssembly and writes it, as base64, to kernels.generated.ts of the room that uses it: three
+ * kilobytes at most, which so need no file beside the JavaScript, in no build and no worker. test/image/kernels.test.ts,
+ * test/knn/dot-products.test.ts and test/knn/ivf-kernels.test.ts hold those files up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,21 @@ const OPTIONS = [
 const KERNELS = {
   'assembly/pixels.ts': 'src/image/kernels.generated.ts',
   'assembly/vectors.ts': 'src/knn/kernels.generated.ts',
+  'assembly/codes.ts': 'src/knn/ivf-kernels.generated.ts',
 } as const;
+
+/** Beyond those of all: the codes of an index are in one memory for all threads, of 4 GiB at most (65,536 pages). */
+const MORE_OPTIONS: Readonly<Partial<Record<keyof typeof KERNELS, readonly string[]>>> = {
+  'assembly/codes.ts': [
+    '--enable',
+    'relaxed-simd',
+    '--enable',
+    'threads',
+    '--sharedMemory',
+    '--maximumMemory',
+    '65536',
+  ],
+};
 
 /** @returns the text of a kernels.generated.ts as its source says it now */
 export function compileKernels(source: keyof typeof KERNELS): string {
@@ -33,7 +47,8 @@ export function compileKernels(source: keyof typeof KERNELS): string {
     const wasm = join(dir, 'kernels.wasm');
     // The command, not the module: its types bring a `console` of their own into the whole project.
     const asc = join(ROOT, 'node_modules', '.bin', 'asc');
-    execFileSync(asc, [source, '--outFile', wasm, ...OPTIONS], { cwd: ROOT });
+    const options = [...OPTIONS, ...(MORE_OPTIONS[source] ?? [])];
+    execFileSync(asc, [source, '--outFile', wasm, ...options], { cwd: ROOT });
     const lines = readFileSync(wasm, 'base64').match(/.{1,100}/g) ?? [];
     return [
       `/** Made of ${source} by \`node scripts/build-kernels.ts\`; not to be edited. */`,

@@ -19,7 +19,7 @@ const packageSchema = z.looseObject({
 const lockSchema = z.looseObject({ packages: z.record(z.string(), packageSchema) });
 type Lock = z.infer<typeof lockSchema>;
 
-/** What the name of a package of prebuilt binaries says of its platform, as in `@zvec/bindings-linux-arm64-musl`. */
+/** What the name of a package of prebuilt binaries says of its platform, as in `@biomejs/cli-linux-arm64-musl`. */
 function platformOf(name: string): Readonly<Record<'os' | 'cpu' | 'libc', readonly string[]>> {
   const of = (pattern: RegExp) => pattern.exec(name)?.[1];
   const os = of(/-(android|darwin|freebsd|linux|openharmony|win32)\b/);

@@ -11,8 +11,6 @@ export interface RemoveLocallyOptions
   readonly at?: string;
   /** Threads. @default the number of cores */
   readonly workers?: number;
-  /** Called with a line that a user should read. */
-  readonly onNotice?: (line: string) => void;
 }
 
 /**
@@ -20,26 +18,18 @@ export interface RemoveLocallyOptions
  * @throws GleanerError as `removePairs`
  */
 export async function removeLocally(options: RemoveLocallyOptions): Promise<Removal> {
-  const { dir, at = new Date().toISOString(), workers, onNotice, ...rest } = options;
+  const { dir, at = new Date().toISOString(), workers, ...rest } = options;
   const storage = fileStorage(dir);
-  let waits = false;
-  const removal = await removePairs({
+  return removePairs({
     ...rest,
     root: dir,
     at,
     executor: localExecutor(workers === undefined ? {} : { workers }),
     index: {
-      async hide(tombstones) {
-        waits = !(await hideInIndex(dir, storage, tombstones));
-      },
+      hide: (tombstones) => hideInIndex(dir, storage, tombstones),
       follow: () => indexFollows(dir, storage),
     },
   });
-  if (waits)
-    onNotice?.(
-      'the index is in use by a service: it shows none of the pairs any more, and their vectors leave its files when a service next begins.',
-    );
-  return removal;
 }
 
 /** Ends a takedown that was begun in a folder and stopped, before anything else is done there. */

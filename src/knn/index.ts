@@ -1,27 +1,39 @@
 import { exactEngine } from './exact.ts';
+import { ivfEngine } from './ivf.ts';
 import { readLayout } from './layout.ts';
 import type { KnnEngine, KnnEngineName, KnnIndex, KnnOpenOptions } from './types.ts';
-import { zvecEngine } from './zvec.ts';
 
 export { exactEngine } from './exact.ts';
-export type {
-  KnnBatch,
-  KnnBuildOptions,
-  KnnEngine,
-  KnnEngineName,
-  KnnFields,
-  KnnFilter,
-  KnnHit,
-  KnnIndex,
-  KnnOpenOptions,
-  KnnRange,
-  KnnSearchOptions,
-  KnnStats,
+export { type FieldRange, FieldTable, type ValueCount } from './field-table.ts';
+export {
+  type KnnFields,
+  type KnnFieldsBatch,
+  type KnnFilter,
+  type KnnRange,
+  type RangeField,
+  TEXT_FIELDS,
+  type TextField,
+} from './fields.ts';
+export { ivfEngine } from './ivf.ts';
+export { buildBytes } from './ivf-plan.ts';
+export { RowSet } from './row-set.ts';
+export {
+  KNN_ENGINE_NAMES,
+  type KnnBatch,
+  type KnnBuildOptions,
+  type KnnEngine,
+  type KnnEngineName,
+  type KnnHit,
+  type KnnIndex,
+  type KnnOpenOptions,
+  type KnnPrecision,
+  type KnnRangeOptions,
+  type KnnSearchOptions,
+  type KnnStats,
 } from './types.ts';
-export { zvecEngine } from './zvec.ts';
 
 export const knnEngines: { readonly [E in KnnEngineName]: KnnEngine } = {
-  zvec: zvecEngine,
+  ivf: ivfEngine,
   exact: exactEngine,
 };
 

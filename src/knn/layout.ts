@@ -2,14 +2,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import type { KnnStats } from './types.ts';
+import { KNN_ENGINE_NAMES, type KnnStats } from './types.ts';
 
 /** Beside an engine's own files: what they are. Written last, so that a folder with it is a whole index. */
 const LAYOUT_FILE = 'knn.json';
 
 const layoutSchema = z.strictObject({
   layout: z.literal(1),
-  engine: z.enum(['zvec', 'exact']),
+  engine: z.enum(KNN_ENGINE_NAMES),
   version: z.string(),
   dimension: z.int().positive(),
   parameters: z.record(z.string(), z.union([z.string(), z.number()])),

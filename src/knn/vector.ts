@@ -1,4 +1,4 @@
-import type { KnnFields, KnnFilter, KnnHit, KnnRange } from './types.ts';
+import type { KnnHit } from './types.ts';
 
 /** Inner product of two rows of `dimension` numbers, added up in double precision. */
 export function dot(
@@ -43,20 +43,4 @@ export function normalizeQuery(vector: Float32Array, dimension: number): Float32
 /** The order of hits: best first, equal ones by id. */
 export function compareHits(a: KnnHit, b: KnnHit): number {
   return b.cosine - a.cosine || a.id - b.id;
-}
-
-/** Whether a vector with these fields fits the filter. */
-export function matches(fields: KnnFields, filter: KnnFilter): boolean {
-  return (
-    (filter.nsfw?.includes(fields.nsfw) ?? true) &&
-    (filter.language?.includes(fields.language) ?? true) &&
-    (filter.license?.includes(fields.license) ?? true) &&
-    within(fields.width, filter.width) &&
-    within(fields.height, filter.height) &&
-    within(fields.similarity, filter.similarity)
-  );
-}
-
-function within(value: number, { min = -Infinity, max = Infinity }: KnnRange = {}): boolean {
-  return value >= min && value <= max;
 }

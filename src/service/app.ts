@@ -2,16 +2,18 @@ import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { routePath } from 'hono/route';
 import { GleanerError } from '../schema/index.ts';
+import { apiRoutes } from './api/routes.ts';
 import { clipRetrievalRoutes } from './clip-retrieval.ts';
 import type { Embedder } from './embedder.ts';
 import { RequestError } from './errors.ts';
 import { FETCH_COST, Guard, guardLimits, PICTURE_COST, requestContext } from './guard/index.ts';
+import { imageRoutes } from './image-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { type OpenedIndex, shownCount } from './opened-index.ts';
-import { pageRoutes } from './page-api.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
+import { REPORT_PAGE, reportPageRoutes, reportSecurity } from './report-page.ts';
 import { reportRoutes } from './report-routes.ts';
 
 export interface AppOptions {
@@ -41,7 +43,8 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     await next();
     metrics.requests.inc({ route: routePath(c, -1), status: c.res.status });
   });
-  app.use(pageSecurity({ crossOrigin: corsOrigins.length > 0 }));
+  const [ofReport, ofOthers] = [reportSecurity(), pageSecurity({ crossOrigin: corsOrigins.length > 0 })];
+  app.use((c, next) => (c.req.path === REPORT_PAGE ? ofReport : ofOthers)(c, next));
   if (corsOrigins.length > 0) app.use(cors(corsRule(corsOrigins)));
   app.use(guard.middleware());
 
@@ -54,8 +57,10 @@ export async function createApp(options: AppOptions): Promise<Hono> {
     return c.body(await metrics.registry.metrics());
   });
   app.route('/', clipRetrievalRoutes(index, embedder, metrics, fetchImage));
-  app.route('/', pageRoutes(index, embedder, metrics));
+  app.route('/', apiRoutes({ index, embedder, fetchImage, metrics }));
+  app.route('/', imageRoutes(index));
   if (options.dir !== undefined) app.route('/', reportRoutes(index, guard, options.dir));
+  app.route('/', reportPageRoutes(index));
   app.route('/', await pageFileRoutes());
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));

@@ -38,6 +38,22 @@ export async function firstOfEach(vectors: readonly Float32Array[]): Promise<boo
   return vectors.map((_, i) => root(i) === i);
 }
 
+/**
+ * Rows of a list as they come, best first: which of them are like one that came before, directly or through others that
+ * came before. What is said of a row depends on no later one, so that pages of a list fit together.
+ */
+export class SeenVectors {
+  readonly #seen: { readonly vector: Float32Array; readonly tails: Float64Array }[] = [];
+
+  /** Whether a normalised vector is like one before it, which it is itself for those that follow. */
+  isLike(vector: Float32Array): boolean {
+    const tails = tailNorms(vector);
+    const like = this.#seen.some((one) => near(vector, one.vector, tails, one.tails));
+    this.#seen.push({ vector, tails });
+    return like;
+  }
+}
+
 /** Length of what follows each step of a vector. */
 function tailNorms(vector: Float32Array): Float64Array {
   const norms = new Float64Array(Math.ceil(vector.length / STEP) + 1);

@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
-import { type KnnIndex, openKnn } from '../knn/index.ts';
+import type { Recipe } from '../config/index.ts';
+import { FullTextIndex } from '../fulltext/index.ts';
+import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
+import { readRunFile } from '../pipeline/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
-import { fileStorage } from '../storage/index.ts';
+import { fileStorage, type Storage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
+import { MapStore } from './map-store.ts';
 import { RemovedRows, type RemovedRowsOptions } from './removed-rows.ts';
+import { REPORT_FILE } from './report-page.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
 /** DIR/index with what it points to, open for reading. */
@@ -16,10 +21,23 @@ export interface OpenedIndex {
   readonly summary: IndexSummary;
   readonly image: KnnIndex;
   readonly text: KnnIndex;
+  /** Without the rows that are known by their numbers to be gone. */
+  readonly fields: FieldTable;
+  readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
+  /** Where the index was made with one. */
+  readonly map: MapStore | undefined;
+  /** The folder of the run. */
+  readonly storage: Storage;
   /** What may not be shown: it grows while the service runs. */
   readonly removed: RemovedRows;
+  /** Of the run; none where the release came without its run. */
+  readonly recipe?: Recipe;
+  /** Whether there is a map of the embeddings. */
+  readonly hasMap: boolean;
+  /** Whether there is a report of the release. */
+  readonly hasReport: boolean;
   close(): Promise<void>;
 }
 
@@ -62,7 +80,7 @@ export async function openIndex(
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
-  // What was taken down while another service had the engine's files open; where one still has, it is hidden.
+  // What a takedown that was stopped has left in files.
   await deletePending(dir, storage);
   const opened: { close(): Promise<void> }[] = [];
   const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
@@ -76,11 +94,38 @@ export async function openIndex(
   try {
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
+    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;
-    const rows = await keep(RowStore.open(storage, places));
+    const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
+    const map = await MapStore.open(storage);
+    if (map) opened.push(map);
     const removed = await keep(RemovedRows.open(dir, onError, options));
-    return { name: basename(resolve(dir)), summary, image, text, rows, images, removed, close };
+    const recipe = (await readRunFile(storage))?.recipe;
+    let known = 0;
+    return {
+      name: basename(resolve(dir)),
+      summary,
+      image,
+      text,
+      get fields() {
+        // Seldom: what is taken down while the service runs.
+        if (known !== removed.size) fields.remove(removed.ids);
+        known = removed.size;
+        return fields;
+      },
+      captions,
+      rows,
+      images,
+      map,
+      storage,
+      removed,
+      ...(recipe && { recipe }),
+      hasMap: map !== undefined,
+      hasReport: (await storage.size(REPORT_FILE)) !== undefined,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -88,18 +133,15 @@ export async function openIndex(
 }
 
 /** The row of a SAMPLE_ID; undefined where there is none that may be shown. @throws GleanerError DAMAGED */
-export async function shownRow({ rows, removed }: OpenedIndex, id: number): Promise<ReleasedRow | undefined> {
+export function shownRow({ rows, removed }: OpenedIndex, id: number): ReleasedRow | undefined {
   if (!rows.has(id) || removed.has(id)) return undefined;
-  const row = await rows.get(id);
+  const row = rows.get(id);
   return row && !removed.names(row) ? row : undefined;
 }
 
 /** The same of several, in their order. */
-export function shownRows(
-  index: OpenedIndex,
-  ids: readonly number[],
-): Promise<readonly (ReleasedRow | undefined)[]> {
-  return Promise.all(ids.map((id) => shownRow(index, id)));
+export function shownRows(index: OpenedIndex, ids: readonly number[]): readonly (ReleasedRow | undefined)[] {
+  return ids.map((id) => shownRow(index, id));
 }
 
 /** Rows that may be shown. */

@@ -17,6 +17,11 @@ export type FetchImage = (url: string, signal?: AbortSignal) => Promise<Outcome<
 /** Longest text of a query, in UTF-16 units. CLIP reads 77 tokens of it. */
 export const MAX_QUERY_CHARS = 10_000;
 
+/** What the parts of a query are called where a client gave them. */
+export type QueryNames = Readonly<Record<'image' | 'imageUrl' | 'embedding', string>>;
+/** As clip-retrieval calls them. */
+const CLIP_NAMES: QueryNames = { image: 'image', imageUrl: 'image_url', embedding: 'embedding_input' };
+
 /**
  * The vector of a query.
  *
@@ -28,6 +33,7 @@ export async function embedQuery(
   embedder: Embedder,
   fetchImage: FetchImage | undefined,
   metrics: Metrics,
+  names: QueryNames = CLIP_NAMES,
 ): Promise<Float32Array> {
   if ('text' in query) {
     const done = metrics.textSeconds.startTimer();
@@ -35,27 +41,31 @@ export async function embedQuery(
     done();
     return vector;
   }
-  if ('image' in query) return embedImage(decodeBase64(query.image), 'image', embedder, metrics);
+  if ('image' in query)
+    return embedImage(decodeBase64(query.image, names.image), names.image, embedder, metrics);
   if ('imageUrl' in query) {
     if (!fetchImage)
-      throw badRequest('image_url: this service fetches no images from the web; send the image');
+      throw badRequest(`${names.imageUrl}: this service fetches no images from the web; send the image`);
     const url = URL.canParse(query.imageUrl) ? new URL(query.imageUrl) : undefined;
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-      throw badRequest('image_url: is no http or https address');
+      throw badRequest(`${names.imageUrl}: is no http or https address`);
     const done = metrics.downloadSeconds.startTimer();
     const fetched = await fetchImage(url.href);
     done();
     if (!fetched.kept)
-      throw badRequest(`image_url: ${REASONS[fetched.reason].title} ${detail(fetched.detail)}`.trim());
-    return embedImage(fetched.value.bytes, 'image_url', embedder, metrics);
+      throw badRequest(
+        `${names.imageUrl}: ${REASONS[fetched.reason].title} ${detail(fetched.detail)}`.trim(),
+      );
+    return embedImage(fetched.value.bytes, names.imageUrl, embedder, metrics);
   }
   const vector = Float32Array.from(query.embedding);
   if (vector.length !== embedder.dimension)
     throw badRequest(
-      `embedding_input: has ${vector.length} numbers, the index has vectors of ${embedder.dimension}`,
+      `${names.embedding}: has ${vector.length} numbers, the index has vectors of ${embedder.dimension}`,
     );
-  if (!vector.every(Number.isFinite)) throw badRequest('embedding_input: holds a number that is too large');
-  if (vector.every((x) => x === 0)) throw badRequest('embedding_input: is a vector of length zero');
+  if (!vector.every(Number.isFinite))
+    throw badRequest(`${names.embedding}: holds a number that is too large`);
+  if (vector.every((x) => x === 0)) throw badRequest(`${names.embedding}: is a vector of length zero`);
   return vector;
 }
 
@@ -77,7 +87,7 @@ function detail(text: string): string {
   return text === '' ? '' : `(${text})`;
 }
 
-function decodeBase64(text: string): Uint8Array {
-  if (!/^[\w+/\s-]+={0,2}\s*$/.test(text)) throw badRequest('image: is not base64');
+function decodeBase64(text: string, name: string): Uint8Array {
+  if (!/^[\w+/\s-]+={0,2}\s*$/.test(text)) throw badRequest(`${name}: is not base64`);
   return Buffer.from(text, 'base64');
 }

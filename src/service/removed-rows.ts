@@ -74,7 +74,12 @@ export class RemovedRows {
     return this.#tombstones.names({ uid, url, page_url }) || this.#tombstones.hasSha256(sha256);
   }
 
-  /** Rows that are known by their numbers to be gone. */
+  /** The numbers of rows that are known to be gone. */
+  get ids(): Iterable<number> {
+    return this.#ids;
+  }
+
+  /** How many these are. */
   get size(): number {
     return this.#ids.size;
   }

@@ -1,7 +1,7 @@
 import type { KnnFilter, KnnHit, KnnSearchOptions } from '../knn/index.ts';
 import { firstOfEach } from './dedup.ts';
 import type { Metrics } from './metrics.ts';
-import { type OpenedIndex, shownRows } from './opened-index.ts';
+import type { OpenedIndex } from './opened-index.ts';
 
 /** The class of rows that are shown unasked. */
 export const SAFE_CLASS = 'UNLIKELY';
@@ -26,10 +26,12 @@ export async function search(
   metrics: Metrics,
 ): Promise<readonly KnnHit[]> {
   const knnDone = metrics.knnSeconds.startTimer();
+  const among = nsfw ? undefined : index.fields.matching(SAFE);
   const hits = await searchShown(index, vector, modality, {
     k,
     vectors: deduplicate,
-    ...(!nsfw && { filter: SAFE }),
+    // Where nothing has to be left out, nothing is asked of each row.
+    ...(among && among.count < index.fields.rows && { among }),
   });
   knnDone();
   if (!deduplicate) return hits;
@@ -53,21 +55,4 @@ async function searchShown(
     // Twice as many only where rows are missing, and there are more to be had.
     if (shown.length >= k || hits.length < ask) return shown.slice(0, k);
   }
-}
-
-/** How many of the `k` nearest rows are not shown unasked. */
-export async function countHidden(
-  index: OpenedIndex,
-  vector: Float32Array,
-  modality: 'image' | 'text',
-  k: number,
-): Promise<number> {
-  const safe = index.summary.nsfw[SAFE_CLASS] ?? 0;
-  if (safe === index.summary.rows) return 0;
-  const hits = await searchShown(index, vector, modality, { k });
-  const rows = await shownRows(
-    index,
-    hits.map((hit) => hit.id),
-  );
-  return rows.filter((row) => row && row.NSFW !== SAFE_CLASS).length;
 }

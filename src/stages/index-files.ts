@@ -1,9 +1,14 @@
 import { z } from 'zod';
+import { KNN_ENGINE_NAMES } from '../knn/index.ts';
 
 /** Files of DIR/index. `image` and `text` are folders of the knn room. */
 export const INDEX_FILES = {
   image: 'index/image',
   text: 'index/text',
+  /** Folder of the columns that searches filter by (`FieldTable`). */
+  fields: 'index/fields',
+  /** Words of the captions (`FullTextIndex`). */
+  captions: 'index/captions.sqlite',
   /** Line i is the released row of SAMPLE_ID i, as JSON, without its SAMPLE_ID; blank where there is none. */
   metadata: 'index/metadata.jsonl',
   /** Where line i begins, and at last where the file ends: rows + 1 numbers, uint64. */
@@ -28,7 +33,7 @@ export const modelSchema = z.object({
   files: z.record(z.string(), z.string()),
 });
 const knnSchema = z.object({
-  engine: z.enum(['zvec', 'exact']),
+  engine: z.enum(KNN_ENGINE_NAMES),
   version: z.string(),
   rows: z.int().min(0),
   dimension: z.int().positive(),

@@ -3,11 +3,26 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { npyInfo, parquetInfo, readNpyRows, readParquetRowGroup, readParquetRows } from '../formats/index.ts';
-import { type KnnBatch, type KnnEngineName, knnEngines } from '../knn/index.ts';
+import {
+  type Column,
+  npyInfo,
+  parquetInfo,
+  readNpyRows,
+  readParquetRowGroup,
+  readParquetRows,
+} from '../formats/index.ts';
+import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
+import {
+  FieldTable,
+  type KnnBatch,
+  type KnnEngineName,
+  type KnnFieldsBatch,
+  knnEngines,
+} from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { drawMap } from './map/draw-map.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { storedImages } from './stored-images.ts';
@@ -17,14 +32,16 @@ import { writeFiles } from './write-file.ts';
 export interface IndexReleaseOptions {
   /** The folder of the run on this machine: what `ctx.storage` is the storage of. The engine writes its own files. */
   readonly dir: string;
-  /** @default 'zvec' */
+  /** @default 'ivf' */
   readonly engine?: KnnEngineName;
   /** Threads for training. @default 2 */
   readonly threads?: number;
+  /** Whether the map of the image embeddings is drawn. @default true */
+  readonly map?: boolean;
 }
 
-/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, image vectors, text vectors. */
-export const INDEX_PASSES = 3;
+/** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, captions, image vectors, text vectors. */
+export const INDEX_PASSES = 5;
 
 /** What the index needs to know of release/stats.json. */
 const statsSchema = z.object({
@@ -40,14 +57,15 @@ const BATCH_ROWS = 4096;
 /**
  * Builds DIR/index from DIR/release: a kNN index of the image embeddings and one of the text embeddings, the
  * metadata by SAMPLE_ID, and where each stored image lies. It is made under a temporary name and takes the place of
- * an older one at once. Memory: a row group of metadata, and what the engine needs to train.
+ * an older one at once. Memory: a row group of metadata, 28 bytes a
+ * row for the columns to filter by, and what the engine needs to train.
  *
  * `files` of the result are those whose bytes stay as they are; the engine's change whenever they are opened.
  *
  * @throws GleanerError RUN_NOT_FOUND where there is no release, DAMAGED where its files do not agree
  */
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
-  const { dir, engine = 'zvec', threads = 2 } = options;
+  const { dir, engine = 'ivf', threads = 2 } = options;
   const root = resolve(dir);
   const { stats, release } = await readStats(ctx.storage);
   await sweep(root);
@@ -62,17 +80,28 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       { version: 1, ids: gaps, pending: false, following: false },
       at(INDEX_FILES.removed),
     );
+    await FieldTable.build(join(root, at(INDEX_FILES.fields)), fieldBatches(parts, ctx));
+    await FullTextIndex.build(join(root, at(INDEX_FILES.captions)), captionBatches(parts, ctx));
     const build = async (kind: 'image' | 'text') =>
       knnEngines[engine].build(
         join(root, at(INDEX_FILES[kind])),
-        { dimension: stats.model.dimension, rows: stats.rows, threads, signal: ctx.signal },
-        batches(parts, kind, stats.model.dimension, ctx),
+        {
+          dimension: stats.model.dimension,
+          rows: stats.rows,
+          // As the release has them: nothing is lost.
+          precision: 'float16',
+          threads,
+          signal: ctx.signal,
+        },
+        vectorBatches(parts, kind, stats.model.dimension, ctx),
       );
     const knn = { image: await build('image'), text: await build('text') };
     for (const [kind, { rows }] of Object.entries(knn))
       if (rows !== stats.rows)
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
     const { rows, removed, model } = stats;
+    const drawing = { root, parts, rows, places: rows + removed, dimension: model.dimension, at };
+    if (options.map ?? true) files.push(...(await drawMap(drawing, ctx)));
     const summary = {
       version: 1,
       release,
@@ -150,7 +179,7 @@ async function writeTables(
     };
     for (const [part, { metadata, images: tar }] of parts.entries()) {
       const members = storedImages(ctx.storage, tar);
-      for await (const group of rowGroups(ctx.storage, metadata)) {
+      for await (const group of rowGroups(ctx.storage, metadata, RELEASE_COLUMNS)) {
         const places: Place[] = [];
         for (const { SAMPLE_ID, ...row } of group) {
           ctx.signal.throwIfAborted();
@@ -184,17 +213,18 @@ interface Place {
 }
 const NO_PLACE: Place = { offset: 0, length: 0, line: Buffer.from('\n') };
 
-function rowGroups(storage: Storage, path: string) {
+function rowGroups<const C extends readonly Column[]>(storage: Storage, path: string, columns: C) {
   return streamSource(storage, path, async function* (source) {
     const info = await parquetInfo(source, path);
     for (const group of info.rowGroups.keys())
-      yield await readParquetRowGroup(source, RELEASE_COLUMNS, group, { info, name: path });
+      yield await readParquetRowGroup(source, columns, group, { info, name: path });
   });
 }
 
-/** The number of a row, and the columns that searches filter by, as `KnnFields` names them. */
+/** Texts and numbers that searches go by, and the number of their row. */
 const FIELD_COLUMNS = [
   { name: 'SAMPLE_ID', type: 'int64' },
+  { name: 'URL', type: 'string' },
   { name: 'NSFW', type: 'string' },
   { name: 'WIDTH', type: 'int32' },
   { name: 'HEIGHT', type: 'int32' },
@@ -203,7 +233,60 @@ const FIELD_COLUMNS = [
   { name: 'LICENSE', type: 'string' },
 ] as const;
 
-async function* batches(
+/** What searches filter by, of all rows. */
+async function* fieldBatches(
+  parts: readonly ReleaseFiles[],
+  ctx: StageContext,
+): AsyncGenerator<KnnFieldsBatch, void, undefined> {
+  for (const { metadata } of parts)
+    for await (const rows of rowGroups(ctx.storage, metadata, FIELD_COLUMNS)) {
+      ctx.signal.throwIfAborted();
+      yield {
+        ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)),
+        fields: rows.map(
+          ({
+            URL: url,
+            NSFW: nsfw,
+            WIDTH: width,
+            HEIGHT: height,
+            similarity,
+            language,
+            LICENSE: license,
+          }) => ({
+            ...{ nsfw, width, height, similarity, language, license },
+            host: hostOf(url),
+          }),
+        ),
+      };
+      ctx.progress(rows.length);
+    }
+}
+
+/** The host of a URL as it is asked for, or nothing where it is none. */
+function hostOf(url: string): string {
+  return URL.parse(url)?.hostname ?? '';
+}
+
+const CAPTION_COLUMNS = [
+  { name: 'SAMPLE_ID', type: 'int64' },
+  { name: 'TEXT', type: 'string' },
+] as const;
+
+async function* captionBatches(
+  parts: readonly ReleaseFiles[],
+  ctx: StageContext,
+): AsyncGenerator<TextBatch, void, undefined> {
+  for (const { metadata } of parts)
+    for await (const rows of rowGroups(ctx.storage, metadata, CAPTION_COLUMNS)) {
+      ctx.signal.throwIfAborted();
+      yield { ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)), texts: rows.map(({ TEXT }) => TEXT) };
+      ctx.progress(rows.length);
+    }
+}
+
+const ID_COLUMNS = [{ name: 'SAMPLE_ID', type: 'int64' }] as const;
+
+async function* vectorBatches(
   parts: readonly ReleaseFiles[],
   kind: 'image' | 'text',
   dimension: number,
@@ -216,21 +299,18 @@ async function* batches(
     if (info.rows === 0) continue;
     if (info.columns !== dimension)
       throw damaged(path, `has vectors of ${info.columns}, the model gives ${dimension}`);
-    const rows = readParquetRows(opened.metadata, FIELD_COLUMNS, { name: metadata });
+    const rows = readParquetRows(opened.metadata, ID_COLUMNS, { name: metadata });
     for (let rowStart = 0; rowStart < info.rows; rowStart += BATCH_ROWS) {
       const rowEnd = Math.min(rowStart + BATCH_ROWS, info.rows);
       const vectors = await readNpyRows(opened.vectors, { rowStart, rowEnd, info, name: path });
       const ids: number[] = [];
-      const fields: KnnBatch['fields'][number][] = [];
-      while (fields.length < rowEnd - rowStart) {
+      while (ids.length < rowEnd - rowStart) {
         const { value: row } = await rows.next();
         if (!row) throw damaged(path, `has ${info.rows} rows, more than its metadata`);
-        const { NSFW: nsfw, WIDTH: width, HEIGHT: height, similarity, language, LICENSE: license } = row;
         ids.push(Number(row.SAMPLE_ID));
-        fields.push({ nsfw, width, height, similarity, language, license });
       }
-      yield { ids, vectors, fields };
-      ctx.progress(fields.length);
+      yield { ids, vectors };
+      ctx.progress(ids.length);
     }
   }
 }

@@ -3,25 +3,27 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readLines } from '../formats/index.ts';
-import { openKnn } from '../knn/index.ts';
+import { FullTextIndex } from '../fulltext/index.ts';
+import { FieldTable, openKnn } from '../knn/index.ts';
 import type { Tombstones } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, indexSummarySchema } from './index-files.ts';
+import { removeFromMap } from './map/unmap.ts';
 import { releaseFiles } from './released.ts';
 import { storedImages } from './stored-images.ts';
 
 /*
  * Takes rows out of DIR/index, which stays as it is for all others: nothing is built again. First their numbers are
- * written down, by which every search leaves them out from then on; then they leave the engine, and in the tables blanks
- * and zeros take their place.
+ * written down, by which every search leaves them out from then on; then they leave the engines, the columns to filter
+ * by and the words of captions, and in the tables blanks and zeros take their place.
  */
 
 const removedSchema = z.object({
   version: z.literal(1),
   /** SAMPLE_IDs without a row, ascending. */
   ids: z.array(z.int().min(0)),
-  /** Whether the engine's own files still have some of them: where a service had these open. */
+  /** Whether engines and columns still have some of them: where a takedown was stopped. */
   pending: z.boolean(),
   /** Whether the release changes as the index does: it was that of the release when the takedown began. */
   following: z.boolean(),
@@ -53,10 +55,9 @@ export async function writeRemoved(
 
 /**
  * Takes rows out of what searches find, those of a service that runs included. Reads the table of rows once.
- * @returns false where the engine's own files have to wait, since a service has them open
  */
-export async function hideInIndex(dir: string, storage: Storage, tombstones: Tombstones): Promise<boolean> {
-  if ((await storage.size(INDEX_FILES.summary)) === undefined) return true;
+export async function hideInIndex(dir: string, storage: Storage, tombstones: Tombstones): Promise<void> {
+  if ((await storage.size(INDEX_FILES.summary)) === undefined) return;
   const before = await readRemoved(storage);
   const ids = new Set(before.ids);
   let id = 0;
@@ -78,7 +79,7 @@ export async function hideInIndex(dir: string, storage: Storage, tombstones: Tom
     following: before.following || (await isOfRelease(storage)),
   };
   await writeRemoved(storage, removed);
-  return deletePending(dir, storage);
+  await deletePending(dir, storage);
 }
 
 const rowSchema = z.object({
@@ -116,28 +117,28 @@ async function isOfRelease(storage: Storage): Promise<boolean> {
   return (await readSummary(storage)).release === (await releaseHash(storage));
 }
 
-/**
- * Takes rows that are to leave the engine out of its files.
- * @returns false where some process has them open
- */
-export async function deletePending(dir: string, storage: Storage): Promise<boolean> {
+/** Takes rows that are to leave the engines, columns and words out of their files. A service may have these open. */
+export async function deletePending(dir: string, storage: Storage): Promise<void> {
   const removed = await readRemoved(storage);
-  if (!removed.pending) return true;
+  if (!removed.pending) return;
   for (const kind of [INDEX_FILES.image, INDEX_FILES.text]) {
-    const index = await openKnn(join(dir, kind), { readOnly: false }).catch((error: unknown) => {
-      // zvec's own words for files that another process has open.
-      if (error instanceof GleanerError && /lock/i.test(error.message)) return undefined;
-      throw error;
-    });
-    if (!index) return false;
+    const index = await openKnn(join(dir, kind), { readOnly: false });
     try {
       await index.remove(removed.ids);
     } finally {
       await index.close();
     }
   }
+  const fields = await FieldTable.open(join(dir, INDEX_FILES.fields), { readOnly: false });
+  fields.remove(removed.ids);
+  await fields.close();
+  const captions = await FullTextIndex.open(join(dir, INDEX_FILES.captions), { readOnly: false });
+  try {
+    await captions.remove(removed.ids);
+  } finally {
+    await captions.close();
+  }
   await writeRemoved(storage, { ...removed, pending: false });
-  return true;
 }
 
 /**
@@ -152,6 +153,7 @@ export async function indexFollows(dir: string, storage: Storage): Promise<void>
     await movePictures(dir, storage, removed.ids, parts);
   }
   await blankRows(dir, storage, removed.ids);
+  await removeFromMap(dir, storage, removed.ids);
   if (removed.following && (await storage.size('release/stats.json')) !== undefined) {
     const summary = await readSummary(storage);
     const counted = await countRows(storage);

@@ -1,6 +1,6 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { expandPattern } from './expand.ts';
-export { fileStorage, openFile, streamFile } from './file.ts';
+export { fileStorage, openFile, PENDING, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
 export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';

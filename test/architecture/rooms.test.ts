@@ -11,7 +11,7 @@ const LAYERS = [
   ['storage'],
   ['formats'],
   ['image', 'fetcher', 'knn'],
-  ['clip'],
+  ['clip', 'fulltext'],
   ['safety'],
   ['config'],
   ['stages'],
@@ -74,7 +74,7 @@ describe('rooms', () => {
 
   it('loads no native code in threads before a stage wants it', () => {
     // Ended while it loads some, a thread may take the process with it; and loading costs each of them its time.
-    const native = /^(?:sharp|@julusian\/jpeg-turbo|onnxruntime-node|@zvec\/zvec)/;
+    const native = /^(?:sharp|@julusian\/jpeg-turbo|onnxruntime-node)/;
     const loaded = (entry: string) => {
       const seen = new Set([entry]);
       for (const file of seen)

@@ -1,52 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type KnnBatch,
-  type KnnEngine,
-  type KnnFields,
-  type KnnFilter,
-  openKnn,
-} from '../../src/knn/index.ts';
+import { type KnnBatch, type KnnEngine, type KnnOpenOptions, openKnn, RowSet } from '../../src/knn/index.ts';
 import { mulberry } from '../support/random.ts';
 
 /** Standard normal numbers (Box-Muller). */
-export function gaussian(next: () => number): () => number {
+function gaussian(next: () => number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-}
-
-const LICENSES = [
-  '?',
-  "it's",
-  'a"b',
-  'back\\slash',
-  "end\\' or width >= 0 or license = '",
-  'https://example.org/by/4.0/',
-];
-
-export function fieldsOf(id: number): KnnFields {
-  return {
-    nsfw: ['UNLIKELY', 'UNLIKELY', 'UNSURE', 'NSFW'][id % 4] ?? '',
-    width: 100 + (id % 50),
-    height: 200 + (id % 7),
-    similarity: (id % 20) / 20,
-    language: ['en', 'de', 'und', '日本'][id % 4] ?? '',
-    license: LICENSES[id % LICENSES.length] ?? '',
-  };
-}
-
-/** What a filter means, in the plainest words. */
-function fits(fields: KnnFields, filter: KnnFilter): boolean {
-  for (const name of ['nsfw', 'language', 'license'] as const)
-    if (filter[name] && !filter[name].includes(fields[name])) return false;
-  for (const name of ['width', 'height', 'similarity'] as const) {
-    const { min, max } = filter[name] ?? {};
-    if (min !== undefined && fields[name] < min) return false;
-    if (max !== undefined && fields[name] > max) return false;
-  }
-  return true;
 }
 
 const DIMENSION = 32;
@@ -73,20 +35,20 @@ async function* inBatches(vectors: Float32Array, ids: readonly number[]): AsyncG
   for (let i = 0; i < ids.length; i += step) {
     const some = ids.slice(i, i + step);
     const rows = vectors.slice(i * DIMENSION, (i + some.length) * DIMENSION);
-    yield { ids: some, vectors: rows, fields: some.map(fieldsOf) };
+    yield { ids: some, vectors: rows };
   }
 }
 
 /** What every engine does, told by plain arithmetic over all vectors. Engines that estimate are to be exact at this size. */
-export function describeEngine(engine: KnnEngine): void {
-  describe(`knn engine ${engine.name}`, () => {
+export function describeEngine(engine: KnnEngine, threads = 0): void {
+  const opened = (path: string, readOnly = true) => openedWith(path, { readOnly, threads });
+  describe(`knn engine ${engine.name}, ${threads} threads`, () => {
     let folder = '';
     const vectors = vectorsOf(1, ROWS);
     const rowOf = (id: number) => vectors.subarray(id * DIMENSION, (id + 1) * DIMENSION);
     const ids = Array.from({ length: ROWS }, (_, i) => i);
-    const nearest = (query: Float32Array, k: number, filter: KnnFilter = {}, among = ids) =>
+    const nearest = (query: Float32Array, k: number, among: readonly number[] = ids) =>
       among
-        .filter((id) => fits(fieldsOf(id), filter))
         .map((id) => ({ id, cosine: cosine(query, rowOf(id)) }))
         .sort((a, b) => b.cosine - a.cosine || a.id - b.id)
         .slice(0, k);
@@ -131,34 +93,88 @@ export function describeEngine(engine: KnnEngine): void {
       expect(await index.search(rowOf(0).slice(), { k: 0 })).toEqual([]);
     });
 
-    test('filters by every field, hostile texts too', async () => {
+    test('finds the nearest among the rows of a set, of any size and with ids that are not there', async () => {
       await using index = await opened(join(folder, 'main'));
       const query = rowOf(3).slice();
-      const range = (min: number, max: number) =>
-        fc.record(
-          { min: fc.double({ min, max, noNaN: true }), max: fc.double({ min, max, noNaN: true }) },
-          { requiredKeys: [] },
-        );
-      const some = (values: readonly string[]) =>
-        fc.array(fc.constantFrom(...values, "x' or 1 = 1", '\\'), { maxLength: 3 });
-      const filters = fc.record(
-        {
-          nsfw: some(['UNLIKELY', 'UNSURE', 'NSFW']),
-          language: some(['en', 'de', 'und', '日本']),
-          license: some(LICENSES),
-          width: range(90, 160),
-          height: range(-5, 1e12),
-          similarity: range(-1, 1),
-        },
-        { requiredKeys: [] },
+      const sets = fc.oneof(
+        fc.uniqueArray(fc.integer({ min: 0, max: 2 * ROWS }), { maxLength: 5 }),
+        fc.uniqueArray(fc.integer({ min: 0, max: 2 * ROWS }), { minLength: 50, maxLength: 600 }),
+        fc.constant(ids),
       );
       await fc.assert(
-        fc.asyncProperty(filters, async (filter) => {
-          const hits = await index.search(query, { k: 20, filter });
-          expect(hits.map((hit) => hit.id)).toEqual(nearest(query, 20, filter).map((hit) => hit.id));
+        fc.asyncProperty(sets, fc.integer({ min: 1, max: 30 }), async (some, k) => {
+          const among = RowSet.of(2 * ROWS + 1, some);
+          const before = among.words.slice();
+          const hits = await index.search(query, { k, among });
+          const there = some.filter((id) => id < ROWS);
+          expect(hits.map((hit) => hit.id)).toEqual(nearest(query, k, there).map((hit) => hit.id));
+          expect(among.words).toEqual(before);
         }),
         { numRuns: 60, seed: 5 },
       );
+      // A set that has no place for some rows of the index does not have them.
+      const hits = await index.search(query, { k: 10, among: RowSet.of(4, [0, 3]) });
+      expect(hits.map((hit) => hit.id)).toEqual([3, 0]);
+    });
+
+    test('finds all that are near enough, up to a limit', async () => {
+      await using index = await opened(join(folder, 'main'));
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 0, max: ROWS - 1 }),
+          fc.double({ min: -1.1, max: 1.1, noNaN: true }),
+          fc.integer({ min: 0, max: ROWS }),
+          fc.option(fc.uniqueArray(fc.integer({ min: 0, max: ROWS - 1 }), { maxLength: 200 }), {
+            nil: undefined,
+          }),
+          async (id, minCosine, limit, some) => {
+            const query = rowOf(id).slice();
+            const hits = await index.searchRange(query, {
+              ...{ minCosine, limit },
+              ...(some && { among: RowSet.of(ROWS, some) }),
+            });
+            const expected = nearest(query, ROWS, some).filter(({ cosine }) => cosine >= minCosine);
+            expect(hits.map((hit) => hit.id)).toEqual(expected.slice(0, limit).map((hit) => hit.id));
+            for (const hit of hits) expect(hit.cosine).toBeGreaterThanOrEqual(minCosine);
+          },
+        ),
+        { numRuns: 60, seed: 6 },
+      );
+      const [hit] = await index.searchRange(rowOf(5).slice(), { minCosine: 0.9, limit: 3, vectors: true });
+      expect(cosine(hit?.vector ?? new Float32Array(), rowOf(5))).toBeCloseTo(1, 6);
+      await expect(
+        index.searchRange(new Float32Array(DIMENSION), { minCosine: 0, limit: 1 }),
+      ).rejects.toThrow(RangeError);
+    });
+
+    test('takes an effort, which at this size changes nothing', async () => {
+      await using index = await opened(join(folder, 'main'));
+      const query = rowOf(11).slice();
+      const all = await index.search(query, { k: 12 });
+      for (const effort of [1, 4]) expect(await index.search(query, { k: 12, effort })).toEqual(all);
+    });
+
+    test('as float16 it keeps vectors to eleven bits, and measures on these', async () => {
+      const path = join(folder, 'half');
+      const options = { dimension: DIMENSION, rows: ROWS, precision: 'float16' } as const;
+      await engine.build(path, options, inBatches(vectors, ids));
+      await using index = await opened(path);
+      const stored = (await index.fetch([9])).get(9) ?? new Float32Array();
+      const norm = Math.hypot(...rowOf(9));
+      // Rounded to nearest: half a unit in the last place, 2^-11 of the number.
+      for (const [i, x] of stored.entries())
+        expect(Math.abs(x - (rowOf(9)[i] ?? 0) / norm)).toBeLessThanOrEqual(
+          2 ** -11 * Math.abs(x) + 2 ** -25,
+        );
+      const query = rowOf(300).slice();
+      const hits = await index.search(query, { k: 5, vectors: true });
+      expect(hits.map((hit) => hit.id)).toEqual(nearest(query, 5).map((hit) => hit.id));
+      const unit = query.map((x) => x / Math.hypot(...query));
+      for (const { vector, cosine: given } of hits)
+        expect(given).toBeCloseTo(
+          unit.reduce((sum, x, i) => sum + x * (vector?.[i] ?? 0), 0),
+          6,
+        );
     });
 
     test('equal vectors come in order of their ids', async () => {
@@ -202,7 +218,6 @@ export function describeEngine(engine: KnnEngine): void {
         await index.add({
           ids: [321, 4],
           vectors: Float32Array.from([...added, ...added]),
-          fields: [fieldsOf(321), fieldsOf(4)],
         });
         expect((await index.search(added, { k: 2 })).map((hit) => hit.id)).toEqual([4, 321]);
         expect(await index.remove([4, 5, 4000])).toBe(2);
@@ -213,8 +228,31 @@ export function describeEngine(engine: KnnEngine): void {
       await using again = await opened(path);
       const hits = await again.search(added, { k: 100 });
       expect(hits.map((hit) => hit.id)).toEqual(
-        nearest(added, 100, {}, [...ids.slice(0, 4), ...ids.slice(6, 100), 321]).map((hit) => hit.id),
+        nearest(added, 100, [...ids.slice(0, 4), ...ids.slice(6, 100), 321]).map((hit) => hit.id),
       );
+    });
+
+    test('what is removed is in no file of the index', async () => {
+      const path = await fresh('forgotten', 100);
+      let gone = new Float32Array();
+      {
+        await using index = await opened(path, false);
+        gone = Float32Array.from((await index.fetch([7])).get(7) ?? []);
+        await index.remove([7, 60]);
+      }
+      expect(gone).toHaveLength(DIMENSION);
+      const bits = (from: Float32Array, i: number) => Buffer.from(from.slice(i, i + 4).buffer);
+      await using index = await opened(path);
+      const other = (await index.fetch([8])).get(8) ?? new Float32Array();
+      const files = await readdir(path, { recursive: true, withFileTypes: true });
+      const bytes = Buffer.concat(
+        await Promise.all(
+          files.filter((one) => one.isFile()).map((one) => readFile(join(one.parentPath, one.name))),
+        ),
+      );
+      // Of one that stays the numbers are found, else nothing would be proved.
+      expect(bytes.includes(bits(other, 4))).toBe(true);
+      for (let i = 0; i < DIMENSION; i += 4) expect(bytes.includes(bits(gone, i))).toBe(false);
     });
 
     test('an index without rows is an index', async () => {
@@ -243,7 +281,7 @@ export function describeEngine(engine: KnnEngine): void {
 
     test('refuses writes when open for reading, and everything when closed', async () => {
       const index = await openKnn(join(folder, 'main'));
-      const batch = { ids: [900], vectors: rowOf(0).slice(), fields: [fieldsOf(0)] };
+      const batch = { ids: [900], vectors: rowOf(0).slice() };
       await expect(index.add(batch)).rejects.toThrow();
       await expect(index.remove([0])).rejects.toThrow();
       await index.close();
@@ -261,7 +299,7 @@ export function describeEngine(engine: KnnEngine): void {
       async function* endless(): AsyncGenerator<KnnBatch> {
         for (let i = 0; ; i++) {
           if (i === 2) stop.abort(new Error('stopped'));
-          yield { ids: [i], vectors: rowOf(i).slice(), fields: [fieldsOf(i)] };
+          yield { ids: [i], vectors: rowOf(i).slice() };
         }
       }
       const building = engine.build(
@@ -274,7 +312,7 @@ export function describeEngine(engine: KnnEngine): void {
   });
 }
 
-async function opened(path: string, readOnly = true) {
-  const index = await openKnn(path, { readOnly });
+async function openedWith(path: string, options: KnnOpenOptions) {
+  const index = await openKnn(path, options);
   return Object.assign(index, { [Symbol.asyncDispose]: () => index.close() });
 }

@@ -1,5 +1,6 @@
-import { exactEngine, zvecEngine } from '../../src/knn/index.ts';
+import { exactEngine, ivfEngine } from '../../src/knn/index.ts';
 import { describeEngine } from './conformance.ts';
 
 describeEngine(exactEngine);
-describeEngine(zvecEngine);
+describeEngine(ivfEngine);
+describeEngine(ivfEngine, 2);

@@ -57,7 +57,7 @@ describe('takedown', () => {
     if (!one) throw new Error(`the release has no row ${n}`);
     return one;
   };
-  /** Of vectors the half-precision ones, which the engine does not use. */
+  /** Of vectors the half-precision ones, as release and index have them. */
   const contentOf = ({ row, jpeg, imageEmbedding, textEmbedding }: ReleasedPair) => [
     row.URL,
     row.TEXT,
@@ -284,12 +284,10 @@ describe('takedown', () => {
     expect((await verifyRun(fileStorage(dir))).problems, context).toEqual([]);
   });
 
-  /** All files but those that hold times, and those of the engine, which change whenever they are opened. */
+  /** All files but those that hold times. */
   async function stateOf(dir: string): Promise<Record<string, string>> {
     const tree = Object.entries(await treeOf(dir));
-    return Object.fromEntries(
-      tree.filter(([path]) => !/^tasks\/|^removed\.jsonl$|^index\/(?:image|text)\/zvec\//.test(path)),
-    );
+    return Object.fromEntries(tree.filter(([path]) => !/^tasks\/|^removed\.jsonl$/.test(path)));
   }
 
   it('stopped before its end is noticed by verify, and ended by the run itself', async () => {

@@ -3,9 +3,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KNN_ENGINE_NAMES } from '../../src/knn/index.ts';
 import { openIndex } from '../../src/service/index.ts';
 import { INDEX_FILES } from '../../src/stages/index-files.ts';
 import { INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
+import { MAP_PASSES } from '../../src/stages/map/draw-map.ts';
+import { MAP_FILES } from '../../src/stages/map/map-files.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
 import { shapeEmbedder } from './shapes.ts';
 import { type Sample, samples, stageContext, writeRelease } from './small-release.ts';
@@ -20,7 +23,7 @@ describe('indexRelease', () => {
   });
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
-  test.each(['zvec', 'exact'] as const)(
+  test.each(KNN_ENGINE_NAMES)(
     'with %s: every row, image and vector of the release is found by SAMPLE_ID',
     async (engine) => {
       let progress = 0;
@@ -28,7 +31,7 @@ describe('indexRelease', () => {
         { dir, engine },
         stageContext(dir, (done) => (progress += done)),
       );
-      expect(progress).toBe(INDEX_PASSES * all.length);
+      expect(progress).toBe((INDEX_PASSES + MAP_PASSES) * all.length);
       expect(result.ledgers.rows).toEqual({ in: all.length, out: all.length, dropped: {} });
 
       const index = await openIndex(dir);
@@ -49,6 +52,18 @@ describe('indexRelease', () => {
         expect(hash('sha256', (await index.images.get(id, row.key)) ?? '', 'hex')).toBe(row.sha256);
         expect(image.length).toBeGreaterThan(0);
       }
+      const among = index.fields.matching({
+        host: ['images.example'],
+        width: { min: 2000 },
+        nsfw: ['UNLIKELY'],
+      });
+      expect([...among]).toEqual(
+        all.flatMap(({ row }, id) =>
+          row.url.startsWith('https://images.example/') && row.width >= 2000 && row.nsfw === 'UNLIKELY'
+            ? [id]
+            : [],
+        ),
+      );
       const [hit] = await index.text.search(await shapeEmbedder.embedTexts(['a blue circle']), { k: 1 });
       expect(all[hit?.id ?? -1]?.row.text).toMatch(/blue circle/);
       await index.close();
@@ -58,7 +73,10 @@ describe('indexRelease', () => {
   test('lists its lasting files with their checksums, and nothing else is left', async () => {
     const { files } = await indexRelease({ dir }, stageContext(dir));
     expect(files.map((file) => file.path).sort()).toEqual(
-      [INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images, INDEX_FILES.summary].sort(),
+      [
+        ...[INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images, INDEX_FILES.summary],
+        ...[MAP_FILES.points, MAP_FILES.info],
+      ].sort(),
     );
     await (await openIndex(dir)).close();
     for (const { path, bytes, sha256 } of files) {

@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { indexRun, removeLocally, runLocally } from '../../src/executors/index.ts';
 import { openKnn } from '../../src/knn/index.ts';
-import { type Service, startService } from '../../src/service/index.ts';
+import {
+  type CountsResponse,
+  type SearchResponse,
+  type Service,
+  startService,
+} from '../../src/service/index.ts';
 import { INDEX_FILES } from '../../src/stages/index-files.ts';
 import { readStatistics } from '../../src/stages/report/index.ts';
 import { fileStorage } from '../../src/storage/index.ts';
 import { filesWith, type ReleasedPair, releasedPairs } from '../support/contents.ts';
 import { makeSmallCrawl } from '../support/crawl.ts';
+import { gleaner } from '../support/gleaner.ts';
 
 describe('a service that runs while pairs are taken down', () => {
   let dir: string;
@@ -74,35 +80,48 @@ describe('a service that runs while pairs are taken down', () => {
   }
   const others = () => base.map((_, id) => id).filter((id) => !gone.has(id));
 
-  async function takeDown(...ids: readonly number[]): Promise<string[]> {
-    const notices: string[] = [];
+  async function takeDown(...ids: readonly number[]): Promise<void> {
     await removeLocally({
       dir: join(dir, 'out'),
       takedowns: ids.map((id) => ({ kind: 'uid' as const, hash: base[id]?.row.uid ?? '' })),
       reason: 'asked for',
       workers: 1,
-      onNotice: (line) => notices.push(line),
     });
     for (const id of ids) gone.add(id);
-    return notices;
   }
 
   async function expectGone(): Promise<void> {
     for (const id of gone) {
       expect(await found(id)).toEqual(others());
-      expect((await ask(`/api/rows/${id}`)).status).toBe(404);
+      expect((await ask(`/api/v1/rows/${id}`)).status).toBe(404);
       expect((await ask(`/images/${id}.jpg`)).status).toBe(404);
       expect((await ask('/metadata', { ids: [id] })).status).toBe(400);
-      expect((await ask('/api/search', { like: id })).status).toBe(404);
+      expect((await ask('/api/v1/search', { query: [{ id }] })).status).toBe(404);
     }
+    const points = Buffer.from(await (await ask('/api/v1/map?nsfw=true')).arrayBuffer());
+    const onMap = Array.from({ length: points.length / 12 }, (_, i) => points.readUInt32LE(i * 12));
+    expect(onMap.sort((a, b) => a - b)).toEqual(others());
     for (let seed = 0; seed < 20; seed++) {
-      const { results } = (await (await ask(`/api/sample?seed=${seed}&nsfw=1&limit=200`)).json()) as {
+      const { results } = (await (await ask('/api/v1/search', { seed, nsfw: true, limit: 200 })).json()) as {
         results: { id: number }[];
       };
       expect(results.map(({ id }) => id).sort((a, b) => a - b)).toEqual(others());
     }
     expect(await (await ask('/healthz')).json()).toMatchObject({ rows: others().length });
     expect(await (await ask('/metrics')).text()).toContain(`\ngleaner_rows ${others().length}\n`);
+  }
+
+  /** What counts and words of captions say: nothing of those that are gone. */
+  async function expectUncounted(): Promise<void> {
+    const counts = (await (await ask('/api/v1/counts', { nsfw: true })).json()) as CountsResponse;
+    expect(counts.rows).toBe(others().length);
+    const hosts = others().map((id) => new URL(base[id]?.row.URL ?? '').hostname);
+    expect(counts.fields.host.map(({ value }) => value).sort()).toEqual([...new Set(hosts)].sort());
+    for (const id of gone) {
+      const search = { keywords: base[id]?.row.TEXT, nsfw: true, limit: 200 };
+      const { results } = (await (await ask('/api/v1/search', search)).json()) as SearchResponse;
+      for (const row of results) expect(gone).not.toContain(row.id);
+    }
   }
 
   async function expectOthers(): Promise<void> {
@@ -114,14 +133,27 @@ describe('a service that runs while pairs are taken down', () => {
     }
   }
 
+  test('says why a row was kept, in the words of gleaner explain', async () => {
+    const { stdout } = await gleaner(['explain', join(dir, 'out'), base[3]?.row.uid ?? '', '--json']);
+    const [{ steps }] = JSON.parse(stdout) as [{ steps: { step: string; facts: string }[] }];
+    const { kept } = (await (await ask('/api/v1/rows/3')).json()) as {
+      kept: { step: string; said: string }[];
+    };
+    expect(steps.length).toBeGreaterThan(4);
+    expect(kept).toEqual(
+      // What fetching took is not kept with the release.
+      steps.map(({ step, facts }) => ({ step, said: (step === 'fetched' ? '' : facts) || 'passed' })),
+    );
+  });
+
   test('shows none of them any more, and all others as before', async () => {
     expect(await found(4)).toEqual(others());
     // Some tars are open by now, others are not.
     expect((await ask('/images/0.jpg')).status).toBe(200);
-    const notices = await takeDown(0, 4, base.length - 1);
-    expect(notices).toEqual([expect.stringMatching(/the index is in use by a service/)]);
+    await takeDown(0, 4, base.length - 1);
     await vi.waitFor(async () => expect(await found(4)).toEqual(others()), { timeout: 20_000 });
     await expectGone();
+    await expectUncounted();
     await expectOthers();
   }, 60_000);
 
@@ -129,14 +161,16 @@ describe('a service that runs while pairs are taken down', () => {
     await takeDown(1, 5);
     await vi.waitFor(async () => expect(await found(1)).toEqual(others()), { timeout: 20_000 });
     await expectGone();
+    await expectUncounted();
     await expectOthers();
   }, 60_000);
 
-  test('nor does one that begins later, which lets the engine forget them', async () => {
+  test('nor does one that begins later, and nothing of them is in the files of the index', async () => {
     await service.close();
     service = await start();
     expect(service.rows).toBe(others().length);
     await expectGone();
+    await expectUncounted();
     await expectOthers();
     const engine = await openKnn(join(dir, 'out', INDEX_FILES.image));
     expect(await engine.fetch([...gone])).toEqual(new Map());
@@ -157,6 +191,7 @@ describe('a service that runs while pairs are taken down', () => {
     await service.close();
     service = await start();
     await expectGone();
+    await expectUncounted();
     await expectOthers();
   }, 60_000);
 
@@ -164,10 +199,12 @@ describe('a service that runs while pairs are taken down', () => {
     const { row } = base[10] ?? {};
     const tombstone = { takedown: 'uid', hash: row?.uid, at: '2026-11-21T12:00:00.000Z', reason: 'x' };
     await appendFile(join(dir, 'out/removed.jsonl'), `${JSON.stringify(tombstone)}\n`);
-    await vi.waitFor(async () => expect((await ask('/api/rows/10')).status).toBe(404), { timeout: 20_000 });
+    await vi.waitFor(async () => expect((await ask('/api/v1/rows/10')).status).toBe(404), {
+      timeout: 20_000,
+    });
     expect(await found(10)).toEqual(others().filter((id) => id !== 10));
-    for (const path of ['/images/10.jpg', '/api/rows/10']) expect((await ask(path)).status).toBe(404);
+    for (const path of ['/images/10.jpg', '/api/v1/rows/10']) expect((await ask(path)).status).toBe(404);
     expect((await ask('/metadata', { ids: [10] })).status).toBe(400);
-    expect((await ask('/api/search', { like: 10 })).status).toBe(404);
+    expect((await ask('/api/v1/search', { query: [{ id: 10 }] })).status).toBe(404);
   }, 60_000);
 });

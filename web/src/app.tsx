@@ -1,45 +1,72 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { fetchRelease, fetchRow, type PageRelease, type PageRow } from './api.ts';
+import { ActiveFilters } from './active-filters.tsx';
+import { fetchRelease, type PageRelease, type PageRow } from './api.ts';
+import { conditionsOf } from './conditions.ts';
 import { Details } from './details.tsx';
-import { Grid, Skeleton } from './grid.tsx';
 import { ShuffleIcon, WheatIcon } from './icons.tsx';
-import { addPicture } from './picture.ts';
-import { type Place, placeAddress, type Search } from './search.ts';
+import { addPicture, fullAddress } from './picture.ts';
+import { ResultsView } from './results-view.tsx';
+import {
+  type Filters,
+  hasFilters,
+  isSample,
+  NO_FILTERS,
+  NOTHING,
+  type Part,
+  type Search,
+  withExample,
+  withPart,
+} from './search.ts';
 import { SearchBar } from './search-bar.tsx';
+import { Status, titleOf } from './status.tsx';
 import { count, plainLine } from './text.ts';
+import { Toolbar } from './toolbar.tsx';
+import { useCounts } from './use-counts.ts';
 import { useDrop } from './use-drop.ts';
+import { useGridSize } from './use-grid-size.ts';
+import { useFocusTile, useKeys } from './use-keys.ts';
+import { useMatch } from './use-layout.ts';
+import { useOpened } from './use-opened.ts';
 import { usePlace } from './use-place.ts';
-import { type Results, useResults } from './use-results.ts';
+import { useResults } from './use-results.ts';
 
 /** Where details cover the page instead of standing beside it: as in style.css. */
 const NARROW = '(max-width: 899px)';
-const HOME: Search = { kind: 'sample', seed: 0 };
+
+/** Pictures before the last one at which more are asked for. */
+const WALK_AHEAD = 8;
 
 export function App() {
   const [place, go] = usePlace();
   const results = useResults(place);
   const release = useRelease();
-  const opened = useOpened(place.open, results.rows);
+  const [opened, missing] = useOpened(place.open, results.rows);
+  const [size, setSize] = useGridSize();
   const [current, setCurrent] = useState(0);
   const [notice, setNotice] = useState('');
   const fieldRef = useRef<HTMLInputElement>(null);
   const closeRef = useRef<HTMLButtonElement>(null);
   const latest = useRef(place);
   latest.current = place;
+  const focusTile = useFocusTile();
+  const passing = useCounts(hasFilters(place.filters), conditionsOf(place.filters), place.nsfw);
 
-  const look = useCallback(
-    (search: Search) => {
+  const change = useCallback(
+    (changed: Partial<typeof place>) => {
       setNotice('');
       setCurrent(0);
       scrollTo(0, 0);
-      go({ ...latest.current, search, open: null });
+      go({ ...latest.current, ...changed, open: null });
     },
     [go],
   );
+  const look = useCallback((search: Search) => change({ search }), [change]);
+  const filter = useCallback((filters: Filters) => change({ filters }), [change]);
+  const home = () => change({ search: NOTHING, filters: NO_FILTERS });
   const lookByPicture = useCallback(
     (file: File) =>
       addPicture(file).then(
-        (key) => look({ kind: 'picture', key }),
+        (key) => look(withExample(latest.current.search, { kind: 'picture', key, less: false })),
         (error: Error) => setNotice(error.message),
       ),
     [look],
@@ -47,11 +74,6 @@ export function App() {
   const refuse = useCallback(() => setNotice('That is no picture. Drop a JPEG, PNG or WebP file.'), []);
   const over = useDrop(lookByPicture, refuse);
 
-  const focusTile = (index: number) => {
-    const tile = document.querySelector<HTMLElement>(`.tile[data-index="${index}"]`);
-    tile?.focus({ preventScroll: true });
-    tile?.scrollIntoView({ block: 'nearest' });
-  };
   const open = (row: PageRow, index: number) => {
     setCurrent(index);
     // Walking from picture to picture is one step back, not many.
@@ -65,32 +87,14 @@ export function App() {
     if (focus) focusTile(index);
   };
 
-  useTitle(place.search);
   useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-      const target = event.target instanceof Element ? event.target : null;
-      const typing = target?.matches('input') ?? false;
-      if (event.key === '/' && !typing) {
-        event.preventDefault();
-        fieldRef.current?.focus();
-        fieldRef.current?.select();
-      } else if (event.key === 'Escape') {
-        if (place.open !== null) close();
-        else if (typing) focusTile(current);
-      } else if (event.key === 'ArrowDown' && typing && results.rows.length > 0) {
-        event.preventDefault();
-        focusTile(current);
-      } else if (place.open !== null && target?.closest('.details')) {
-        const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-        if (step !== 0 && results.rows[current + step]) move(current + step, false);
-      }
-    };
-    addEventListener('keydown', onKeyDown);
-    return () => removeEventListener('keydown', onKeyDown);
-  });
-  // A reader who opened details goes on there (on a narrow page they cover the rest), and comes back to the picture.
+    document.title = titleOf(place.search);
+  }, [place.search]);
+  const { length } = results.rows;
+  const step = (index: number) => move(index, false);
   const isOpen = opened !== null;
+  useKeys({ fieldRef, length, isOpen, current, focusTile, onClose: close, onStep: step });
+  // A reader who opened details goes on there (on a narrow page they cover the rest), and comes back to the picture.
   const wasOpen = useRef(false);
   useEffect(() => {
     if (isOpen) closeRef.current?.focus({ preventScroll: true });
@@ -103,7 +107,15 @@ export function App() {
   useEffect(() => {
     if (openIndex >= 0) setCurrent(openIndex);
   }, [openIndex]);
+  // Who walks through the details does not see the end of the grid coming.
+  const { more, next } = results;
+  const nearEnd = isOpen && more && current >= length - WALK_AHEAD;
+  useEffect(() => {
+    if (nearEnd) next();
+  }, [nearEnd, next]);
   const isCovered = useMatch(NARROW) && isOpen;
+  const rowPart = (less: boolean): Part => ({ kind: 'row', id: opened?.row.id ?? 0, less });
+  const likeThis: Search = { ...NOTHING, byText: place.search.byText, parts: [rowPart(false)] };
 
   return (
     <div class={isOpen ? 'page with-details' : 'page'}>
@@ -113,7 +125,7 @@ export function App() {
           href="/"
           onClick={(event) => {
             event.preventDefault();
-            look(HOME);
+            home();
           }}
         >
           <WheatIcon />
@@ -122,47 +134,66 @@ export function App() {
         <SearchBar
           search={place.search}
           fieldRef={fieldRef}
-          onWords={(words) => look({ kind: 'words', words })}
+          onSearch={look}
           onPicture={lookByPicture}
-          onClear={() => look(HOME)}
+          onClear={() => look(NOTHING)}
         />
-        <button
-          type="button"
-          class="switch"
-          role="switch"
-          aria-checked={place.nsfw}
-          title="Pictures that may not be safe for work are hidden unless this is on"
-          onClick={() => go({ ...place, nsfw: !place.nsfw, open: null })}
-        >
-          <span class="knob" />
-          Show NSFW
-        </button>
+        <div class="header-end">
+          {(release?.hasMap || release?.hasReport) && (
+            <nav aria-label="Of this release">
+              {release.hasMap && <a href="/map">Map</a>}
+              {release.hasReport && <a href="/report">Report</a>}
+            </nav>
+          )}
+          <button
+            type="button"
+            class="switch"
+            role="switch"
+            aria-checked={!place.nsfw}
+            title="Pictures that may not be safe for work are hidden while this is on"
+            onClick={() => change({ nsfw: !place.nsfw, filters: { ...place.filters, nsfw: [] } })}
+          >
+            <span class="knob" />
+            Safe mode
+          </button>
+        </div>
       </header>
       <main inert={isCovered}>
-        <div class="status">
-          <h1>{heading(place.search)}</h1>
-          <p role="status">{notice || statusLine(results, release, place)}</p>
-          {release && (
-            <p class="encoder">
-              Searched by <bdi>{plainLine(release.model, 160)}</bdi>
-            </p>
-          )}
-        </div>
-        <Body
+        <Toolbar
+          place={place}
+          size={size}
+          onFilters={filter}
+          onSearch={look}
+          onDuplicates={(duplicates) => change({ duplicates })}
+          onSize={setSize}
+        />
+        <ActiveFilters place={place} counts={passing} onFilters={filter} onSearch={look} />
+        <Status
           place={place}
           results={results}
           release={release}
-          current={Math.min(current, Math.max(0, results.rows.length - 1))}
+          passing={passing?.rows ?? null}
+          notice={notice || missing}
+          onDuplicates={() => change({ duplicates: true })}
+        />
+        <ResultsView
+          place={place}
+          results={results}
+          release={release}
+          size={size}
+          current={Math.min(current, Math.max(0, length - 1))}
+          addressOf={(row) => fullAddress({ ...place, open: row.id })}
           onOpen={open}
           onMove={move}
-          onShowAll={() => go({ ...place, nsfw: true })}
-          onHome={() => look(HOME)}
+          onShowAll={() => change({ nsfw: true })}
+          onClearFilters={() => filter(NO_FILTERS)}
+          onHome={home}
         />
-        {place.search.kind === 'sample' && results.state === 'here' && results.rows.length > 0 && (
+        {isSample(place.search) && results.state === 'here' && length > 0 && (
           <button
             type="button"
             class="button quiet"
-            onClick={() => look({ kind: 'sample', seed: Math.floor(Math.random() * 1_000_000) })}
+            onClick={() => look({ ...NOTHING, seed: Math.floor(Math.random() * 1_000_000) })}
           >
             <ShuffleIcon /> Another handful
           </button>
@@ -170,10 +201,12 @@ export function App() {
       </main>
       {opened && (
         <Details
-          row={opened}
+          opened={opened}
+          search={place.search}
           closeRef={closeRef}
-          likeAddress={placeAddress({ ...place, search: { kind: 'like', id: opened.id }, open: null })}
-          onLike={() => look({ kind: 'like', id: opened.id })}
+          likeAddress={fullAddress({ ...place, search: likeThis, open: null })}
+          onLike={() => look(likeThis)}
+          onAdd={(less) => look(withPart(place.search, rowPart(less)))}
           onClose={close}
         />
       )}
@@ -193,113 +226,6 @@ export function App() {
   );
 }
 
-interface BodyProps {
-  readonly place: Place;
-  readonly results: ReturnType<typeof useResults>;
-  readonly release: PageRelease | null;
-  readonly current: number;
-  readonly onOpen: (row: PageRow, index: number) => void;
-  readonly onMove: (index: number) => void;
-  readonly onShowAll: () => void;
-  readonly onHome: () => void;
-}
-
-function Body({ place, results, release, current, onOpen, onMove, onShowAll, onHome }: BodyProps) {
-  const { state, rows, more, hidden, problem, next, again } = results;
-  const endRef = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const end = endRef.current;
-    if (!end || !more) return;
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && next(), {
-      rootMargin: '800px',
-    });
-    observer.observe(end);
-    return () => observer.disconnect();
-  });
-  const loading = state === 'loading' || state === 'slow';
-  return (
-    <>
-      {rows.length > 0 && (
-        <Grid
-          rows={rows}
-          current={current}
-          open={place.open}
-          addressOf={(row) => placeAddress({ ...place, open: row.id })}
-          onOpen={onOpen}
-          onMove={onMove}
-        />
-      )}
-      {loading && rows.length === 0 && <Skeleton />}
-      {state === 'failed' && (
-        <div class="message" role="alert">
-          <p>{problem}</p>
-          <button type="button" class="button" onClick={again}>
-            Try again
-          </button>
-          {place.search.kind !== 'sample' && (
-            <button type="button" class="button quiet" onClick={onHome}>
-              Back to the beginning
-            </button>
-          )}
-        </div>
-      )}
-      {state === 'here' && rows.length === 0 && (
-        <div class="message">
-          <p>{release?.rows === 0 ? 'This release holds no pairs.' : 'Nothing here can be shown.'}</p>
-          {hidden > 0 && (
-            <button type="button" class="button" onClick={onShowAll}>
-              Show what may not be safe
-            </button>
-          )}
-          {place.search.kind !== 'sample' && (
-            <button type="button" class="button quiet" onClick={onHome}>
-              Back to the beginning
-            </button>
-          )}
-        </div>
-      )}
-      <div ref={endRef} class="end">
-        {rows.length > 0 && loading && <span>Looking for more…</span>}
-      </div>
-    </>
-  );
-}
-
-function heading(search: Search): preact.ComponentChildren {
-  switch (search.kind) {
-    case 'sample':
-      return 'A handful from this release';
-    case 'words':
-      return <bdi>{plainLine(search.words, 120)}</bdi>;
-    case 'like':
-      return 'More like this picture';
-    case 'picture':
-      return 'Like your picture';
-  }
-}
-
-function statusLine(results: Results, release: PageRelease | null, { search, nsfw }: Place): string {
-  if (results.state === 'slow') return 'Still searching…';
-  if (results.state === 'loading' && results.rows.length === 0) return 'Searching…';
-  if (results.state === 'failed' && results.rows.length === 0) return '';
-  const shown = results.rows.length;
-  const parts = [
-    search.kind === 'sample'
-      ? `${shown.toLocaleString('en')} of ${count(release?.rows ?? shown, 'pair', 'pairs')}`
-      : `The ${shown.toLocaleString('en')} nearest${release ? ` of ${count(release.rows, 'pair', 'pairs')}` : ''}`,
-  ];
-  if (results.hidden > 0) parts.push(`${results.hidden.toLocaleString('en')} hidden: may not be safe`);
-  if (nsfw && release && release.unsafe > 0) parts.push('nothing is hidden');
-  return parts.join(' · ');
-}
-
-function useTitle(search: Search): void {
-  const words = search.kind === 'words' ? plainLine(search.words, 60) : '';
-  useEffect(() => {
-    document.title = words === '' ? 'gleaner' : `${words} – gleaner`;
-  }, [words]);
-}
-
 function useRelease(): PageRelease | null {
   const [release, setRelease] = useState<PageRelease | null>(null);
   useEffect(() => {
@@ -309,30 +235,4 @@ function useRelease(): PageRelease | null {
     return () => stop.abort();
   }, []);
   return release;
-}
-
-function useMatch(query: string): boolean {
-  const [matches, setMatches] = useState(() => matchMedia(query).matches);
-  useEffect(() => {
-    const media = matchMedia(query);
-    const update = () => setMatches(media.matches);
-    media.addEventListener('change', update);
-    return () => media.removeEventListener('change', update);
-  }, [query]);
-  return matches;
-}
-
-/** The row whose details are open: among the results, or fetched where an address was followed. */
-function useOpened(id: number | null, rows: readonly PageRow[]): PageRow | null {
-  const [fetched, setFetched] = useState<PageRow | null>(null);
-  const found = rows.find((row) => row.id === id);
-  const missing = id !== null && !found && fetched?.id !== id;
-  useEffect(() => {
-    if (!missing || id === null) return;
-    const stop = new AbortController();
-    fetchRow(id, stop.signal).then(setFetched, () => undefined);
-    return () => stop.abort();
-  }, [missing, id]);
-  if (id === null) return null;
-  return found ?? (fetched?.id === id ? fetched : null);
 }

@@ -1,10 +1,12 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { imageAddress, type PageRow } from './api.ts';
-import { type Direction, justify, neighbour, rowHeight } from './justify.ts';
-import { plainLine } from './text.ts';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { PageRow } from './api.ts';
+import { boxesWithin, type Direction, type GridSize, justify, neighbour, rowHeight } from './justify.ts';
+import { Tile } from './tile.tsx';
+import { useStretch, useWidth } from './use-layout.ts';
 
 interface Props {
   readonly rows: readonly PageRow[];
+  readonly size: GridSize;
   /** The picture that the keyboard is at. */
   readonly current: number;
   readonly open: number | null;
@@ -22,23 +24,35 @@ const KEYS: Readonly<Record<string, Direction>> = {
   End: 'last',
 };
 
-/** Pictures in justified rows. One is in the tab order, arrows go on from it. */
-export function Grid({ rows, current, open, addressOf, onOpen, onMove }: Props) {
+/**
+ * Pictures in justified rows. One is in the tab order, arrows go on from it. Only what is in sight or near it is in the
+ * document, the picture that the keyboard is at, and the one that is open.
+ */
+export function Grid({ rows, size, current, open, addressOf, onOpen, onMove }: Props) {
   const listRef = useRef<HTMLUListElement>(null);
   const width = useWidth(listRef);
-  const ratios = rows.map((row) => row.width / Math.max(1, row.height));
-  const { boxes, height } = justify(ratios, width, rowHeight(width));
+  const { top, bottom } = useStretch(listRef);
+  const { boxes, height } = useMemo(
+    () => justify(rows.map(ratioOf), width, rowHeight(width, size)),
+    [rows, width, size],
+  );
   // Rows break anew when details take their share of the width: the picture that they are about stays in sight.
+  const openIndex = useMemo(() => rows.findIndex((row) => row.id === open), [rows, open]);
   useEffect(() => {
-    if (open !== null && width > 0)
+    if (openIndex >= 0 && width > 0)
       listRef.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
-  }, [open, width]);
+  }, [openIndex, width]);
   const onKeyDown = (event: KeyboardEvent) => {
     const direction = KEYS[event.key];
     if (!direction || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     event.preventDefault();
     onMove(neighbour(boxes, current, direction));
   };
+  const [from, to] = boxesWithin(boxes, top, bottom);
+  const inSight = Array.from({ length: to - from }, (_, i) => from + i);
+  const indices = [...new Set([...inSight, current, ...(openIndex < 0 ? [] : [openIndex])])].sort(
+    (a, b) => a - b,
+  );
   return (
     <ul
       ref={listRef}
@@ -48,17 +62,16 @@ export function Grid({ rows, current, open, addressOf, onOpen, onMove }: Props) 
       aria-label="Pictures"
     >
       {width > 0 &&
-        rows.map((row, i) => {
-          const box = boxes[i];
-          if (!box) return null;
-          const { left, top } = box;
+        indices.map((i) => {
+          const [box, row] = [boxes[i], rows[i]];
+          if (!box || !row) return null;
           const place = {
-            transform: `translate(${left}px, ${top}px)`,
+            transform: `translate(${box.left}px, ${box.top}px)`,
             width: `${box.width}px`,
             height: `${box.height}px`,
           };
           return (
-            <li key={row.id} style={place}>
+            <li key={row.id} style={place} aria-setsize={rows.length} aria-posinset={i + 1}>
               <Tile
                 row={row}
                 index={i}
@@ -74,62 +87,9 @@ export function Grid({ rows, current, open, addressOf, onOpen, onMove }: Props) 
   );
 }
 
-interface TileProps {
-  readonly row: PageRow;
-  readonly index: number;
-  readonly isCurrent: boolean;
-  readonly isOpen: boolean;
-  readonly address: string;
-  readonly onOpen: Props['onOpen'];
-}
-
-function Tile({ row, index, isCurrent, isOpen, address, onOpen }: TileProps) {
-  const [state, setState] = useState<'loading' | 'here' | 'gone'>('loading');
-  const name = plainLine(row.text, 200) || `Picture ${row.id}`;
-  return (
-    <a
-      class={`tile ${state}`}
-      href={address}
-      data-id={row.id}
-      data-index={index}
-      tabIndex={isCurrent ? 0 : -1}
-      aria-current={isOpen ? 'true' : undefined}
-      onClick={(event) => {
-        // With a modifier the browser opens a tab of its own.
-        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-        event.preventDefault();
-        onOpen(row, index);
-      }}
-    >
-      <img
-        src={imageAddress(row.id)}
-        alt={name}
-        loading="lazy"
-        decoding="async"
-        draggable={false}
-        onLoad={() => setState('here')}
-        onError={() => setState('gone')}
-      />
-      <span class="caption" aria-hidden="true">
-        <bdi>{name}</bdi>
-      </span>
-    </a>
-  );
-}
-
-function useWidth(ref: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    if (ref.current) setWidth(ref.current.clientWidth);
-  }, [ref]);
-  useEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [ref]);
-  return width;
+/** Of the stored picture, which is what is shown; of the fetched one where its size is not known. */
+function ratioOf({ storedWidth, storedHeight, width, height }: PageRow): number {
+  return storedWidth > 0 && storedHeight > 0 ? storedWidth / storedHeight : width / Math.max(1, height);
 }
 
 /** Ratios of pictures to come, as photographs have them. */
@@ -137,10 +97,10 @@ const GUESSES = [
   1.5, 1, 0.75, 1.33, 1.78, 1, 1.5, 0.67, 1.33, 1, 1.5, 1.25, 0.8, 1.6, 1, 1.33, 0.75, 1.5, 1, 1.4,
 ];
 
-export function Skeleton() {
+export function Skeleton({ size }: { readonly size: GridSize }) {
   const listRef = useRef<HTMLDivElement>(null);
   const width = useWidth(listRef);
-  const { boxes, height } = justify(GUESSES, width, rowHeight(width));
+  const { boxes, height } = justify(GUESSES, width, rowHeight(width, size));
   return (
     <div ref={listRef} class="grid skeleton" style={{ height: `${height}px` }} aria-hidden="true">
       {width > 0 &&

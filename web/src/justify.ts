@@ -17,11 +17,16 @@ const GAP = 8;
 /** Ratios of width to height beyond which a picture gets room on its sides, so that a strip can still be hit. */
 const [NARROWEST, WIDEST] = [0.4, 4];
 
+export const GRID_SIZES = ['small', 'medium', 'large'] as const;
+export type GridSize = (typeof GRID_SIZES)[number];
+
+/** How much higher or lower rows are than the usual ones. */
+const SCALES: Readonly<Record<GridSize, number>> = { small: 0.6, medium: 1, large: 1.6 };
+
 /** The height that rows are near to, for a width of the page, in pixels. */
-export function rowHeight(width: number): number {
-  if (width < 560) return 140;
-  if (width < 1100) return 192;
-  return width < 1800 ? 224 : 264;
+export function rowHeight(width: number, size: GridSize): number {
+  const usual = width < 560 ? 140 : width < 1100 ? 192 : width < 1800 ? 224 : 264;
+  return Math.round(usual * SCALES[size]);
 }
 
 /**
@@ -68,6 +73,39 @@ export function justify(ratios: readonly number[], width: number, target: number
   if (start < ratios.length)
     put(ratios.length, Math.min(target, (width - (ratios.length - start - 1) * GAP) / sum));
   return { boxes, height: Math.max(0, top - GAP) };
+}
+
+/**
+ * The boxes that reach into a stretch of the page.
+ *
+ * @param boxes as `justify` gives them, from top to bottom
+ * @returns the first of them, and the one behind the last
+ */
+export function boxesWithin(
+  boxes: readonly Box[],
+  top: number,
+  bottom: number,
+): readonly [from: number, to: number] {
+  const from = firstWhere(boxes, (box) => box.top + box.height >= top);
+  return [
+    from,
+    Math.max(
+      from,
+      firstWhere(boxes, (box) => box.top > bottom),
+    ),
+  ];
+}
+
+/** The first box that something holds of, where it holds of all behind it. */
+function firstWhere(boxes: readonly Box[], holds: (box: Box) => boolean): number {
+  let [low, high] = [0, boxes.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const box = boxes[middle];
+    if (box && holds(box)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function clamp(ratio: number): number {

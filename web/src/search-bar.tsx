@@ -1,48 +1,71 @@
 import type { RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { imageAddress } from './api.ts';
 import { CloseIcon, PictureIcon, SearchIcon } from './icons.tsx';
-import { findPicture } from './picture.ts';
-import type { Search } from './search.ts';
+import { PartChip } from './part-chip.tsx';
+import { isSample, readTyped, type Search, withoutPart, withPart } from './search.ts';
 
 interface Props {
   readonly search: Search;
   readonly fieldRef: RefObject<HTMLInputElement | null>;
-  readonly onWords: (words: string) => void;
+  readonly onSearch: (search: Search) => void;
   readonly onPicture: (file: File) => void;
   readonly onClear: () => void;
 }
 
-/** The field: words, or a picture that is dropped on the page, pasted, or chosen here. */
-export function SearchBar({ search, fieldRef, onWords, onPicture, onClear }: Props) {
-  const [words, setWords] = useState('');
+/**
+ * The field: words, and chips for all else that is looked for; pictures that are dropped on the page, pasted, or chosen
+ * here, rows that there should be more or less of, words behind a minus.
+ */
+export function SearchBar({ search, fieldRef, onSearch, onPicture, onClear }: Props) {
+  const [typed, setTyped] = useState('');
   const fileRef = useRef<HTMLInputElement>(null);
-  useEffect(() => setWords(search.kind === 'words' ? search.words : ''), [search]);
-  const example = exampleOf(search);
+  useEffect(() => setTyped(search.words), [search.words]);
+  const submit = () => {
+    const { words, parts } = readTyped(typed);
+    const next = parts.reduce<Search>(withPart, { ...search, words });
+    setTyped(words);
+    if (isSample(next)) onClear();
+    else onSearch(next);
+  };
+  const remove = (index: number) => {
+    const next = withoutPart({ ...search, words: readTyped(typed).words }, index);
+    if (isSample(next)) onClear();
+    else onSearch(next);
+    fieldRef.current?.focus();
+  };
   return (
     <search class="search">
       <form
         class="field"
         onSubmit={(event) => {
           event.preventDefault();
-          if (words.trim() !== '') onWords(words.trim());
-          else if (search.kind === 'words') onClear();
+          submit();
         }}
       >
-        {example ? <img class="example" src={example.address} alt={example.name} /> : <SearchIcon />}
-        <input
-          ref={fieldRef}
-          type="text"
-          enterkeyhint="search"
-          autocomplete="off"
-          spellcheck={false}
-          maxLength={1000}
-          aria-label="Search by words"
-          placeholder={example ? example.name : 'Search by words, or drop a picture'}
-          value={words}
-          onInput={(event) => setWords(event.currentTarget.value)}
-        />
-        {search.kind === 'sample' && words === '' ? (
+        <SearchIcon />
+        <div class="query">
+          {search.parts.map((part, i) => (
+            <PartChip key={JSON.stringify(part)} part={part} onRemove={() => remove(i)} />
+          ))}
+          <input
+            ref={fieldRef}
+            type="text"
+            enterkeyhint="search"
+            autocomplete="off"
+            spellcheck={false}
+            maxLength={1000}
+            aria-label="Search by words"
+            aria-description="Words behind a minus are searched away from; the address of a picture is searched by"
+            placeholder={search.parts.length > 0 ? 'Add words' : 'Search by words, or drop a picture'}
+            value={typed}
+            onInput={(event) => setTyped(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === 'Backspace' && typed === '' && search.parts.length > 0)
+                remove(search.parts.length - 1);
+            }}
+          />
+        </div>
+        {isSample(search) && typed === '' ? (
           <kbd title="Press / to search">/</kbd>
         ) : (
           <button
@@ -50,7 +73,7 @@ export function SearchBar({ search, fieldRef, onWords, onPicture, onClear }: Pro
             class="bare"
             aria-label="Clear the search"
             onClick={() => {
-              setWords('');
+              setTyped('');
               onClear();
               fieldRef.current?.focus();
             }}
@@ -62,6 +85,7 @@ export function SearchBar({ search, fieldRef, onWords, onPicture, onClear }: Pro
           type="button"
           class="bare"
           aria-label="Search by a picture"
+          title="Search by a picture"
           onClick={() => fileRef.current?.click()}
         >
           <PictureIcon />
@@ -82,11 +106,4 @@ export function SearchBar({ search, fieldRef, onWords, onPicture, onClear }: Pro
       </form>
     </search>
   );
-}
-
-function exampleOf(search: Search): { address: string; name: string } | null {
-  if (search.kind === 'like')
-    return { address: imageAddress(search.id), name: `More like picture ${search.id}` };
-  const picture = search.kind === 'picture' ? findPicture(search.key) : undefined;
-  return picture ? { address: picture.address, name: 'Your picture' } : null;
 }

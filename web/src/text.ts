@@ -13,10 +13,11 @@ export function webAddress(text: string): URL | null {
   return url && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
 }
 
-/** 'CC BY-SA 4.0' for the address of a Creative Commons licence. */
+/** 'CC BY-SA 4.0' for the address of a Creative Commons licence; '?' is what a release says where it found none. */
 export function licenceName(license: string): string {
+  if (license === '' || license === '?') return 'none found';
   const url = webAddress(license);
-  if (!url) return 'none found';
+  if (!url) return plainLine(license, 60);
   const match = /^\/(?:licenses|publicdomain)\/([a-z-]+)(?:\/(\d\.\d))?/.exec(url.pathname);
   if (!/(^|\.)creativecommons\.org$/.test(url.hostname) || !match) return url.hostname;
   const [, name = '', version = ''] = match;

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { fetchResults, type PageRow } from './api.ts';
+import { ApiError } from './ask.ts';
 import { type Place, placeAddress } from './search.ts';
 
 export interface Results {
@@ -8,14 +9,20 @@ export interface Results {
   readonly state: 'loading' | 'slow' | 'here' | 'failed';
   readonly rows: readonly PageRow[];
   readonly hidden: number;
+  /** Left out since another like them is shown. */
+  readonly duplicates: number;
   readonly more: boolean;
-  /** A sentence, where it failed. */
-  readonly problem: string;
+  /** Where the next rows begin: rows may be fewer, where one came twice. */
+  readonly offset: number;
+  /** Why, where it failed. */
+  readonly problem: ApiError | null;
 }
 
 function nothing(address: string): Results {
-  return { address, state: 'loading', rows: [], hidden: 0, more: false, problem: '' };
+  const counts = { hidden: 0, duplicates: 0, offset: 0, more: false };
+  return { address, state: 'loading', rows: [], ...counts, problem: null };
 }
+
 /** After this long, in milliseconds, the page says that it is still searching. */
 const SLOW_MS = 2500;
 
@@ -40,19 +47,29 @@ export function useResults(
       () => setResults((now) => (now.state === 'loading' ? { ...now, state: 'slow' } : now)),
       SLOW_MS,
     );
-    setResults({ ...before, state: 'loading', problem: '' });
+    setResults({ ...before, state: 'loading', problem: null });
     try {
-      const page = await fetchResults(latest.current, before.rows.length, stop.signal);
+      const page = await fetchResults(latest.current, before.offset, stop.signal);
       const known = new Set(before.rows.map((row) => row.id));
-      const rows = [...before.rows, ...page.results.filter((row) => !known.has(row.id))];
-      setResults({ ...before, state: 'here', rows, hidden: page.hidden, more: page.more, problem: '' });
+      const { hidden, duplicates } = page;
+      setResults({
+        address: before.address,
+        state: 'here',
+        rows: [...before.rows, ...page.results.filter((row) => !known.has(row.id))],
+        hidden,
+        duplicates,
+        // One that brings nothing would be asked for without end.
+        more: page.more && page.results.length > 0,
+        offset: before.offset + page.results.length,
+        problem: null,
+      });
     } catch (error) {
       if (stop.signal.aborted) return;
-      setResults({
-        ...before,
-        state: 'failed',
-        problem: error instanceof Error ? error.message : String(error),
-      });
+      const problem =
+        error instanceof ApiError
+          ? error
+          : new ApiError('The page could not go on.', 'broken', { cause: error });
+      setResults({ ...before, state: 'failed', problem });
     } finally {
       clearTimeout(slow);
     }
@@ -66,9 +83,9 @@ export function useResults(
 
   return {
     ...results,
-    next: () => {
+    next: useCallback(() => {
       if (results.state === 'here' && results.more) load(results);
-    },
+    }, [results, load]),
     again: () => (results.rows.length > 0 ? load(results) : setAttempt(attempt + 1)),
   };
 }

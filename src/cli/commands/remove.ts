@@ -77,7 +77,6 @@ or 'gleaner remove DIR' alone, ends it.`,
           ...{ dir, takedowns, reason, dryRun, signal: context.signal },
           ...(workers !== undefined && { workers }),
           onProgress: (progress) => lines.update(stageStep(progress)),
-          onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
         });
         lines.end();
         if (!dryRun)

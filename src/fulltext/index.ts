@@ -1,0 +1,1 @@
+export { FullTextIndex, type TextBatch, type TextHit, type TextSearchOptions } from './full-text-index.ts';

@@ -16,6 +16,11 @@ export const reportRequest = z.strictObject({
   contact: z.string().max(MAX_CONTACT_CHARS).default(''),
 });
 
+/** The answer to it. */
+export const reportResponse = z.object({
+  report: z.string().describe('Name of the report, to speak of it with the operator.'),
+});
+
 /**
  * Reports a client may make: so many at once, as somebody does who finds an album of his, and one a minute from then on.
  * In all, so that a flood from everywhere cannot fill the disk in a night: 6 a minute are 8,640 a day, some 5 MB.

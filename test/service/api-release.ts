@@ -37,6 +37,7 @@ export async function apiRelease(): Promise<ApiRelease> {
   const index = await openIndex(dir);
   const app = await createApp({
     index,
+    dir,
     embedder: shapeEmbedder,
     fetchImage: async (url) =>
       url === 'https://images.example/green-triangle.jpg'

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createWebSource, type WebSource } from '../../src/fetcher/index.ts';
-import type { Service } from '../../src/service/index.ts';
+import type { FetchImage, Service } from '../../src/service/index.ts';
 import { drawing } from './shapes.ts';
 import { makeSmallRun, type SmallRun } from './small-service.ts';
 
@@ -72,10 +72,7 @@ beforeAll(async () => {
     allowHosts: [`127.0.0.1:${portOf(open)}`],
     maxBodyBytes: 5 << 20,
   });
-  service = await run.start({
-    fetchImage: (url, signal) => web.get(url, signal),
-    limits: { deadlineMs: 3_000 },
-  });
+  service = await run.start({ fetchImage });
 });
 afterAll(async () => {
   await run.end();
@@ -87,8 +84,9 @@ afterAll(async () => {
   expect(run.failures).toEqual([]);
 });
 
-const ask = async (image_url: string) => {
-  const response = await fetch(new URL('/knn-service', service.url), {
+const fetchImage: FetchImage = (url, signal) => web.get(url, signal);
+const ask = async (image_url: string, { url } = service) => {
+  const response = await fetch(new URL('/knn-service', url), {
     method: 'POST',
     body: JSON.stringify({ image_url, num_images: 3 }),
   });
@@ -134,7 +132,8 @@ describe('image_url', () => {
 
   test('a body without end, and one that trickles, are given up', async () => {
     const before = closedEarly;
-    const answers = await Promise.all([ask(at('/huge')), ask(at('/slow'))]);
+    const hasty = await run.start({ fetchImage, limits: { deadlineMs: 500 } });
+    const answers = await Promise.all([ask(at('/huge')), ask(at('/slow'), hasty)]);
     expect(answers[0]).toMatchObject({ status: 400, body: expect.stringContaining('above the size limit') });
     expect(answers[1].status).toBe(503);
     await vi.waitFor(() => expect(closedEarly - before).toBe(2));

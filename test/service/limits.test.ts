@@ -139,7 +139,9 @@ describe('places and deadlines', () => {
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
     expect(answer.body).toEqual({ error: expect.stringContaining('too long') });
     expect(signals).toEqual([expect.objectContaining({ aborted: true })]);
-    expect((await search(service)).status).toBe(200);
+    // Its place is free again; what is no search has no deadline.
+    const metrics = await (await fetch(new URL('/metrics', service.url))).text();
+    expect(metrics).toContain('\ngleaner_searches_running 0\n');
   });
 
   test('a client that goes away takes its work with it, and its place in the line', async () => {

@@ -53,6 +53,9 @@ const REQUESTS: readonly [string, string, string, unknown?][] = [
   ['get', '/api/v1/rows/{id}/like', '/api/v1/rows/3/like?limit=3'],
   ['post', '/api/v1/export', '/api/v1/export', { format: 'json', query: [{ text: 'red' }] }],
   ['post', '/api/v1/export', '/api/v1/export', { format: 'parquet' }],
+  ['post', '/api/v1/reports', '/api/v1/reports', { id: 3, reason: 'wrong-tag' }],
+  ['post', '/api/v1/reports', '/api/v1/reports', { id: 75, reason: 'other' }],
+  ['post', '/api/v1/reports', '/api/v1/reports', { id: 3 }],
   ['get', '/api/v1/map/info', '/api/v1/map/info'],
   ['get', '/api/v1/map', '/api/v1/map?tile=0/0/0&nsfw=true'],
   ['get', '/api/v1/map', '/api/v1/map?tile=9/9/9'],
@@ -92,7 +95,8 @@ describe('GET /api/v1/openapi.json', () => {
   });
 
   test.each(REQUESTS)('%s %s: the answer to %s is as it says', async (method, path, address, body) => {
-    const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+    const headers = { 'Content-Type': 'application/json' };
+    const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body), headers };
     const response = await release.app.request(address, init);
     const operation = document.paths[path]?.[method];
     const type = response.headers.get('content-type')?.replace(/;.*/, '') ?? '';
@@ -102,7 +106,7 @@ describe('GET /api/v1/openapi.json', () => {
     const answer: unknown = await response.json();
     const schema = content?.[type]?.schema;
     if (schema) expect(schemaOf(schema.$ref).safeParse(answer).error?.issues).toBeUndefined();
-    if (response.status === 200 && body !== undefined) {
+    if (response.ok && body !== undefined) {
       const request = operation?.requestBody?.content['application/json']?.schema.$ref ?? '';
       expect(schemaOf(request).safeParse(body).error?.issues).toBeUndefined();
     }

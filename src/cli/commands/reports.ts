@@ -15,8 +15,8 @@ export function reportsCommand(context: CommandContext): Command {
     'reports',
     `List the reports of visitors of 'gleaner serve' that are open.
 
-'gleaner remove DIR --reports ID...' takes down what they name, and closes them; --dismiss closes them and leaves all as it
-is. Of a report that is closed its name and two times are kept, nothing of what it said or who sent it.`,
+'gleaner remove DIR --reports ID...' takes down what they name, and closes them; --dismiss closes them and
+leaves all as it is. Of a report that is closed its name and two times are kept, nothing of what it said or who sent it.`,
     ['gleaner reports out', 'gleaner reports out --json', 'gleaner reports out --dismiss r-5f0c9e6a1b2d3c4e'],
   )
     .argument('<dir>', 'folder of a run that is or was served')

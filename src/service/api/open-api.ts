@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GLEANER_VERSION } from '../../config/index.ts';
+import { reportRequest, reportResponse } from '../report-routes.ts';
 import * as schemas from './schemas.ts';
 
 /** A route as the document has it. `{id}` in a path is the SAMPLE_ID of a row. */
@@ -29,6 +30,8 @@ const SCHEMAS = {
   ExportRequest: schemas.exportRequest,
   ExportedRows: z.array(schemas.exportedRow),
   MapInfo: schemas.mapInfo,
+  ReportRequest: reportRequest,
+  ReportResponse: reportResponse,
   Error: schemas.errorResponse,
 } as const;
 type SchemaName = keyof typeof SCHEMAS;
@@ -83,6 +86,15 @@ const ROUTES: readonly Route[] = [
     errors: [400, 404, 413],
   },
   {
+    method: 'post',
+    path: '/api/v1/reports',
+    summary: 'Asks the operator to take a row down; the Content-Type has to be application/json.',
+    request: 'ReportRequest',
+    status: 202,
+    answers: { [JSON_TYPE]: 'ReportResponse' },
+    errors: [400, 404, 413, 415],
+  },
+  {
     method: 'get',
     path: '/api/v1/map/info',
     summary: 'The map of the pictures: its regions, and the tiles that hold its points.',
@@ -117,6 +129,7 @@ const TITLES: Readonly<Record<number, string>> = {
   400: 'The request cannot be understood; the line names the field.',
   404: 'There is no such row.',
   413: 'The body is too large.',
+  415: 'The body is of another type.',
   429: 'Too many requests: Retry-After says when to ask again.',
   503: 'The service is busy or ends: Retry-After says when to ask again.',
 };

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { type Column, parquetInfo, readParquetRowGroup, readParquetRows } from '../formats/index.ts';
+import { type Column, parquetInfo, readParquetRowGroup } from '../formats/index.ts';
 import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
 import { FieldTable, FLAT_MAX_ROWS, type KnnEngineName, type KnnFieldsBatch } from '../knn/index.ts';
 import { GleanerError } from '../schema/index.ts';
@@ -94,7 +94,7 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
     const drawing = { root, parts, rows, places: rows + removed, dimension: model.dimension, at };
     if (options.map ?? true) files.push(...(await drawMap(drawing, ctx)));
     const summary = {
-      version: 1,
+      version: 2,
       release,
       rows,
       removed,

@@ -9,6 +9,7 @@ const ROW = {
   ...{ NSFW: 'UNLIKELY', similarity: 0.5, language: 'de', page_url: '', uid: 'u', sha256: '', phash: '' },
   ...{ language_confidence: 0.9, harvested_at: '2026-01-02T03:04:05.000Z', tags: '' },
   ...{ format: 'png', stored_width: 4, stored_height: 3, wat: 'w#1', key: '000000000000' },
+  ...{ language_confidence: 0.5, harvested_at: '2026-11-21T00:00:00Z', tags: '' },
 };
 
 /** Three rows, the middle one taken down, laid out by hand as docs/formats.md has it. */
@@ -23,8 +24,10 @@ describe('RowStore', () => {
       new Uint8Array(BigUint64Array.from(offsets, BigInt).buffer),
     );
   };
-  const offsetsOf = (lines: readonly string[]) =>
-    lines.reduce<number[]>((all, line) => [...all, (all.at(-1) ?? 0) + Buffer.byteLength(line) + 1], [0]);
+  const offsetsOf = (lines: readonly string[]) => [
+    0,
+    ...lines.map((_, i) => Buffer.byteLength(`${lines.slice(0, i + 1).join('\n')}\n`)),
+  ];
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'gleaner-row-store-'));

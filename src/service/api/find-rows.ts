@@ -53,7 +53,7 @@ export async function findRows(search: ParsedSearch, tools: QueryTools): Promise
   timed();
   const ids = page.rows.map(({ id }) => id);
   const readDone = metrics.metadataSeconds.startTimer();
-  const rows = await shownRows(index, ids);
+  const rows = shownRows(index, ids);
   readDone();
   const whys = await whysOf(page.rows, search, query, index);
   return {

@@ -17,6 +17,7 @@ import {
   writeSegments,
 } from './ivf-files.ts';
 import { closeFiles, type LoadedIvf, loadIvf } from './ivf-load.ts';
+import { Places } from './ivf-places.ts';
 import {
   BUILD_BYTES,
   CHUNK_ROWS,
@@ -225,7 +226,7 @@ class IvfIndex implements KnnIndex {
   #pool: SearchPool | undefined;
   readonly #counts = new WeakMap<RowSet, number>();
   /** Where each id is, made when it is first asked. */
-  #places: Map<number, number> | undefined;
+  #places: Places | undefined;
   #closed = false;
 
   constructor(
@@ -366,13 +367,9 @@ class IvfIndex implements KnnIndex {
     return normalizeRows(unpackVectors(bytes, this.#plan.precision), this.dimension);
   }
 
-  #placesOf(): Map<number, number> {
-    if (this.#places) return this.#places;
-    const places = new Map<number, number>();
-    for (const { ids, first } of this.#loaded.segments)
-      for (const [at, id] of ids.entries()) if (id !== NO_ID) places.set(id, first + at);
-    this.#places = places;
-    return places;
+  #placesOf(): Places {
+    this.#places ??= new Places(this.#loaded.segments);
+    return this.#places;
   }
 
   async #write(segment: Segment, rows: () => Iterable<RowChunk>): Promise<void> {

@@ -68,6 +68,11 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
   return summary;
 }
 
+export interface OpenIndexOptions extends RemovedRowsOptions {
+  /** Threads that search embeddings; see `KnnOpenOptions`. @default 0 */
+  readonly searchThreads?: number;
+}
+
 /**
  * Opens the index of a run.
  * @param onError told where it cannot be seen what was taken down since
@@ -76,7 +81,7 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
 export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
-  options: RemovedRowsOptions = {},
+  options: OpenIndexOptions = {},
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -92,8 +97,9 @@ export async function openIndex(
     await Promise.all(opened.map((one) => one.close()));
   };
   try {
-    const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
-    const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const threads = options.searchThreads ?? 0;
+    const image = await keep(openKnn(join(dir, INDEX_FILES.image), { threads }));
+    const text = await keep(openKnn(join(dir, INDEX_FILES.text), { threads }));
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
     const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
@@ -25,6 +26,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'di
   readonly limits?: Partial<GuardLimits>;
   /** Whether rows that somebody has reported are not shown until the report is handled. @default false */
   readonly hideReported?: boolean;
+  /** Threads that search embeddings. @default one for each core but one, one at least */
+  readonly searchThreads?: number;
   /** Told what the operator should set otherwise. */
   readonly onNotice?: (line: string) => void;
 }
@@ -54,11 +57,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     limits,
     onNotice,
     hideReported,
+    searchThreads = Math.max(1, availableParallelism() - 1),
     ...rest
   } = options;
   const { embedder } = rest;
   const guard = new Guard(guardLimits(limits), onNotice);
-  const index = await openIndex(dir, rest.onError, { hideReported });
+  const index = await openIndex(dir, rest.onError, { hideReported, searchThreads });
   try {
     checkModel(index.summary.model, embedder);
     const app = await createApp({ ...rest, dir, guard, index });

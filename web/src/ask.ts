@@ -7,15 +7,18 @@ export class ApiError extends Error {
   readonly trouble: Trouble;
   /** When to ask again, in seconds, where the service is busy. */
   readonly retrySeconds: number;
+  /** What the service said, in a line; '' where nothing. */
+  readonly answer: string;
 
   constructor(
     message: string,
     trouble: Trouble = 'broken',
-    options: ErrorOptions & { retrySeconds?: number } = {},
+    options: ErrorOptions & { retrySeconds?: number; answer?: string } = {},
   ) {
     super(message, options);
     this.trouble = trouble;
     this.retrySeconds = options.retrySeconds ?? 0;
+    this.answer = options.answer ?? '';
   }
 }
 
@@ -69,10 +72,10 @@ async function answer(path: string, init: RequestInit): Promise<Response> {
     throw new ApiError(
       status === 429 ? 'That was more than the service takes at once.' : 'The service is busy.',
       'busy',
-      { retrySeconds },
+      { retrySeconds, answer: error },
     );
   }
-  throw new ApiError(said, status < 500 ? 'refused' : 'broken');
+  throw new ApiError(said, status < 500 ? 'refused' : 'broken', { answer: error });
 }
 
 /** Seconds that a Retry-After names, by number or by date (RFC 9110, 10.2.3). */

@@ -117,7 +117,7 @@ function productOf(code: usize, query: usize, stride: usize): i32 {
 }
 
 /**
- * Estimates of the rows of a cell; those above a threshold are written down.
+ * Estimates of the rows of a cell; those that reach a threshold are written down; one that is not a number does not.
  *
  * @param codes of the rows, one after the other
  * @param stride bytes a code, a multiple of 16
@@ -149,7 +149,7 @@ export function scan(
     const product = productOf(codes + <usize>r * stride, query, stride);
     const factor = load<f32>(factors + ((<usize>r) << 2));
     const estimate = base + factor * (scale * (<f32>product - bias));
-    if (estimate > threshold) {
+    if (estimate >= threshold) {
       const to = (<usize>found) << 2;
       store<u32>(positions + to, first + r);
       store<f32>(estimates + to, estimate);
@@ -181,27 +181,36 @@ export function scanSome(
   }
 }
 
-/** Inner products of a row of float32 numbers with rows of float16 ones, in double precision. */
+/**
+ * Inner products of a row of float32 numbers with rows of float16 ones, and of these with themselves, added up in double
+ * precision: two float64 numbers a row.
+ */
 export function halfDots(query: usize, rows: usize, count: i32, dimension: i32, out: usize): void {
   const stride = (<usize>dimension) << 1;
   for (let r = 0; r < count; r++) {
     const row = rows + <usize>r * stride;
-    let even = f64x2.splat(0);
-    let odd = f64x2.splat(0);
+    let sums = f64x2.splat(0);
+    let squares = f64x2.splat(0);
     let i = 0;
     for (; i + 4 <= dimension; i += 4) {
       const x = floats(v128.load16x4_u(row + ((<usize>i) << 1)));
       const product = f32x4.mul(v128.load(query + ((<usize>i) << 2)), x);
-      even = f64x2.add(even, f64x2.promote_low_f32x4(product));
-      odd = f64x2.add(odd, f64x2.promote_low_f32x4(i64x2.shuffle(product, product, 1, 1)));
+      const square = f32x4.mul(x, x);
+      sums = f64x2.add(sums, f64x2.promote_low_f32x4(product));
+      sums = f64x2.add(sums, f64x2.promote_low_f32x4(i64x2.shuffle(product, product, 1, 1)));
+      squares = f64x2.add(squares, f64x2.promote_low_f32x4(square));
+      squares = f64x2.add(squares, f64x2.promote_low_f32x4(i64x2.shuffle(square, square, 1, 1)));
     }
-    const both = f64x2.add(even, odd);
-    let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+    let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+    let own = f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1);
     for (; i < dimension; i++) {
       const x = f32x4.extract_lane(floats(i32x4.splat(load<u16>(row + ((<usize>i) << 1)))), 0);
       sum += <f64>(load<f32>(query + ((<usize>i) << 2)) * x);
+      own += <f64>(x * x);
     }
-    store<f64>(out + ((<usize>r) << 3), sum);
+    const to = out + ((<usize>r) << 4);
+    store<f64>(to, sum);
+    store<f64>(to, own, 8);
   }
 }
 
@@ -212,34 +221,32 @@ function floats(halves: v128): v128 {
   return v128.or(f32x4.mul(magnitude, f32x4.splat(5.192296858534828e33)), sign);
 }
 
-/** Inner products of a row of float32 numbers with such rows, in double precision. */
+/** The same of rows of float32 numbers. */
 export function floatDots(query: usize, rows: usize, count: i32, dimension: i32, out: usize): void {
   const stride = (<usize>dimension) << 2;
   for (let r = 0; r < count; r++) {
     const row = rows + <usize>r * stride;
-    let even = f64x2.splat(0);
-    let odd = f64x2.splat(0);
+    let sums = f64x2.splat(0);
+    let squares = f64x2.splat(0);
     let i = 0;
-    for (; i + 4 <= dimension; i += 4) {
+    for (; i + 2 <= dimension; i += 2) {
       const at = (<usize>i) << 2;
-      const x = v128.load(row + at);
-      const q = v128.load(query + at);
-      even = f64x2.add(even, f64x2.mul(f64x2.promote_low_f32x4(x), f64x2.promote_low_f32x4(q)));
-      odd = f64x2.add(
-        odd,
-        f64x2.mul(
-          f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 1)),
-          f64x2.promote_low_f32x4(i64x2.shuffle(q, q, 1, 1)),
-        ),
-      );
+      const x = f64x2.promote_low_f32x4(v128.load64_zero(row + at));
+      const q = f64x2.promote_low_f32x4(v128.load64_zero(query + at));
+      sums = f64x2.add(sums, f64x2.mul(x, q));
+      squares = f64x2.add(squares, f64x2.mul(x, x));
     }
-    const both = f64x2.add(even, odd);
-    let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
-    for (; i < dimension; i++) {
+    let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+    let own = f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1);
+    if (i < dimension) {
       const at = (<usize>i) << 2;
-      sum += <f64>load<f32>(row + at) * <f64>load<f32>(query + at);
+      const x = <f64>load<f32>(row + at);
+      sum += x * <f64>load<f32>(query + at);
+      own += x * x;
     }
-    store<f64>(out + ((<usize>r) << 3), sum);
+    const to = out + ((<usize>r) << 4);
+    store<f64>(to, sum);
+    store<f64>(to, own, 8);
   }
 }
 

@@ -38,6 +38,7 @@ export class FieldTable {
   /** Answers by filter, least recently asked for first. */
   readonly #answers = new Map<string, RowSet>();
   #changed = false;
+  #rows: number | undefined;
 
   private constructor(columns: FieldColumns, readOnly: boolean) {
     this.#columns = columns;
@@ -61,6 +62,12 @@ export class FieldTable {
     { readOnly = true }: { readonly readOnly?: boolean } = {},
   ): Promise<FieldTable> {
     return new FieldTable(await FieldColumns.read(path), readOnly);
+  }
+
+  /** How many rows there are. */
+  get rows(): number {
+    this.#rows ??= this.#columns.present.count;
+    return this.#rows;
   }
 
   /** Ids are below this. */
@@ -149,6 +156,7 @@ export class FieldTable {
 
   #change(): void {
     this.#changed = true;
+    this.#rows = undefined;
     this.#answers.clear();
   }
 

@@ -1,4 +1,5 @@
 import { exactEngine } from './exact.ts';
+import { ivfEngine } from './ivf.ts';
 import { readLayout } from './layout.ts';
 import type { KnnEngine, KnnEngineName, KnnIndex, KnnOpenOptions } from './types.ts';
 
@@ -13,6 +14,8 @@ export {
   TEXT_FIELDS,
   type TextField,
 } from './fields.ts';
+export { ivfEngine } from './ivf.ts';
+export { buildBytes } from './ivf-plan.ts';
 export { RowSet } from './row-set.ts';
 export {
   KNN_ENGINE_NAMES,
@@ -29,7 +32,10 @@ export {
   type KnnStats,
 } from './types.ts';
 
-export const knnEngines: { readonly [E in KnnEngineName]: KnnEngine } = { exact: exactEngine };
+export const knnEngines: { readonly [E in KnnEngineName]: KnnEngine } = {
+  ivf: ivfEngine,
+  exact: exactEngine,
+};
 
 /** Opens an index with the engine that made it. @throws GleanerError DAMAGED */
 export async function openKnn(path: string, options?: KnnOpenOptions): Promise<KnnIndex> {

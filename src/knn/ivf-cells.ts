@@ -209,7 +209,11 @@ function apportion(members: Uint32Array, groups: number, cells: number): number[
   });
 }
 
-function assign({ rows, dimension, stride }: Sample, among: Uint32Array, centres: Float32Array): Uint32Array<ArrayBuffer> {
+function assign(
+  { rows, dimension, stride }: Sample,
+  among: Uint32Array,
+  centres: Float32Array,
+): Uint32Array<ArrayBuffer> {
   const finder = new CellFinder(quantizeCentres(centres, dimension));
   const members = new Uint32Array(among.length);
   const some = new Int8Array(ROWS * stride);

@@ -54,7 +54,7 @@ export interface KnnStats {
   readonly parameters: Readonly<Record<string, string | number>>;
 }
 
-export const KNN_ENGINE_NAMES = ['exact'] as const;
+export const KNN_ENGINE_NAMES = ['ivf', 'exact'] as const;
 export type KnnEngineName = (typeof KNN_ENGINE_NAMES)[number];
 
 /** An open index. Every method rejects after `close`. */

@@ -77,7 +77,7 @@ export function clipRetrievalRoutes(
     };
     const hits = await search(index, vector, options, metrics);
     const metadataDone = metrics.metadataSeconds.startTimer();
-    const rows = await shownRows(
+    const rows = shownRows(
       index,
       hits.map((hit) => hit.id),
     );
@@ -95,7 +95,7 @@ export function clipRetrievalRoutes(
   app.post('/metadata', async (c) => {
     const { ids, indice_name } = await parseBody(c.req.raw, metadataRequest);
     checkName(indice_name);
-    const rows = await shownRows(index, ids);
+    const rows = shownRows(index, ids);
     const missing = rows.indexOf(undefined);
     if (missing >= 0)
       throw badRequest(`ids: there is no row ${ids[missing]}, only some of 0 to ${index.rows.places - 1}`);

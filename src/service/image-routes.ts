@@ -8,7 +8,7 @@ export function imageRoutes(index: OpenedIndex): Hono {
   const app = new Hono();
   app.get('/images/:id', async (c) => {
     const id = rowId(index, c.req.param('id').replace(/\.jpg$/, ''));
-    const { key } = await rowOf(index, id);
+    const { key } = rowOf(index, id);
     // Asked for again each time: of a picture that is taken down no copy is to be shown either.
     const etag = `"${index.summary.release.slice(0, 16)}-${id}"`;
     c.header('Cache-Control', 'private, no-cache');

@@ -93,7 +93,7 @@ export async function openIndex(
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
     const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
     const places = summary.rows + summary.removed;
-    const rows = await keep(RowStore.open(storage, places));
+    const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
     const removed = await keep(RemovedRows.open(dir, onError));
     const recipe = (await readRunFile(storage))?.recipe;
@@ -125,18 +125,15 @@ export async function openIndex(
 }
 
 /** The row of a SAMPLE_ID; undefined where there is none that may be shown. @throws GleanerError DAMAGED */
-export async function shownRow({ rows, removed }: OpenedIndex, id: number): Promise<ReleasedRow | undefined> {
+export function shownRow({ rows, removed }: OpenedIndex, id: number): ReleasedRow | undefined {
   if (!rows.has(id) || removed.has(id)) return undefined;
-  const row = await rows.get(id);
+  const row = rows.get(id);
   return row && !removed.names(row) ? row : undefined;
 }
 
 /** The same of several, in their order. */
-export function shownRows(
-  index: OpenedIndex,
-  ids: readonly number[],
-): Promise<readonly (ReleasedRow | undefined)[]> {
-  return Promise.all(ids.map((id) => shownRow(index, id)));
+export function shownRows(index: OpenedIndex, ids: readonly number[]): readonly (ReleasedRow | undefined)[] {
+  return ids.map((id) => shownRow(index, id));
 }
 
 /** Rows that may be shown. */

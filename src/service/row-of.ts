@@ -10,8 +10,8 @@ export function rowId(index: OpenedIndex, text: string): number {
 }
 
 /** The row of a number that `rowId` gave. @throws RequestError 404 where it was taken down */
-export async function rowOf(index: OpenedIndex, id: number): Promise<ReleasedRow> {
-  const row = await shownRow(index, id);
+export function rowOf(index: OpenedIndex, id: number): ReleasedRow {
+  const row = shownRow(index, id);
   if (!row) throw new RequestError(404, 'there is no such row');
   return row;
 }

@@ -1,7 +1,8 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
-import type { OpenSource, Storage } from '../storage/index.ts';
 
 const rowSchema = z.object({
   URL: z.string(),
@@ -30,30 +31,40 @@ export type ReleasedRow = Readonly<z.infer<typeof rowSchema>>;
 
 const OFFSET_BYTES = 8;
 
-/** The released rows by SAMPLE_ID. Two reads a row; nothing of them is kept in memory. */
+/**
+ * The released rows by SAMPLE_ID. Two reads a row; nothing of them is kept in memory. They are reads that wait: of pages that
+ * the system has in memory one takes 1 µs, where handing it to another thread and back takes 20 (docs/decisions.md).
+ */
 export class RowStore {
   /** SAMPLE_IDs of the release, those among them that are nobody's since their row was taken down. */
   readonly places: number;
-  readonly #lines: OpenSource;
-  readonly #offsets: OpenSource;
+  readonly #lines: Table;
+  readonly #offsets: Table;
+  /** Where a line begins and the next one does. */
+  readonly #span = Buffer.alloc(2 * OFFSET_BYTES);
 
-  private constructor(lines: OpenSource, offsets: OpenSource, places: number) {
+  private constructor(lines: Table, offsets: Table, places: number) {
     this.places = places;
     this.#lines = lines;
     this.#offsets = offsets;
   }
 
-  /** @throws GleanerError DAMAGED where the table is not of so many places */
-  static async open(storage: Storage, places: number): Promise<RowStore> {
-    const lines = await storage.open(INDEX_FILES.metadata);
-    const offsets = await storage.open(INDEX_FILES.metadataOffsets).catch(async (error: unknown) => {
-      await lines.close();
+  /**
+   * @param dir the folder of the run
+   * @throws GleanerError DAMAGED where a table is not there, or not of so many places
+   */
+  static open(dir: string, places: number): RowStore {
+    const lines = new Table(dir, INDEX_FILES.metadata);
+    try {
+      const offsets = new Table(dir, INDEX_FILES.metadataOffsets);
+      const store = new RowStore(lines, offsets, places);
+      if (offsets.byteLength === (places + 1) * OFFSET_BYTES) return store;
+      offsets.close();
+      throw damaged(INDEX_FILES.metadataOffsets);
+    } catch (error) {
+      lines.close();
       throw error;
-    });
-    const store = new RowStore(lines, offsets, places);
-    if (offsets.byteLength === (places + 1) * OFFSET_BYTES) return store;
-    await store.close();
-    throw damaged(INDEX_FILES.metadataOffsets);
+    }
   }
 
   has(id: number): boolean {
@@ -65,16 +76,50 @@ export class RowStore {
    * @returns undefined where the row was taken down
    * @throws GleanerError DAMAGED
    */
-  async get(id: number): Promise<ReleasedRow | undefined> {
-    const span = new BigUint64Array(await this.#offsets.slice(id * OFFSET_BYTES, (id + 2) * OFFSET_BYTES));
-    const [start = 0n, end = 0n] = span;
-    if (span.length !== 2 || end <= start || end > BigInt(this.#lines.byteLength))
-      throw damaged(INDEX_FILES.metadataOffsets);
-    return parseLine(Buffer.from(await this.#lines.slice(Number(start), Number(end))).toString());
+  get(id: number): ReleasedRow | undefined {
+    this.#offsets.read(this.#span, id * OFFSET_BYTES);
+    const [start, end] = [this.#span.readBigUInt64LE(0), this.#span.readBigUInt64LE(OFFSET_BYTES)];
+    if (end <= start || end > BigInt(this.#lines.byteLength)) throw damaged(INDEX_FILES.metadataOffsets);
+    const line = Buffer.allocUnsafe(Number(end - start));
+    this.#lines.read(line, Number(start));
+    return parseLine(line.toString());
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#lines.close(), this.#offsets.close()]);
+    this.#lines.close();
+    this.#offsets.close();
+  }
+}
+
+/** A file that is read at any place. */
+class Table {
+  readonly byteLength: number;
+  readonly #path: string;
+  #file: number | undefined;
+
+  constructor(dir: string, path: string) {
+    this.#path = path;
+    try {
+      this.#file = openSync(join(dir, path), 'r');
+    } catch (cause) {
+      throw damaged(path, cause);
+    }
+    this.byteLength = fstatSync(this.#file).size;
+  }
+
+  /** Fills `into`. @throws GleanerError DAMAGED where the file ends before */
+  read(into: Buffer, start: number): void {
+    if (this.#file === undefined) throw new Error(`${this.#path} is closed`);
+    for (let done = 0; done < into.length; ) {
+      const read = readSync(this.#file, into, done, into.length - done, start + done);
+      if (read === 0) throw damaged(this.#path);
+      done += read;
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 }
 

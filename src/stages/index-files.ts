@@ -41,7 +41,8 @@ const knnSchema = z.object({
 });
 /** DIR/index/index.json. */
 export const indexSummarySchema = z.object({
-  version: z.literal(1),
+  /** 1 had no columns to filter by and no words of captions. */
+  version: z.literal(2),
   /** SHA-256 of release/stats.json: the index of another release is not served. */
   release: z.string(),
   rows: z.int().min(0),

@@ -98,7 +98,7 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
     const { rows, removed, model } = stats;
     const summary = {
-      version: 1,
+      version: 2,
       release,
       rows,
       removed,

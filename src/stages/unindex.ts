@@ -100,9 +100,13 @@ function parseRow(line: string): z.infer<typeof rowSchema> {
 }
 
 async function readSummary(storage: Storage): Promise<z.infer<typeof indexSummarySchema>> {
-  return indexSummarySchema.parse(
-    JSON.parse(new TextDecoder().decode(await storage.read(INDEX_FILES.summary))),
-  );
+  const path = INDEX_FILES.summary;
+  try {
+    return indexSummarySchema.parse(JSON.parse(new TextDecoder().decode(await storage.read(path))));
+  } catch (cause) {
+    const problem = 'is not what this version of gleaner writes. Make the index again with gleaner index.';
+    throw new GleanerError('DAMAGED', { path, problem }, { cause });
+  }
 }
 
 async function releaseHash(storage: Storage): Promise<string> {

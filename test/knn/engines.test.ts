@@ -1,4 +1,5 @@
-import { exactEngine } from '../../src/knn/index.ts';
+import { exactEngine, ivfEngine } from '../../src/knn/index.ts';
 import { describeEngine } from './conformance.ts';
 
 describeEngine(exactEngine);
+describeEngine(ivfEngine);

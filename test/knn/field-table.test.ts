@@ -136,6 +136,7 @@ describe('FieldTable', () => {
           expect(table.remove(gone)).toBe(gone.filter((id) => all.delete(id)).length);
           const left = [...all];
           expect([...table.matching(filter)]).toEqual(ids(left, filter));
+          expect(table.rows).toBe(left.length);
           await table.close();
           const again = await FieldTable.open(path);
           expect([...again.matching(filter)]).toEqual(ids(left, filter));

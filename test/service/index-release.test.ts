@@ -4,10 +4,13 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KNN_ENGINE_NAMES } from '../../src/knn/index.ts';
+import { Tombstones } from '../../src/safety/index.ts';
 import { openIndex } from '../../src/service/index.ts';
 import { INDEX_FILES } from '../../src/stages/index-files.ts';
 import { INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
+import { hideInIndex } from '../../src/stages/unindex.ts';
+import { fileStorage } from '../../src/storage/index.ts';
 import { shapeEmbedder } from './shapes.ts';
 import { type Sample, samples, stageContext, writeRelease } from './small-release.ts';
 
@@ -140,6 +143,19 @@ describe('indexRelease', () => {
     } finally {
       await rm(other, { recursive: true, force: true });
     }
+  });
+
+  test('an index of an earlier version is told in one line, and a takedown stops at it', async () => {
+    const old = await mkdtemp(join(tmpdir(), 'index-'));
+    await writeRelease(old, all);
+    await indexRelease({ dir: old }, stageContext(old));
+    const path = join(old, INDEX_FILES.summary);
+    const summary = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...summary, version: 1 }));
+    const told = { code: 'DAMAGED', message: expect.stringMatching(/index\.json.*gleaner index/) };
+    await expect(openIndex(old)).rejects.toMatchObject(told);
+    await expect(hideInIndex(old, fileStorage(old), new Tombstones())).rejects.toMatchObject(told);
+    await rm(old, { recursive: true });
   });
 
   test('the index of another release is not opened', async () => {

@@ -53,7 +53,7 @@ export async function findRows(search: ParsedSearch, tools: QueryTools): Promise
   timed();
   const ids = page.rows.map(({ id }) => id);
   const readDone = metrics.metadataSeconds.startTimer();
-  const rows = await shownRows(index, ids);
+  const rows = shownRows(index, ids);
   readDone();
   const whys = await whysOf(page.rows, search, query, index);
   return {
@@ -73,7 +73,7 @@ function listOf(
   const hasWords = keywords.trim() !== '';
   if (!vector && minScore !== undefined) throw badRequest('minScore: is a cosine to the query, give one');
   if (!vector) return hasWords ? rowsWithWords(index.captions, keywords) : sampledRows(seed);
-  const near = nearestRows(index[modality], vector, minScore);
+  const near = nearestRows(index[modality], vector, { rows: index.fields.rows, minScore });
   if (!hasWords) return near;
   const withWords = rowsWithWords(index.captions, keywords);
   return mergedRows(

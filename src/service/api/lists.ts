@@ -19,7 +19,7 @@ export interface Listing {
   readonly whole: boolean;
 }
 
-/** Gives the first `k` of a list, best first, among some rows. What it gives for a smaller `k` is its beginning. */
+/** Gives the first `k` of a list, best first, among some rows. */
 export type List = (k: number, among: RowSet) => Promise<Listing>;
 
 /** Rows of each of two lists that are merged. */
@@ -27,16 +27,24 @@ const MERGED_ROWS = 1000;
 /** Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009). */
 const RANK_OFFSET = 60;
 
-/** The rows nearest to a vector, as far as they have at least some cosine. */
+/**
+ * The rows nearest to a vector, as far as they have at least some cosine.
+ * @param options.rows how many there are: where a set has all of them, nothing is asked of each row
+ */
 export function nearestRows(
   index: KnnIndex,
   vector: Float32Array,
-  minScore = Number.NEGATIVE_INFINITY,
+  options: { readonly rows: number; readonly minScore?: number | undefined },
 ): List {
+  const { rows: all, minScore = Number.NEGATIVE_INFINITY } = options;
   return async (k, among) => {
-    const hits = await index.search(vector, { k, among });
+    const most = among.count;
+    const found = await index.search(vector, { k, ...(most < all && { among }) });
+    // What was taken down while the service runs may still be in the index.
+    const hits = found.filter(({ id }) => among.has(id));
     const rows = hits.filter(({ cosine }) => cosine >= minScore);
-    return { rows, whole: hits.length < k || rows.length < hits.length };
+    // An index may give fewer than there are: it looks further for more.
+    return { rows, whole: hits.length >= most || rows.length < hits.length };
   };
 }
 

@@ -53,7 +53,7 @@ async function partVector(
   { index, embedder, fetchImage, metrics }: QueryTools,
 ): Promise<Float32Array> {
   if ('id' in part) {
-    const row = await shownRow(index, part.id);
+    const row = shownRow(index, part.id);
     const vector = row && (await index[modality].fetch([part.id])).get(part.id);
     if (!vector) throw new RequestError(404, `${at}.id: there is no row ${part.id}`);
     return vector;

@@ -3,11 +3,11 @@ import type { KnnIndex, RowSet } from '../../knn/index.ts';
 import { SeenVectors } from '../dedup.ts';
 import type { List, Listed } from './lists.ts';
 
-/** Rows of a list that are asked for are a multiple of this: pages that follow one another ask for the same. */
-const STEP = 128;
+/** Rows of a list that are looked through first; then twice as many, and so on. */
+const FIRST_ROWS = 128;
 /** Most rows of a list that are looked through: for near-duplicates each is compared with all before it. */
-const MAX_LOOKED = 20_000;
-const MAX_COMPARED = 4000;
+const MAX_LOOKED = 32_768;
+const MAX_COMPARED = 4096;
 /** Rows whose vectors are fetched at once, and compared before others get a turn. */
 const COMPARED_AT_ONCE = 64;
 
@@ -35,56 +35,74 @@ export interface RankedPage {
   readonly more: boolean;
 }
 
-/** A piece of a list, counted from its beginning. A page is the same whichever pages were asked for before. */
-export async function rankedPage(options: PageOptions): Promise<RankedPage> {
-  const { list, among, shown, leftOut, distinctBy, offset, limit } = options;
+/**
+ * A piece of a list, counted from its beginning. An index may find other rows among its first 256 than among its first
+ * 128, so what was looked through stays in front, and what a longer look finds comes behind: a page is the same
+ * whichever were asked for before, and no two have a row in common.
+ */
+export async function rankedPage({ list, among, shown, ...options }: PageOptions): Promise<RankedPage> {
+  const { offset, limit, distinctBy } = options;
   const end = offset + limit;
+  const walk = new Walk(shown, options);
   const most = distinctBy ? MAX_COMPARED : MAX_LOOKED;
-  let k = upTo(end + 1 + leftOut.size, most);
-  let listing = await list(k, among);
-  let walked = await walk(listing.rows, options);
-  // What may not be shown is counted in what was looked through first; then it is no longer looked at.
-  const { hidden } = walked;
-  while (walked.kept.length <= end && !listing.whole && k < most) {
-    k = upTo(2 * k, most);
-    listing = await list(k, shown);
-    walked = await walk(listing.rows, options);
+  let from = among;
+  for (let k = FIRST_ROWS; ; k *= 2) {
+    const { rows, whole } = await list(k, from);
+    const before = walk.hidden;
+    await walk.on(rows);
+    if (walk.kept.length > end || whole || k >= most) break;
+    // Where most may not be shown, they are counted no further: what may be is looked for alone.
+    if (walk.hidden - before > rows.length / 2) from = shown;
   }
-  return {
-    rows: walked.kept.slice(offset, end),
-    hidden,
-    duplicates: walked.duplicates,
-    more: walked.kept.length > end,
-  };
+  const { kept, left } = walk;
+  return { rows: kept.slice(offset, end), ...left, more: kept.length > end };
 }
 
-function upTo(rows: number, most: number): number {
-  return Math.min(Math.ceil(rows / STEP) * STEP, most);
-}
-
-async function walk(
-  rows: readonly Listed[],
-  { shown, leftOut, distinctBy, offset, limit }: PageOptions,
-): Promise<{ kept: Listed[]; hidden: number; duplicates: number }> {
-  const end = offset + limit;
-  const kept: Listed[] = [];
-  let [hidden, duplicates] = [0, 0];
+/** Goes down a list, and keeps what is shown. */
+class Walk {
+  readonly kept: Listed[] = [];
+  readonly #shown: RowSet;
+  readonly #end: number;
+  readonly #distinctBy: KnnIndex | undefined;
+  readonly #met: Set<number>;
+  readonly #seen = new SeenVectors();
+  #duplicates = 0;
   /** What was left out up to the last row of the page. */
-  let toHere = { hidden, duplicates };
-  const seen = new SeenVectors();
-  for (let first = 0; first < rows.length && kept.length <= end; first += COMPARED_AT_ONCE) {
-    const some = rows.slice(first, first + COMPARED_AT_ONCE);
-    if (first > 0 && distinctBy) await setImmediate();
-    const vectors = await distinctBy?.fetch(some.map(({ id }) => id));
-    for (const row of some) {
-      if (kept.length > end) break;
-      if (leftOut.has(row.id)) continue;
-      const vector = vectors?.get(row.id);
-      if (!shown.has(row.id)) hidden++;
-      else if (vector && seen.isLike(vector)) duplicates++;
-      else if (kept.push(row) === end) toHere = { hidden, duplicates };
+  #toHere: { readonly hidden: number; readonly duplicates: number } | undefined;
+  hidden = 0;
+
+  constructor(
+    shown: RowSet,
+    { leftOut, distinctBy, offset, limit }: Omit<PageOptions, 'list' | 'among' | 'shown'>,
+  ) {
+    this.#shown = shown;
+    this.#met = new Set(leftOut);
+    this.#distinctBy = distinctBy;
+    this.#end = offset + limit;
+  }
+
+  /** What was left out: on the way to the page's end, or in all where nothing is behind it. */
+  get left(): { readonly hidden: number; readonly duplicates: number } {
+    const all = { hidden: this.hidden, duplicates: this.#duplicates };
+    return this.kept.length > this.#end ? (this.#toHere ?? all) : all;
+  }
+
+  /** Goes over rows that it has not met, until one behind the page's end is kept. */
+  async on(rows: readonly Listed[]): Promise<void> {
+    const unmet = rows.filter(({ id }) => !this.#met.has(id));
+    for (let first = 0; first < unmet.length; first += COMPARED_AT_ONCE) {
+      const some = unmet.slice(first, first + COMPARED_AT_ONCE);
+      if (first > 0 && this.#distinctBy) await setImmediate();
+      const vectors = await this.#distinctBy?.fetch(some.map(({ id }) => id));
+      for (const row of some) {
+        if (this.kept.length > this.#end) return;
+        this.#met.add(row.id);
+        const vector = vectors?.get(row.id);
+        if (!this.#shown.has(row.id)) this.hidden++;
+        else if (vector && this.#seen.isLike(vector)) this.#duplicates++;
+        else if (this.kept.push(row) === this.#end)
+          this.#toHere = { hidden: this.hidden, duplicates: this.#duplicates };
+      }
     }
   }
-  // Behind the last page is nothing but what was left out.
-  return kept.length > end ? { kept, ...toHere } : { kept, hidden, duplicates };
 }

@@ -41,9 +41,9 @@ export function apiRoutes(tools: QueryTools): Hono {
     return c.json(await answer({ ...searchRequest.parse({ query: [{ id }] }), ...shown }));
   });
 
-  app.get('/api/v1/rows/:id', async (c) => {
+  app.get('/api/v1/rows/:id', (c) => {
     const id = rowId(index, c.req.param('id'));
-    const row = await rowOf(index, id);
+    const row = rowOf(index, id);
     const found = { id, score: null, row, why: { cosine: null, rank: 1 } };
     const details: PageRowDetails = { ...pageRow(found), kept: keptSteps(id, row, index.recipe) };
     return c.json(details);

@@ -1,0 +1,307 @@
+import { Best } from './best.ts';
+import { CENTRE_ZERO, quantizeRow } from './ivf-cells.ts';
+import { CODE_ZERO, codeStride } from './ivf-codes.ts';
+import { NO_ID, readAt } from './ivf-files.ts';
+import { type LoadedIvf, type LoadedSegment, queryStride } from './ivf-load.ts';
+import type { CellPlan } from './ivf-plan.ts';
+import { Rotation } from './rotation.ts';
+import type { RowSet } from './row-set.ts';
+
+/** What a search wants. */
+export interface IvfQuery {
+  readonly k: number;
+  readonly among?: RowSet | undefined;
+  readonly effort?: number | undefined;
+}
+
+/** Hits, best first. */
+export interface IvfHits {
+  readonly ids: Uint32Array;
+  readonly cosines: Float64Array;
+  /** Their places in the index. */
+  readonly places: Uint32Array;
+}
+
+/** Rows between two that are read at once: a read of 8 KB more costs less than another read. */
+const READ_GAP = 8;
+/** Rows that are read at once, at most. */
+const READ_ROWS = 64;
+/** Candidates are so many more than rerank × k: of few, many may be wrong. */
+const MORE_CANDIDATES = 20;
+/** Where fewer than one in so many rows may be hits, those that may are picked before they are compared. */
+const SPARSE = 4;
+/** Up to so many rows that may be hits, all of them are compared: no cell is passed over. */
+const ALL_OF = 8192;
+
+/** Searches an index on the thread that calls it. */
+export class IvfSearcher {
+  readonly #loaded: LoadedIvf;
+  readonly #plan: CellPlan | undefined;
+  readonly #rotation: Rotation;
+  readonly #best = new Best();
+  readonly #probes = new Best();
+  readonly #queryAt: number;
+  readonly #exactAt: number;
+  readonly #productsAt: number;
+  readonly #positionsAt: number;
+  readonly #estimatesAt: number;
+  readonly #readAt: number;
+  readonly #dotsAt: number;
+  /** Where codes and factors of a cell that is not resident are read to. */
+  readonly #cellCodesAt: number;
+  readonly #cellFactorsAt: number;
+  readonly #rotated: Float32Array;
+  readonly #counts = new WeakMap<RowSet, number>();
+
+  constructor(loaded: LoadedIvf) {
+    const { memory, dimension, plan, segments } = loaded;
+    this.#loaded = loaded;
+    this.#plan = plan.index === 'ivf' ? plan : undefined;
+    this.#rotation = new Rotation(memory, dimension, this.#plan?.seed ?? 0);
+    this.#rotated = new Float32Array(dimension);
+    this.#queryAt = memory.reserve(queryStride(dimension));
+    this.#exactAt = memory.reserve(dimension * 4);
+    this.#productsAt = memory.reserve((this.#plan?.nList ?? 0) * 4);
+    const longest = this.#plan ? Math.max(1, ...segments.map(longestList)) : 1;
+    this.#positionsAt = memory.reserve(longest * 4);
+    this.#estimatesAt = memory.reserve(longest * 4);
+    this.#readAt = memory.reserve(READ_ROWS * loaded.vectorBytes);
+    this.#dotsAt = memory.reserve(READ_ROWS * 16);
+    const streamed = segments.some(({ resident, segment }) => this.#plan && resident < segment.rows);
+    this.#cellCodesAt = memory.reserve(streamed ? longest * codeStride(dimension) : 0);
+    this.#cellFactorsAt = memory.reserve(streamed ? longest * 4 : 0);
+  }
+
+  /** @param query of length 1 */
+  search(query: Float32Array, { k, among, effort = 1 }: IvfQuery): IvfHits {
+    this.#loaded.memory.floats(this.#exactAt, query.length).set(query);
+    if (k < 1 || this.#loaded.places === 0) return this.#measured(0);
+    if (!this.#plan) return this.#searchAll(k, among);
+    this.#estimate(query, this.#plan, { k, among, effort });
+    return this.#measured(k);
+  }
+
+  /** Compares all vectors. */
+  #searchAll(k: number, among: RowSet | undefined): IvfHits {
+    const { segments, vectorBytes } = this.#loaded;
+    this.#best.start(k);
+    for (const { ids, vectorsAt, first, segment } of segments)
+      for (let start = 0; start < segment.rows; start += READ_ROWS) {
+        const count = Math.min(READ_ROWS, segment.rows - start);
+        const dots = this.#dots(vectorsAt + start * vectorBytes, count);
+        for (let i = 0; i < count; i++) {
+          const id = ids[start + i] ?? NO_ID;
+          if (id !== NO_ID && (!among || among.has(id)))
+            this.#best.push(cosineOf(dots, i), id, first + start + i);
+        }
+      }
+    return sorted(this.#best);
+  }
+
+  /** Leaves the candidates of an index with cells in `#best`. */
+  #estimate(query: Float32Array, plan: CellPlan, { k, among, effort = 1 }: IvfQuery): void {
+    const { memory, dimension, centresAt, places } = this.#loaded;
+    const rotated = this.#rotated;
+    rotated.set(query);
+    this.#rotation.apply(rotated);
+    const bytes = memory.signedBytes(this.#queryAt, queryStride(dimension));
+    const scale = quantizeRow(rotated, bytes);
+    let sum = 0;
+    for (const x of bytes) sum += x;
+    memory.kernels.products(this.#queryAt, centresAt, plan.nList, queryStride(dimension), this.#productsAt);
+    const allowed = among ? Math.min(this.#countOf(among), places) : places;
+    const wanted = Math.min(Math.ceil(k * plan.rerank) + MORE_CANDIDATES, allowed);
+    this.#best.start(wanted);
+    // The true neighbours of a query lie the farther apart the fewer rows may be among them.
+    const share = allowed / places;
+    const all = among !== undefined && allowed <= ALL_OF;
+    const probes = all ? plan.nList : plan.nProbe * effort * Math.sqrt(Math.max(k / 10, 1)) ** 0.5;
+    const spread = all ? 1 : 1 / Math.sqrt(Math.max(share, 1e-6));
+    const scan = { scale, sum, among: among && { set: among, sparse: share * SPARSE < 1 } };
+    let done = 0;
+    for (let cells = Math.ceil(probes * spread); ; cells *= 4) {
+      const some = this.#nearestCells(Math.min(cells, plan.nList), plan.nList);
+      for (; done < some.length; done++) this.#scanCell(some[done] ?? 0, plan, scan);
+      if (done >= plan.nList || this.#best.size >= wanted) return;
+    }
+  }
+
+  /** The cells with the greatest products, best first. */
+  #nearestCells(count: number, of: number): Uint32Array {
+    const products = this.#loaded.memory.ints(this.#productsAt, of);
+    if (count === of) return Uint32Array.from({ length: of }, (_, i) => i);
+    const best = this.#probes;
+    best.start(count);
+    let threshold = best.threshold;
+    for (let cell = 0; cell < of; cell++) {
+      const product = products[cell] ?? 0;
+      if (product < threshold) continue;
+      best.push(product, cell, cell);
+      threshold = best.threshold;
+    }
+    return sorted(best).ids;
+  }
+
+  #scanCell(cell: number, plan: CellPlan, { scale, sum, among }: Scan): void {
+    const { memory, dimension, segments, lengths } = this.#loaded;
+    const product = memory.ints(this.#productsAt, plan.nList)[cell] ?? 0;
+    const base = (product - CENTRE_ZERO * sum) * scale * plan.centreScale * (lengths[cell] ?? 1);
+    const bias = CODE_ZERO * sum;
+    const stride = codeStride(dimension);
+    for (const loaded of segments) {
+      const start = loaded.lists[cell] ?? 0;
+      const end = loaded.lists[cell + 1] ?? 0;
+      if (start === end) continue;
+      const { codes, factors } = this.#cellRows(loaded, start, end, stride);
+      if (among?.sparse) {
+        const count = this.#pick(loaded, start, end, among.set);
+        if (count === 0) continue;
+        memory.kernels.scanSome(
+          codes,
+          stride,
+          factors,
+          this.#positionsAt,
+          count,
+          this.#queryAt,
+          base,
+          scale,
+          bias,
+          this.#estimatesAt,
+        );
+        this.#keep(loaded, start, count);
+      } else {
+        const found = memory.kernels.scan(
+          codes,
+          stride,
+          factors,
+          end - start,
+          this.#queryAt,
+          base,
+          scale,
+          bias,
+          this.#best.threshold,
+          0,
+          this.#positionsAt,
+          this.#estimatesAt,
+        );
+        this.#keep(loaded, start, found, among?.set);
+      }
+    }
+  }
+
+  /** Addresses of the rows of a cell. */
+  #cellRows(loaded: LoadedSegment, start: number, end: number, stride: number) {
+    if (end <= loaded.resident)
+      return { codes: loaded.codesAt + start * stride, factors: loaded.factorsAt + start * 4 };
+    const { path, memory } = this.#loaded;
+    const count = end - start;
+    readAt(path, loaded.codesFile, memory.bytes(this.#cellCodesAt, count * stride), start * stride);
+    readAt(path, loaded.factorsFile, memory.bytes(this.#cellFactorsAt, count * 4), start * 4);
+    return { codes: this.#cellCodesAt, factors: this.#cellFactorsAt };
+  }
+
+  /** Writes down which rows of a cell may be hits, counted from its first. */
+  #pick({ ids }: LoadedSegment, start: number, end: number, among: RowSet): number {
+    const positions = this.#loaded.memory.numbers(this.#positionsAt, end - start);
+    let count = 0;
+    for (let at = start; at < end; at++) if (among.has(ids[at] ?? NO_ID)) positions[count++] = at - start;
+    return count;
+  }
+
+  #keep({ ids, first }: LoadedSegment, start: number, count: number, among?: RowSet): void {
+    const { memory } = this.#loaded;
+    const positions = memory.numbers(this.#positionsAt, count);
+    const estimates = memory.floats(this.#estimatesAt, count);
+    for (let i = 0; i < count; i++) {
+      const at = start + (positions[i] ?? 0);
+      const id = ids[at] ?? NO_ID;
+      // What was taken out has no number; nor has it an estimate to be found by.
+      if (id !== NO_ID && (!among || among.has(id))) this.#best.push(estimates[i] ?? 0, id, first + at);
+    }
+  }
+
+  /** Reads the candidates' vectors. @returns the k best of them by their cosines */
+  #measured(k: number): IvfHits {
+    if (k === 0) return { ids: new Uint32Array(), cosines: new Float64Array(), places: new Uint32Array() };
+    const places = this.#best.places().slice().sort();
+    this.#best.start(Math.min(k, places.length));
+    this.#eachRun(places, (loaded, start, some) => {
+      const dots = this.#dots(this.#readAt, (some.at(-1) ?? start) - start + 1);
+      for (const at of some)
+        this.#best.push(cosineOf(dots, at - start), loaded.ids[at] ?? NO_ID, loaded.first + at);
+    });
+    return sorted(this.#best);
+  }
+
+  /** Reads vectors to `#readAt`, those that lie near each other at once. */
+  #eachRun(
+    places: Uint32Array,
+    each: (loaded: LoadedSegment, start: number, some: readonly number[]) => void,
+  ): void {
+    const { path, memory, segments, vectorBytes } = this.#loaded;
+    let next = 0;
+    for (const loaded of segments) {
+      const { first, segment, vectorsFile } = loaded;
+      while (next < places.length && (places[next] ?? 0) < first + segment.rows) {
+        const start = (places[next] ?? 0) - first;
+        const some = [start];
+        for (next++; next < places.length; next++) {
+          const at = (places[next] ?? 0) - first;
+          const last = some.at(-1) ?? start;
+          if (at >= segment.rows || at - last > READ_GAP || at - start >= READ_ROWS) break;
+          some.push(at);
+        }
+        const count = (some.at(-1) ?? start) - start + 1;
+        readAt(path, vectorsFile, memory.bytes(this.#readAt, count * vectorBytes), start * vectorBytes);
+        each(loaded, start, some);
+      }
+    }
+  }
+
+  /** Products of the query with vectors at an address, and of these with themselves. */
+  #dots(at: number, count: number): Float64Array {
+    const { memory, dimension, plan } = this.#loaded;
+    const dots = plan.precision === 'float16' ? memory.kernels.halfDots : memory.kernels.floatDots;
+    dots(this.#exactAt, at, count, dimension, this.#dotsAt);
+    return memory.doubles(this.#dotsAt, 2 * count);
+  }
+
+  /** A set that was given to a search does not change; counting it takes as long as reading it. */
+  #countOf(among: RowSet): number {
+    const known = this.#counts.get(among) ?? among.count;
+    this.#counts.set(among, known);
+    return known;
+  }
+}
+
+interface Scan {
+  readonly scale: number;
+  /** Of the query's bytes. */
+  readonly sum: number;
+  readonly among: { readonly set: RowSet; readonly sparse: boolean } | undefined;
+}
+
+function longestList({ lists }: LoadedSegment): number {
+  let most = 0;
+  for (let i = 1; i < lists.length; i++) most = Math.max(most, (lists[i] ?? 0) - (lists[i - 1] ?? 0));
+  return most;
+}
+
+/** By what a stored vector's length is, which rounding moved from 1. */
+function cosineOf(dots: Float64Array, i: number): number {
+  const square = dots[2 * i + 1] ?? 0;
+  return square === 0 ? 0 : (dots[2 * i] ?? 0) / Math.sqrt(square);
+}
+
+/** What a heap holds, best first, equal ones by id. */
+function sorted(best: Best): IvfHits {
+  const [scores, ids, places] = [best.scores(), best.ids(), best.places()];
+  const order = Uint32Array.from(scores.keys()).sort(
+    (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || (ids[a] ?? 0) - (ids[b] ?? 0),
+  );
+  return {
+    ids: Uint32Array.from(order, (i) => ids[i] ?? 0),
+    cosines: Float64Array.from(order, (i) => scores[i] ?? 0),
+    places: Uint32Array.from(order, (i) => places[i] ?? 0),
+  };
+}

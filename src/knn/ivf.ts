@@ -1,0 +1,403 @@
+import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { GleanerError } from '../schema/index.ts';
+import { byteStride, trainCells } from './ivf-cells.ts';
+import { type Cells, codeStride, Encoder } from './ivf-codes.ts';
+import {
+  NO_ID,
+  readAt,
+  readCells,
+  readSegments,
+  type Segment,
+  type SegmentFile,
+  segmentFile,
+  writeAt,
+  writeCells,
+  writeSegments,
+} from './ivf-files.ts';
+import { closeFiles, type LoadedIvf, loadIvf } from './ivf-load.ts';
+import {
+  BUILD_BYTES,
+  CHUNK_ROWS,
+  cellsFor,
+  FLAT_MAX_ROWS,
+  type IvfPlan,
+  parsePlan,
+  probesFor,
+  sampleFor,
+} from './ivf-plan.ts';
+import { IvfSearcher } from './ivf-search.ts';
+import { Arrivals, type RowChunk, rowsOf, unpackVectors, writeSegment } from './ivf-write.ts';
+import { readLayout, writeLayout } from './layout.ts';
+import type {
+  KnnBatch,
+  KnnEngine,
+  KnnHit,
+  KnnIndex,
+  KnnRangeOptions,
+  KnnSearchOptions,
+  KnnStats,
+} from './types.ts';
+import { normalizeQuery, normalizeRows } from './vector.ts';
+
+/** Of the files: another one where they change. */
+const VERSION = '1';
+/** Of rotation and cells. */
+const SEED = 1;
+/** Candidates by their codes, as a multiple of k: `npm run bench -- knn`. */
+const RERANK = 2;
+/** Steps of a build after which others get a turn, in milliseconds. */
+const TURN_MS = 20;
+
+/**
+ * An inverted file: rows lie in cells, a search looks at the nearest of these, estimates by codes of four bits a
+ * coordinate (of what a row differs from its cell's centre by, rotated), and measures the best by their vectors, which
+ * stay in a file. In memory: 256 + 8 bytes a row of 512 dimensions. Small indices are flat: every vector is compared.
+ */
+export const ivfEngine: KnnEngine = {
+  name: 'ivf',
+  async build(path, options, batches) {
+    const { dimension, precision = 'float32', signal, onProgress, memoryBytes = BUILD_BYTES } = options;
+    await mkdir(path);
+    const arrivals = new Arrivals(path, dimension, precision);
+    try {
+      const ids = new DifferentIds();
+      for await (const batch of batches) {
+        signal?.throwIfAborted();
+        const chunk = chunkOf(batch, dimension);
+        ids.add(chunk.ids);
+        arrivals.add(chunk);
+      }
+      const onStep = (from: number, to: number) => turns(signal, onProgress, from, to);
+      const { rows } = arrivals;
+      const encoder = new Encoder(dimension, SEED);
+      let plan: IvfPlan = { index: 'flat', precision };
+      let cells: Cells | undefined;
+      if (rows > FLAT_MAX_ROWS) {
+        cells = await train(arrivals, dimension, { encoder, memoryBytes, onStep: onStep(0, 0.7) });
+        const nList = cells.centres.count;
+        const centreScale = cells.centres.scale;
+        const nProbe = probesFor(nList);
+        plan = { index: 'ivf', precision, nList, nProbe, rerank: RERANK, centreScale, seed: SEED };
+        writeCells(path, cells);
+      }
+      const segment: Segment = { number: 0, rows };
+      const writing = { dimension, precision, encoder, cells, onStep: onStep(0.7, 1) };
+      await writeSegment(path, segment, () => arrivals.all(), writing);
+      writeSegments(path, [segment]);
+      const stats: KnnStats = {
+        engine: 'ivf',
+        version: VERSION,
+        rows,
+        dimension,
+        parameters: { ...plan },
+      };
+      await writeLayout(path, stats);
+      return stats;
+    } finally {
+      arrivals.close();
+    }
+  },
+  async open(path, { readOnly = true } = {}) {
+    const { engine, version, dimension, parameters } = await readLayout(path);
+    const plan = parsePlan(parameters);
+    if (engine !== 'ivf' || version !== VERSION || !plan)
+      throw new GleanerError('DAMAGED', {
+        path,
+        problem: `is an index of ${engine} ${version}. Make it again with gleaner index.`,
+      });
+    return new IvfIndex(path, dimension, plan, readOnly);
+  },
+};
+
+/** Tells of progress, ends where the signal says so, and gives others a turn now and then. */
+function turns(
+  signal: AbortSignal | undefined,
+  onProgress: ((share: number) => void) | undefined,
+  from: number,
+  to: number,
+): (share: number) => Promise<void> {
+  let last = performance.now();
+  return async (share) => {
+    signal?.throwIfAborted();
+    if (performance.now() - last < TURN_MS) return;
+    onProgress?.(from + share * (to - from));
+    await setImmediate();
+    last = performance.now();
+  };
+}
+
+/** Rows of length 1. @throws RangeError where they are not whole, or an id is none */
+function chunkOf({ ids, vectors }: KnnBatch, dimension: number): RowChunk {
+  const rows = normalizeRows(vectors, dimension);
+  if (rows.length !== ids.length * dimension) throw new RangeError('ids and vectors differ in number');
+  for (const id of ids)
+    if (!Number.isInteger(id) || id < 0 || id >= NO_ID) throw new RangeError(`${id} is no id of a row`);
+  return { ids: Uint32Array.from(ids), vectors: rows };
+}
+
+/** Ids of which each comes once: a bit for each. */
+class DifferentIds {
+  #words = new Uint32Array(1024);
+
+  /** @throws RangeError for one that came before */
+  add(ids: Uint32Array): void {
+    for (const id of ids) {
+      const word = id >>> 5;
+      if (word >= this.#words.length) {
+        const longer = new Uint32Array(Math.max(word + 1, 2 * this.#words.length));
+        longer.set(this.#words);
+        this.#words = longer;
+      }
+      const before = this.#words[word] ?? 0;
+      const bit = 1 << (id & 31);
+      if (before & bit) throw new RangeError(`id ${id} comes twice`);
+      this.#words[word] = before | bit;
+    }
+  }
+}
+
+interface Training {
+  readonly encoder: Encoder;
+  readonly memoryBytes: number;
+  readonly onStep: (share: number) => Promise<void>;
+}
+
+/** Cells of a sample: rows from all over, evenly. */
+async function train(
+  arrivals: Arrivals,
+  dimension: number,
+  { encoder, memoryBytes, onStep }: Training,
+): Promise<Cells> {
+  const stride = byteStride(dimension);
+  const wanted = sampleFor(arrivals.rows, dimension, memoryBytes);
+  const bytes = new Int8Array(wanted * stride);
+  const scales = new Float32Array(wanted);
+  let taken = 0;
+  let seen = 0;
+  for (const { ids, vectors } of arrivals.all()) {
+    for (let i = 0; i < ids.length; i++, seen++) {
+      if (Math.floor((taken * arrivals.rows) / wanted) !== seen || taken === wanted) continue;
+      const row = vectors.slice(i * dimension, (i + 1) * dimension);
+      encoder.rotate(row);
+      scales[taken] = encoder.toBytes(row, bytes.subarray(taken * stride, (taken + 1) * stride));
+      taken++;
+    }
+    await onStep(0);
+  }
+  const cells = cellsFor(arrivals.rows);
+  return trainCells(bytes, scales, { dimension, cells, seed: SEED, onStep });
+}
+
+class IvfIndex implements KnnIndex {
+  readonly dimension: number;
+  readonly #path: string;
+  readonly #plan: IvfPlan;
+  readonly #readOnly: boolean;
+  #loaded: LoadedIvf;
+  #searcher: IvfSearcher;
+  /** Where each id is, made when it is first asked. */
+  #places: Map<number, number> | undefined;
+  #closed = false;
+
+  constructor(path: string, dimension: number, plan: IvfPlan, readOnly: boolean) {
+    this.#path = path;
+    this.dimension = dimension;
+    this.#plan = plan;
+    this.#readOnly = readOnly;
+    this.#loaded = loadIvf(path, dimension, plan);
+    this.#searcher = new IvfSearcher(this.#loaded);
+  }
+
+  async add(batch: KnnBatch): Promise<void> {
+    this.#check(true);
+    const chunk = chunkOf(batch, this.dimension);
+    new DifferentIds().add(chunk.ids);
+    if (chunk.ids.length === 0) return;
+    await this.remove(batch.ids);
+    const segments = readSegments(this.#path);
+    const number = 1 + Math.max(-1, ...segments.map((segment) => segment.number));
+    await this.#write({ number, rows: chunk.ids.length }, rowsOf(chunk));
+    writeSegments(this.#path, [...segments, { number, rows: chunk.ids.length }]);
+    await this.#merge();
+    this.#load();
+  }
+
+  async remove(ids: readonly number[]): Promise<number> {
+    this.#check(true);
+    const places = this.#placesOf();
+    let removed = 0;
+    for (const { segment, first, ids: own } of this.#loaded.segments) {
+      const mine = ids.flatMap((id) => {
+        const place = places.get(id);
+        return place === undefined || place < first || place >= first + segment.rows ? [] : [place - first];
+      });
+      if (mine.length === 0) continue;
+      this.#blank(segment, mine);
+      for (const at of mine) {
+        places.delete(own[at] ?? NO_ID);
+        own[at] = NO_ID;
+        removed++;
+      }
+    }
+    return removed;
+  }
+
+  async search(vector: Float32Array, options: KnnSearchOptions): Promise<readonly KnnHit[]> {
+    this.#check();
+    const query = normalizeQuery(vector, this.dimension);
+    const { ids, cosines, places } = this.#searcher.search(query, options);
+    return Array.from(ids, (id, i) => {
+      const hit: KnnHit = { id, cosine: cosines[i] ?? 0 };
+      return options.vectors ? { ...hit, vector: this.#vectorAt(places[i] ?? 0) } : hit;
+    });
+  }
+
+  async searchRange(
+    vector: Float32Array,
+    { minCosine, limit, ...options }: KnnRangeOptions,
+  ): Promise<readonly KnnHit[]> {
+    for (let k = Math.min(limit, 128); ; k = Math.min(limit, 4 * k)) {
+      const hits = await this.search(vector, { ...options, k });
+      const far = hits.findIndex(({ cosine }) => cosine < minCosine);
+      if (far >= 0) return hits.slice(0, far);
+      if (hits.length < k || k === limit) return hits;
+    }
+  }
+
+  async fetch(ids: readonly number[]): Promise<ReadonlyMap<number, Float32Array>> {
+    this.#check();
+    const places = this.#placesOf();
+    return new Map(
+      ids.flatMap((id) => {
+        const place = places.get(id);
+        return place === undefined ? [] : [[id, this.#vectorAt(place)] as const];
+      }),
+    );
+  }
+
+  async stats(): Promise<KnnStats> {
+    this.#check();
+    let rows = 0;
+    for (const { ids } of this.#loaded.segments) for (const id of ids) if (id !== NO_ID) rows++;
+    const { dimension } = this;
+    return { engine: 'ivf', version: VERSION, rows, dimension, parameters: { ...this.#plan } };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeFiles(this.#loaded.segments);
+  }
+
+  #load(): void {
+    closeFiles(this.#loaded.segments);
+    this.#loaded = loadIvf(this.#path, this.dimension, this.#plan);
+    this.#searcher = new IvfSearcher(this.#loaded);
+    this.#places = undefined;
+  }
+
+  /** The vector at a place, of length 1. */
+  #vectorAt(place: number): Float32Array {
+    const { segments, vectorBytes } = this.#loaded;
+    const loaded = segments.findLast(({ first }) => first <= place);
+    if (!loaded) throw new RangeError(`there is no place ${place}`);
+    const bytes = new Uint8Array(vectorBytes);
+    readAt(this.#path, loaded.vectorsFile, bytes, (place - loaded.first) * vectorBytes);
+    return normalizeRows(unpackVectors(bytes, this.#plan.precision), this.dimension);
+  }
+
+  #placesOf(): Map<number, number> {
+    if (this.#places) return this.#places;
+    const places = new Map<number, number>();
+    for (const { ids, first } of this.#loaded.segments)
+      for (const [at, id] of ids.entries()) if (id !== NO_ID) places.set(id, first + at);
+    this.#places = places;
+    return places;
+  }
+
+  async #write(segment: Segment, rows: () => Iterable<RowChunk>): Promise<void> {
+    const { dimension } = this;
+    const { precision } = this.#plan;
+    const cells = this.#plan.index === 'ivf' ? readCells(this.#path, dimension, this.#plan) : undefined;
+    const encoder = new Encoder(dimension, this.#plan.index === 'ivf' ? this.#plan.seed : 0);
+    const onStep = turns(undefined, undefined, 0, 1);
+    await writeSegment(this.#path, segment, rows, { dimension, precision, encoder, cells, onStep });
+  }
+
+  /**
+   * Joins the last two segments as long as the one before is not twice as large: so there are never many, and each row is
+   * moved a few times only.
+   */
+  async #merge(): Promise<void> {
+    for (;;) {
+      const segments = readSegments(this.#path);
+      const [before, last] = segments.slice(-2);
+      if (!before || !last || before.rows >= 2 * last.rows) return;
+      const number = last.number + 1;
+      const rows = [...this.#rowsIn(before), ...this.#rowsIn(last)].reduce((n, { ids }) => n + ids.length, 0);
+      const both = function* (this: IvfIndex) {
+        yield* this.#rowsIn(before);
+        yield* this.#rowsIn(last);
+      }.bind(this);
+      await this.#write({ number, rows }, both);
+      writeSegments(this.#path, [...segments.slice(0, -2), { number, rows }]);
+      for (const old of [before, last])
+        for (const file of ['lists', 'ids', 'codes', 'factors', 'vectors'] as const)
+          rmSync(segmentFile(this.#path, old.number, file), { force: true });
+    }
+  }
+
+  /** The rows of a segment that were not taken out. */
+  *#rowsIn({ number, rows }: Segment): Generator<RowChunk, void, undefined> {
+    const idsFile = openSync(segmentFile(this.#path, number, 'ids'), 'r');
+    const vectorsFile = openSync(segmentFile(this.#path, number, 'vectors'), 'r');
+    const { vectorBytes } = this.#loaded;
+    try {
+      for (let start = 0; start < rows; start += CHUNK_ROWS) {
+        const count = Math.min(CHUNK_ROWS, rows - start);
+        const ids = new Uint32Array(count);
+        readAt(this.#path, idsFile, new Uint8Array(ids.buffer), start * 4);
+        const bytes = new Uint8Array(count * vectorBytes);
+        readAt(this.#path, vectorsFile, bytes, start * vectorBytes);
+        const kept = [...ids.keys()].filter((i) => ids[i] !== NO_ID);
+        const packed = Buffer.concat(kept.map((i) => bytes.subarray(i * vectorBytes, (i + 1) * vectorBytes)));
+        yield {
+          ids: Uint32Array.from(kept, (i) => ids[i] ?? 0),
+          vectors: unpackVectors(packed, this.#plan.precision),
+        };
+      }
+    } finally {
+      closeSync(idsFile);
+      closeSync(vectorsFile);
+    }
+  }
+
+  /** Overwrites rows of a segment: nothing of them is left, and no search finds them. */
+  #blank(segment: Segment, positions: readonly number[]): void {
+    const blank = (file: SegmentFile, row: Uint8Array) => {
+      const fd = openSync(segmentFile(this.#path, segment.number, file), 'r+');
+      try {
+        for (const at of positions) writeAt(fd, row, at * row.length);
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    };
+    const { memory, segments, vectorBytes, plan } = this.#loaded;
+    const loaded = segments.find((one) => one.segment.number === segment.number);
+    blank('ids', new Uint8Array(Uint32Array.of(NO_ID).buffer));
+    blank('vectors', new Uint8Array(vectorBytes));
+    if (plan.index === 'flat') return;
+    blank('factors', new Uint8Array(Float32Array.of(Number.NaN).buffer));
+    blank('codes', new Uint8Array(codeStride(this.dimension)));
+    for (const at of positions)
+      if (loaded && at < loaded.resident) memory.floats(loaded.factorsAt, loaded.resident)[at] = Number.NaN;
+  }
+
+  #check(toWrite = false): void {
+    if (this.#closed) throw new Error('the index is closed');
+    if (toWrite && this.#readOnly) throw new Error('the index is open for reading only');
+  }
+}

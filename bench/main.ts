@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     dedup: () => import('./dedup.ts'),
     embed: () => import('./embed.ts'),
     clip: () => import('./clip.ts'),
+    'clip-client': () => import('./clip-client.ts'),
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
@@ -23,6 +24,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
     takedown: () => import('./takedown.ts'),
+    knn: () => import('./knn.ts'),
+    serve: () => import('./serve.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

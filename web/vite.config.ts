@@ -9,9 +9,9 @@ export default defineConfig({
     // The page's policy allows nothing inline.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // The search page, and that of gleaner review.
+    // The search page, its map, and the page of gleaner review.
     rolldownOptions: {
-      input: ['index.html', 'review.html'].map((page) => `${import.meta.dirname}/${page}`),
+      input: ['index.html', 'map.html', 'review.html'].map((page) => `${import.meta.dirname}/${page}`),
     },
   },
 });

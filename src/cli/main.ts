@@ -12,6 +12,7 @@ import { extractCommand } from './commands/extract.ts';
 import { indexCommand } from './commands/index-release.ts';
 import { modelsCommand } from './commands/models.ts';
 import { removeCommand } from './commands/remove.ts';
+import { reportsCommand } from './commands/reports.ts';
 import { retryCommand } from './commands/retry.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
@@ -37,6 +38,7 @@ const COMMANDS = [
   verifyCommand,
   subsetCommand,
   diffCommand,
+  reportsCommand,
   removeCommand,
   modelsCommand,
 ];

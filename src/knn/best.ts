@@ -1,11 +1,17 @@
+export interface Taken {
+  readonly scores: Float64Array<ArrayBuffer>;
+  readonly ids: Uint32Array<ArrayBuffer>;
+  readonly places: Uint32Array<ArrayBuffer>;
+}
+
 /**
  * The best of what is pushed: those with the greatest scores, of equal ones those with the least ids. A heap with the
  * worst of them on top.
  */
 export class Best {
-  #scores: Float64Array;
-  #ids: Uint32Array;
-  #places: Uint32Array;
+  #scores: Float64Array<ArrayBuffer>;
+  #ids: Uint32Array<ArrayBuffer>;
+  #places: Uint32Array<ArrayBuffer>;
   #size = 0;
   #most = 0;
 
@@ -44,17 +50,22 @@ export class Best {
       this.#down(score, id, place);
   }
 
-  /** In no order; good until the next `start`. */
-  scores(): Float64Array {
-    return this.#scores.subarray(0, this.#size);
-  }
-
-  ids(): Uint32Array {
-    return this.#ids.subarray(0, this.#size);
-  }
-
-  places(): Uint32Array {
-    return this.#places.subarray(0, this.#size);
+  /** All of them, best first; the heap is empty then. The arrays are the caller's. */
+  take(): Taken {
+    const size = this.#size;
+    // The worst goes behind all that are left, again and again.
+    while (this.#size > 1) {
+      const last = --this.#size;
+      const [score, id, place] = [this.#scores[last] ?? 0, this.#ids[last] ?? 0, this.#places[last] ?? 0];
+      this.#move(0, last);
+      this.#down(score, id, place);
+    }
+    this.#size = 0;
+    return {
+      scores: this.#scores.slice(0, size),
+      ids: this.#ids.slice(0, size),
+      places: this.#places.slice(0, size),
+    };
   }
 
   #up(from: number, score: number, id: number, place: number): void {

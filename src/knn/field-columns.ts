@@ -24,7 +24,7 @@ type Column =
   | Int32Array<ArrayBuffer>
   | Float64Array<ArrayBuffer>
   | Uint16Array<ArrayBuffer>
-  | Uint32Array<ArrayBuffer>;
+  | Uint32Array<ArrayBufferLike>;
 
 /** Makes the columns of so many places: 28 bytes each, and a bit. */
 function columnsOf(places: number) {

@@ -1,5 +1,6 @@
+import { DotProducts } from './dot-products.ts';
 import { IvfMemory } from './ivf-memory.ts';
-import { mix } from './k-means.ts';
+import { kMeans, mix, nearestRow, setRows } from './k-means.ts';
 
 /** Centres multiplied before the next rows: with 512 dimensions they are 32 KiB, a core's nearest cache. */
 const TILE = 64;
@@ -16,6 +17,17 @@ export interface Centres {
   readonly stride: number;
   readonly scale: number;
   readonly bytes: Uint8Array;
+}
+
+/** The cells of an index. */
+export interface Cells {
+  readonly centres: Centres;
+  /** For each cell, how long its centre is: the mean cosine of its rows with it. */
+  readonly lengths: Float32Array;
+  /** Centres of groups of cells that are near each other. */
+  readonly groups: Centres;
+  /** Where the cells of each group begin, and at last their number. */
+  readonly groupStarts: Uint32Array;
 }
 
 /** Bytes of a row of `dimension` bytes in memory. */
@@ -134,7 +146,7 @@ export async function trainCells(
   rows: Int8Array,
   scales: Float32Array,
   { dimension, cells, seed, onStep }: TrainOptions,
-): Promise<{ centres: Centres; lengths: Float32Array }> {
+): Promise<Cells> {
   const stride = byteStride(dimension);
   const all = Uint32Array.from({ length: scales.length }, (_, i) => i);
   const sample: Sample = { rows, scales, dimension, stride };
@@ -168,7 +180,36 @@ export async function trainCells(
     const found = means(sample, all, await assignSlowly(sample, centres, onStep, round), centres);
     ({ centres, lengths } = found);
   }
-  return { centres: quantizeCentres(centres, dimension), lengths };
+  return groupCells(centres, lengths, dimension, seed);
+}
+
+/**
+ * Puts cells that are near each other side by side, four times as many groups as a group has cells: a search compares its
+ * query with those first, and with the cells of the nearest third of them.
+ */
+function groupCells(centres: Float32Array, lengths: Float32Array, dimension: number, seed: number): Cells {
+  const cells = lengths.length;
+  const clusters = 2 ** Math.round(Math.log2(4 * Math.sqrt(cells)));
+  const groups = kMeans(centres, { dimension, clusters, seed });
+  const dots = new DotProducts(dimension);
+  setRows(dots, groups);
+  const groupOf = nearestRow(dots, centres);
+  const order = Uint32Array.from(groupOf.keys()).sort(
+    (a, b) => (groupOf[a] ?? 0) - (groupOf[b] ?? 0) || a - b,
+  );
+  const groupStarts = new Uint32Array(groups.length / dimension + 1);
+  for (const group of groupOf) groupStarts[group + 1] = (groupStarts[group + 1] ?? 0) + 1;
+  for (let g = 1; g < groupStarts.length; g++)
+    groupStarts[g] = (groupStarts[g] ?? 0) + (groupStarts[g - 1] ?? 0);
+  const sorted = new Float32Array(centres.length);
+  for (const [to, from] of order.entries())
+    sorted.set(centres.subarray(from * dimension, (from + 1) * dimension), to * dimension);
+  return {
+    centres: quantizeCentres(sorted, dimension),
+    lengths: Float32Array.from(order, (cell) => lengths[cell] ?? 1),
+    groups: quantizeCentres(groups, dimension),
+    groupStarts,
+  };
 }
 
 interface Sample {

@@ -1,4 +1,4 @@
-import { byteStride, CENTRE_ZERO, type Centres, quantizeRow } from './ivf-cells.ts';
+import { byteStride, CENTRE_ZERO, type Cells, quantizeRow } from './ivf-cells.ts';
 import { IvfMemory } from './ivf-memory.ts';
 import { Rotation } from './rotation.ts';
 
@@ -72,14 +72,7 @@ export class Encoder {
   }
 }
 
-/** The cells of an index. */
-export interface Cells {
-  readonly centres: Centres;
-  /** For each cell, how long its centre is: the mean cosine of its rows with it. */
-  readonly lengths: Float32Array;
-}
-
 function level(x: number, inverse: number): number {
   const code = Math.floor(x * inverse + CODE_ZERO + 0.5);
-  return code < 0 ? 0 : code > 15 ? 15 : code;
+  return Math.min(Math.max(code, 0), 15);
 }

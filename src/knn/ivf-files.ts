@@ -2,8 +2,7 @@ import { openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, type Centres } from './ivf-cells.ts';
-import type { Cells } from './ivf-codes.ts';
+import { byteStride, type Cells } from './ivf-cells.ts';
 import type { CellPlan } from './ivf-plan.ts';
 
 /*
@@ -12,6 +11,8 @@ import type { CellPlan } from './ivf-plan.ts';
  *   segments.json       the segments, written anew with each change and put in place by rename
  *   centres.bytes       for each cell its centre (`byteStride(dimension)` bytes)
  *   centres.lengths     for each cell, float32
+ *   groups.bytes        for each group of cells its centre
+ *   groups.starts       where each group's cells begin, and at last their number: uint32
  *   N.lists             where each cell's rows begin in segment N, and at last their number: nList + 1 uint32
  *   N.ids               uint32 a row; NO_ID where it was taken out
  *   N.codes             `codeStride(dimension)` bytes a row
@@ -26,6 +27,8 @@ export const NO_ID = 0xffff_ffff;
 
 const CENTRES = 'centres.bytes';
 const LENGTHS = 'centres.lengths';
+const GROUPS = 'groups.bytes';
+const GROUP_STARTS = 'groups.starts';
 const SEGMENTS = 'segments.json';
 
 export type SegmentFile = 'lists' | 'ids' | 'codes' | 'factors' | 'vectors';
@@ -53,27 +56,44 @@ export function writeSegments(path: string, segments: readonly Segment[]): void 
   renameSync(pending, join(path, SEGMENTS));
 }
 
-export function writeCells(path: string, { centres, lengths }: Cells): void {
+export function writeCells(path: string, { centres, lengths, groups, groupStarts }: Cells): void {
   writeFileSync(join(path, CENTRES), centres.bytes, { flush: true });
   writeFileSync(join(path, LENGTHS), bytesOf(lengths), { flush: true });
+  writeFileSync(join(path, GROUPS), groups.bytes, { flush: true });
+  writeFileSync(join(path, GROUP_STARTS), bytesOf(groupStarts), { flush: true });
 }
 
 /** @throws GleanerError DAMAGED */
-export function readCells(path: string, dimension: number, { nList, centreScale }: CellPlan): Cells {
+export function readCells(path: string, dimension: number, plan: CellPlan): Cells {
+  const { nList, nGroups } = plan;
   const stride = byteStride(dimension);
-  const bytes = readWhole(path, join(path, CENTRES), nList * stride);
-  const lengths = new Float32Array(readWhole(path, join(path, LENGTHS), nList * 4).buffer);
-  const centres: Centres = { count: nList, dimension, stride, scale: centreScale, bytes };
-  return { centres, lengths };
+  const read = (file: string, length: number) => readWhole(path, join(path, file), length);
+  const groupStarts = ascending(path, read(GROUP_STARTS, (nGroups + 1) * 4), nList);
+  return {
+    centres: {
+      count: nList,
+      dimension,
+      stride,
+      scale: plan.centreScale,
+      bytes: read(CENTRES, nList * stride),
+    },
+    lengths: new Float32Array(read(LENGTHS, nList * 4).buffer),
+    groups: { count: nGroups, dimension, stride, scale: 1, bytes: read(GROUPS, nGroups * stride) },
+    groupStarts,
+  };
 }
 
 /** The cells' beginnings in a segment. @throws GleanerError DAMAGED */
 export function readLists(path: string, { number, rows }: Segment, cells: number): Uint32Array {
-  const file = segmentFile(path, number, 'lists');
-  const lists = new Uint32Array(readWhole(path, file, (cells + 1) * 4).buffer);
-  const ascends = lists.every((start, i) => i === 0 || start >= (lists[i - 1] ?? 0));
-  if (!ascends || lists[0] !== 0 || lists[cells] !== rows) throw damaged(path);
-  return lists;
+  return ascending(path, readWhole(path, segmentFile(path, number, 'lists'), (cells + 1) * 4), rows);
+}
+
+/** Numbers from 0 up to `end`. @throws GleanerError DAMAGED */
+function ascending(path: string, bytes: Uint8Array<ArrayBuffer>, end: number): Uint32Array {
+  const starts = new Uint32Array(bytes.buffer);
+  const ascends = starts.every((start, i) => i === 0 || start >= (starts[i - 1] ?? 0));
+  if (!ascends || starts[0] !== 0 || starts.at(-1) !== end) throw damaged(path);
+  return starts;
 }
 
 /** A file of so many bytes, in memory of its own. @throws GleanerError DAMAGED */

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync } from 'node:fs';
-import { byteStride } from './ivf-cells.ts';
+import { byteStride, type Centres } from './ivf-cells.ts';
 import { codeStride } from './ivf-codes.ts';
 import {
   damaged,
@@ -48,8 +48,13 @@ export interface LoadedIvf {
   /** Address of the centres; for each cell its length. */
   readonly centresAt: number;
   readonly lengths: Float32Array;
+  /** Address of the groups' centres; where the cells of each begin. */
+  readonly groupsAt: number;
+  readonly groupStarts: Uint32Array;
   /** Bytes a stored vector. */
   readonly vectorBytes: number;
+  /** Where the memory is free. */
+  readonly scratchAt: number;
 }
 
 /**
@@ -64,17 +69,16 @@ export function loadIvf(
 ): LoadedIvf {
   const memory = new IvfMemory();
   const vectorBytes = dimension * (plan.precision === 'float16' ? 2 : 4);
-  let centresAt = 0;
-  let lengths = new Float32Array();
-  let cells = 0;
-  if (plan.index === 'ivf') {
-    const read = readCells(path, dimension, plan);
-    cells = read.centres.count;
-    lengths = new Float32Array(read.lengths);
-    // Two at once are multiplied: there are an even number.
-    centresAt = memory.reserve(cells * read.centres.stride);
-    memory.bytes(centresAt, read.centres.bytes.length).set(read.centres.bytes);
-  }
+  const read = plan.index === 'ivf' ? readCells(path, dimension, plan) : undefined;
+  const cells = read?.centres.count ?? 0;
+  const place = ({ bytes, stride }: Centres) => {
+    // Two at once are multiplied: room for one behind the last.
+    const at = memory.reserve(bytes.length + stride);
+    memory.bytes(at, bytes.length).set(bytes);
+    return at;
+  };
+  const centresAt = read ? place(read.centres) : 0;
+  const groupsAt = read ? place(read.groups) : 0;
   const segments: LoadedSegment[] = [];
   let first = 0;
   let left = mostBytes;
@@ -89,7 +93,19 @@ export function loadIvf(
     closeFiles(segments);
     throw error;
   }
-  return { path, dimension, plan, memory, segments, places: first, centresAt, lengths, vectorBytes };
+  const { lengths = new Float32Array(), groupStarts = new Uint32Array() } = read ?? {};
+  const cellsAt = { centresAt, lengths, groupsAt, groupStarts };
+  return {
+    path,
+    dimension,
+    plan,
+    memory,
+    segments,
+    places: first,
+    ...cellsAt,
+    vectorBytes,
+    scratchAt: memory.reserved,
+  };
 }
 
 interface Loading {
@@ -110,7 +126,7 @@ function loadSegment(
 ): LoadedSegment {
   const { number, rows } = segment;
   const idsFile = openToRead(path, segmentFile(path, number, 'ids'));
-  const ids = new Uint32Array(rows);
+  const ids = new Uint32Array(new SharedArrayBuffer(rows * 4));
   try {
     if (fstatSync(idsFile).size !== rows * 4) throw damaged(path);
     readAt(path, idsFile, new Uint8Array(ids.buffer), 0);

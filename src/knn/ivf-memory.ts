@@ -73,12 +73,21 @@ let module: object | undefined;
 export class IvfMemory {
   readonly memory: SharedMemory;
   readonly kernels: Kernels;
-  #end = 0;
+  #end: number;
 
-  constructor() {
+  /**
+   * @param shared a memory of another thread, with the place in it that was reserved for this one. @default one of its own
+   */
+  constructor(shared?: { readonly memory: SharedMemory; readonly at: number }) {
     module ??= new WebAssembly.Module(Buffer.from(KERNELS_WASM, 'base64'));
-    this.memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
+    this.memory = shared?.memory ?? new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
+    this.#end = shared?.at ?? 0;
     this.kernels = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports;
+  }
+
+  /** Bytes that are reserved. */
+  get reserved(): number {
+    return this.#end;
   }
 
   /** @returns the address of so many bytes, a multiple of 16 @throws RangeError beyond 4 GiB */

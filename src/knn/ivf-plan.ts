@@ -9,6 +9,8 @@ const planSchema = z.discriminatedUnion('index', [
     precision,
     /** Cells of the index. */
     nList: count,
+    /** Groups of cells. */
+    nGroups: count,
     /** Cells that a search looks at. */
     nProbe: count,
     /** Candidates by their codes, as a multiple of k, that are measured by their vectors. */

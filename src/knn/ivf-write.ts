@@ -1,8 +1,8 @@
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { toFloat16, toFloat32 } from '../formats/index.ts';
-import { byteStride, CellFinder } from './ivf-cells.ts';
-import { type Cells, codeStride, type Encoder } from './ivf-codes.ts';
+import { byteStride, CellFinder, type Cells } from './ivf-cells.ts';
+import { codeStride, type Encoder } from './ivf-codes.ts';
 import { bytesOf, readAt, type Segment, segmentFile, writeAt } from './ivf-files.ts';
 import { CHUNK_ROWS } from './ivf-plan.ts';
 import type { KnnPrecision } from './types.ts';
@@ -36,7 +36,7 @@ export function packVectors(vectors: Float32Array, precision: KnnPrecision): Uin
 }
 
 export function unpackVectors(bytes: Uint8Array, precision: KnnPrecision): Float32Array {
-  const { buffer } = bytes.slice();
+  const { buffer } = new Uint8Array(bytes);
   return precision === 'float16' ? toFloat32(new Uint16Array(buffer)) : new Float32Array(buffer);
 }
 

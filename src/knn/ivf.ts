@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, trainCells } from './ivf-cells.ts';
-import { type Cells, codeStride, Encoder } from './ivf-codes.ts';
+import { byteStride, type Cells, trainCells } from './ivf-cells.ts';
+import { codeStride, Encoder } from './ivf-codes.ts';
 import {
   NO_ID,
   readAt,
@@ -27,14 +27,18 @@ import {
   probesFor,
   sampleFor,
 } from './ivf-plan.ts';
+import { SearchPool } from './ivf-pool.ts';
 import { IvfSearcher } from './ivf-search.ts';
 import { Arrivals, type RowChunk, rowsOf, unpackVectors, writeSegment } from './ivf-write.ts';
 import { readLayout, writeLayout } from './layout.ts';
+import type { RowSet } from './row-set.ts';
 import type {
   KnnBatch,
   KnnEngine,
   KnnHit,
   KnnIndex,
+  KnnOpenOptions,
+  KnnPrecision,
   KnnRangeOptions,
   KnnSearchOptions,
   KnnStats,
@@ -76,10 +80,7 @@ export const ivfEngine: KnnEngine = {
       let cells: Cells | undefined;
       if (rows > FLAT_MAX_ROWS) {
         cells = await train(arrivals, dimension, { encoder, memoryBytes, onStep: onStep(0, 0.7) });
-        const nList = cells.centres.count;
-        const centreScale = cells.centres.scale;
-        const nProbe = probesFor(nList);
-        plan = { index: 'ivf', precision, nList, nProbe, rerank: RERANK, centreScale, seed: SEED };
+        plan = planOf(cells, precision);
         writeCells(path, cells);
       }
       const segment: Segment = { number: 0, rows };
@@ -99,7 +100,7 @@ export const ivfEngine: KnnEngine = {
       arrivals.close();
     }
   },
-  async open(path, { readOnly = true } = {}) {
+  async open(path, { readOnly = true, threads = 0 } = {}) {
     const { engine, version, dimension, parameters } = await readLayout(path);
     const plan = parsePlan(parameters);
     if (engine !== 'ivf' || version !== VERSION || !plan)
@@ -107,9 +108,16 @@ export const ivfEngine: KnnEngine = {
         path,
         problem: `is an index of ${engine} ${version}. Make it again with gleaner index.`,
       });
-    return new IvfIndex(path, dimension, plan, readOnly);
+    return new IvfIndex(path, dimension, plan, { readOnly, threads });
   },
 };
+
+function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
+  const { count: nList, scale: centreScale } = centres;
+  const nProbe = probesFor(nList);
+  const rerank = RERANK;
+  return { index: 'ivf', precision, nList, nGroups: groups.count, nProbe, rerank, centreScale, seed: SEED };
+}
 
 /** Tells of progress, ends where the signal says so, and gives others a turn now and then. */
 function turns(
@@ -195,19 +203,29 @@ class IvfIndex implements KnnIndex {
   readonly #path: string;
   readonly #plan: IvfPlan;
   readonly #readOnly: boolean;
+  readonly #threads: number;
   #loaded: LoadedIvf;
   #searcher: IvfSearcher;
+  #pool: SearchPool | undefined;
+  readonly #counts = new WeakMap<RowSet, number>();
   /** Where each id is, made when it is first asked. */
   #places: Map<number, number> | undefined;
   #closed = false;
 
-  constructor(path: string, dimension: number, plan: IvfPlan, readOnly: boolean) {
+  constructor(
+    path: string,
+    dimension: number,
+    plan: IvfPlan,
+    { readOnly, threads }: Required<KnnOpenOptions>,
+  ) {
     this.#path = path;
     this.dimension = dimension;
     this.#plan = plan;
     this.#readOnly = readOnly;
+    this.#threads = threads;
     this.#loaded = loadIvf(path, dimension, plan);
     this.#searcher = new IvfSearcher(this.#loaded);
+    this.#pool = this.#newPool();
   }
 
   async add(batch: KnnBatch): Promise<void> {
@@ -221,7 +239,7 @@ class IvfIndex implements KnnIndex {
     await this.#write({ number, rows: chunk.ids.length }, rowsOf(chunk));
     writeSegments(this.#path, [...segments, { number, rows: chunk.ids.length }]);
     await this.#merge();
-    this.#load();
+    await this.#load();
   }
 
   async remove(ids: readonly number[]): Promise<number> {
@@ -247,7 +265,11 @@ class IvfIndex implements KnnIndex {
   async search(vector: Float32Array, options: KnnSearchOptions): Promise<readonly KnnHit[]> {
     this.#check();
     const query = normalizeQuery(vector, this.dimension);
-    const { ids, cosines, places } = this.#searcher.search(query, options);
+    const { k, effort, among } = options;
+    const asked = { k, effort, among: among && { set: among, count: this.#countOf(among) } };
+    const found = this.#pool?.search(query, asked) ?? this.#searcher.search(query, asked);
+    const { ids, scores: cosines, places } = await found;
+    this.#check();
     return Array.from(ids, (id, i) => {
       const hit: KnnHit = { id, cosine: cosines[i] ?? 0 };
       return options.vectors ? { ...hit, vector: this.#vectorAt(places[i] ?? 0) } : hit;
@@ -288,14 +310,34 @@ class IvfIndex implements KnnIndex {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#pool?.close();
     closeFiles(this.#loaded.segments);
   }
 
-  #load(): void {
+  async #load(): Promise<void> {
+    await this.#pool?.close();
     closeFiles(this.#loaded.segments);
     this.#loaded = loadIvf(this.#path, this.dimension, this.#plan);
     this.#searcher = new IvfSearcher(this.#loaded);
+    this.#pool = this.#newPool();
     this.#places = undefined;
+  }
+
+  #newPool(): SearchPool | undefined {
+    if (this.#threads === 0) return undefined;
+    const { memory } = this.#loaded;
+    // As much as the searcher of this thread took, for each.
+    const end = memory.reserved;
+    const bytes = end - this.#loaded.scratchAt;
+    const scratchAts = Array.from({ length: this.#threads }, () => memory.reserve(bytes));
+    return new SearchPool(this.#loaded, scratchAts);
+  }
+
+  /** A set that was given to a search does not change; counting it takes as long as reading it. */
+  #countOf(among: RowSet): number {
+    const known = this.#counts.get(among) ?? among.count;
+    this.#counts.set(among, known);
+    return known;
   }
 
   /** The vector at a place, of length 1. */

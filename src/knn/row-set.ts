@@ -3,12 +3,15 @@ export class RowSet {
   /** Ids are below this. */
   readonly places: number;
   /** Bit `id & 31` of word `id >>> 5` says whether an id is in the set. */
-  readonly words: Uint32Array<ArrayBuffer>;
+  readonly words: Uint32Array<SharedArrayBuffer>;
 
-  /** An empty set for ids below `places`. */
-  constructor(places: number) {
+  /**
+   * A set of ids below `places`.
+   * @param words of a set that another thread has. @default none: it is empty
+   */
+  constructor(places: number, words?: Uint32Array<SharedArrayBuffer>) {
     this.places = places;
-    this.words = new Uint32Array(Math.ceil(places / 32));
+    this.words = words ?? new Uint32Array(new SharedArrayBuffer(4 * Math.ceil(places / 32)));
   }
 
   /** @throws RangeError for an id that has no place */

@@ -100,6 +100,11 @@ export interface KnnBuildOptions {
 export interface KnnOpenOptions {
   /** Whether `add` and `remove` are refused; any number of processes may then have it open. @default true */
   readonly readOnly?: boolean;
+  /**
+   * Threads that search, so that the caller's is free meanwhile; engines that have none pass it over.
+   * @default 0: a search runs on the caller's thread
+   */
+  readonly threads?: number;
 }
 
 /** A kind of index. `path` is a folder of this machine that is the index's own. */

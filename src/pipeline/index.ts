@@ -13,6 +13,18 @@ export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type ParentRelease, readParent } from './parent.ts';
 export { isRemovalUnderWay } from './removal-state.ts';
 export { type Removal, type RemovePairsOptions, removePairs } from './remove.ts';
+export {
+  appendReport,
+  closeReports,
+  findReports,
+  MAX_CONTACT_CHARS,
+  MAX_MESSAGE_CHARS,
+  REPORT_REASONS,
+  REPORTS_FILE,
+  type Report,
+  readReports,
+  takedownsOfReport,
+} from './reports.ts';
 export { type RetryStagesOptions, retryStages } from './retry.ts';
 export { type Executor, type RunOptions, runStages, type StageProgress } from './run.ts';
 export {

@@ -9,7 +9,12 @@ export interface Embedder {
   readonly files: Readonly<Record<string, string>>;
   /** @returns `texts.length` × dimension, L2-normalised, row after row */
   embedTexts(texts: readonly string[]): Promise<Float32Array>;
-  /** @param bytes of an image file, as somebody sent it @returns 1 × dimension, or why it is no image */
-  embedImage(bytes: Uint8Array): Promise<Outcome<Float32Array>>;
+  /**
+   * @param bytes of an image file, as somebody sent it
+   * @param signal gives it up
+   * @returns 1 × dimension, or why it is no image
+   * @throws the reason of `signal`
+   */
+  embedImage(bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome<Float32Array>>;
   close(): Promise<void>;
 }

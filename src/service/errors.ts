@@ -1,13 +1,16 @@
 import type { z } from 'zod';
 
-/** A request that cannot be answered, for a reason that is the client's: a status and one line. */
+/** A request that cannot be answered, for a reason that is the client's or the load's: a status and one line. */
 export class RequestError extends Error {
   override readonly name = 'RequestError';
-  readonly status: 400 | 404 | 413 | 503;
+  readonly status: 400 | 403 | 404 | 408 | 413 | 415 | 429 | 503;
+  /** Seconds after which it is worth asking again, as the Retry-After of the answer says them. */
+  readonly retryAfter: number | undefined;
 
-  constructor(status: RequestError['status'], message: string) {
+  constructor(status: RequestError['status'], message: string, retryAfter?: number) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter === undefined ? undefined : Math.max(1, Math.ceil(retryAfter));
   }
 }
 

@@ -1,13 +1,35 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerOptions } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { GleanerError } from '../schema/index.ts';
 
-/** For a request to come in whole, in milliseconds: a client that trickles holds no place for long. */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** How long requests under way are waited for at the end, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 5_000;
+/**
+ * What a connection may be and how long, by the names of node:http. A request has to come in whole within half a minute, its
+ * head within ten seconds (20 MB of body at 6 Mbit/s): a client that trickles is ended. One that is open and idle, or takes no
+ * byte of its answer, is ended too.
+ */
+const SERVER_OPTIONS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 15_000,
+  maxHeaderSize: 16 << 10,
+} as const;
+/** A socket on which nothing moves for so long is ended, in milliseconds: longer than any answer takes. */
+const IDLE_TIMEOUT_MS = 90_000;
+/** How long requests under way are waited for at the end, in milliseconds: less than the 10 s after which Docker kills. */
+const CLOSE_TIMEOUT_MS = 8_000;
+
+export interface ListenOptions {
+  /** How long `close` waits for requests under way, in milliseconds. @default 8_000 */
+  readonly closeTimeoutMs?: number | undefined;
+  /** Options of node:http's server in place of ours. */
+  readonly server?: ServerOptions;
+  /** Watches the connections of the server. */
+  readonly watch?: (server: Server) => void;
+}
 
 export interface Listening {
   /** Where the page is, as 'http://127.0.0.1:1234/'. */
@@ -27,17 +49,20 @@ export async function listenOn(
   answer: Hono['fetch'],
   port: number,
   host: string,
-  closeTimeoutMs = CLOSE_TIMEOUT_MS,
+  { closeTimeoutMs = CLOSE_TIMEOUT_MS, server: options, watch }: ListenOptions = {},
 ): Promise<Listening> {
   const server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT_MS },
+    { ...SERVER_OPTIONS, ...options },
     getRequestListener(answer, { overrideGlobalObjects: false }),
   );
+  server.timeout = IDLE_TIMEOUT_MS;
+  const sockets = new Sockets(server);
+  watch?.(server);
   const listening = await listen(server, port, host);
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
     port: listening,
-    close: () => stop(server, closeTimeoutMs),
+    close: () => stop(server, sockets, closeTimeoutMs),
   };
 }
 
@@ -60,10 +85,40 @@ async function listen(server: Server, port: number, host: string): Promise<numbe
   return typeof address === 'object' && address ? address.port : port;
 }
 
-async function stop(server: Server, timeoutMs: number): Promise<void> {
+/** Sockets of a server, and how many requests each has open: node:http closes idle ones only after their first request. */
+class Sockets {
+  readonly #requests = new Map<Socket, number>();
+  #ending = false;
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => {
+      this.#requests.set(socket, 0);
+      socket.once('close', () => this.#requests.delete(socket));
+    });
+    server.on('request', ({ socket }, response) => {
+      this.#count(socket, 1);
+      response.once('close', () => this.#count(socket, -1));
+    });
+  }
+
+  /** Ends those without a request at once, and all others as theirs are answered. */
+  endIdle(): void {
+    this.#ending = true;
+    for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy();
+  }
+
+  #count(socket: Socket, by: 1 | -1): void {
+    const now = this.#requests.get(socket);
+    if (now === undefined) return;
+    this.#requests.set(socket, now + by);
+    if (this.#ending && now + by === 0) socket.destroySoon();
+  }
+}
+
+async function stop(server: Server, sockets: Sockets, timeoutMs: number): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
+  sockets.endIdle();
   const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
   clearTimeout(timer);

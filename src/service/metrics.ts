@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Guard } from './guard/index.ts';
 
 /** Upper ends of the histograms' buckets, in seconds: from a search in memory to a slow web server. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -8,19 +9,26 @@ export type Metrics = ReturnType<typeof createMetrics>;
 /**
  * What GET /metrics tells. The names of the times are clip-retrieval's.
  * @param rows how many can be searched now
+ * @param guard whose counts tell how full the service is
  */
-export function createMetrics(rows: () => number) {
+export function createMetrics(rows: () => number, guard: Guard) {
   const registry = new Registry();
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value());
+      },
+    });
   const seconds = (name: string, help: string) =>
     new Histogram({ name, help, buckets: BUCKETS, registers: [registry] });
-  new Gauge({
-    name: 'gleaner_rows',
-    help: 'Rows of the release',
-    registers: [registry],
-    collect() {
-      this.set(rows());
-    },
-  });
+  gauge('gleaner_rows', 'Rows of the release', rows);
+  gauge('gleaner_searches_running', 'Searches that are worked on', () => guard.admission.running);
+  gauge('gleaner_searches_waiting', 'Searches that wait for their turn', () => guard.admission.waiting);
+  gauge('gleaner_body_bytes', 'Bytes of request bodies that are held', () => guard.bodies.held);
+  gauge('gleaner_clients', 'Clients whose rate is remembered', () => guard.clients);
   return {
     registry,
     requests: new Counter({

@@ -7,13 +7,12 @@ import { readRunFile } from '../pipeline/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
 import { deletePending } from '../stages/unindex.ts';
-import { fileStorage } from '../storage/index.ts';
+import { fileStorage, type Storage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
-import { RemovedRows } from './removed-rows.ts';
+import { MapStore } from './map-store.ts';
+import { RemovedRows, type RemovedRowsOptions } from './removed-rows.ts';
+import { REPORT_FILE } from './report-page.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
-
-const MAP_FILE = 'index/map.json';
-const REPORT_FILE = 'release/report.html';
 
 /** DIR/index with what it points to, open for reading. */
 export interface OpenedIndex {
@@ -27,6 +26,10 @@ export interface OpenedIndex {
   readonly captions: FullTextIndex;
   readonly rows: RowStore;
   readonly images: ImageStore;
+  /** Where the index was made with one. */
+  readonly map: MapStore | undefined;
+  /** The folder of the run. */
+  readonly storage: Storage;
   /** What may not be shown: it grows while the service runs. */
   readonly removed: RemovedRows;
   /** Of the run; none where the release came without its run. */
@@ -73,6 +76,7 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
 export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
+  options: RemovedRowsOptions = {},
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -95,7 +99,9 @@ export async function openIndex(
     const places = summary.rows + summary.removed;
     const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
-    const removed = await keep(RemovedRows.open(dir, onError));
+    const map = await MapStore.open(storage);
+    if (map) opened.push(map);
+    const removed = await keep(RemovedRows.open(dir, onError, options));
     const recipe = (await readRunFile(storage))?.recipe;
     let known = 0;
     return {
@@ -112,9 +118,11 @@ export async function openIndex(
       captions,
       rows,
       images,
+      map,
+      storage,
       removed,
       ...(recipe && { recipe }),
-      hasMap: (await storage.size(MAP_FILE)) !== undefined,
+      hasMap: map !== undefined,
       hasReport: (await storage.size(REPORT_FILE)) !== undefined,
       close,
     };

@@ -16,18 +16,22 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const NOT_BUILT = 'The page is not built. Build it with: npm run build:web\nThe API is here all the same.\n';
 
+/** The pages of the search service, by their addresses. */
+const SEARCH_PAGES: Readonly<Record<string, string>> = { '/': 'index.html', '/map': 'map.html' };
+
 /**
- * The files of a page, held in memory: they are few, and no path of a request ever reaches the disk.
+ * The files of pages, held in memory: they are few, and no path of a request ever reaches the disk.
  *
- * @param home the page at `/`; those of other services are not served. @default the search page
+ * @param pages by their addresses; those of other services are not served. @default those of the search
  */
-export async function pageFileRoutes(folder = PAGE_FOLDER, home = 'index.html'): Promise<Hono> {
+export async function pageFileRoutes(folder = PAGE_FOLDER, pages = SEARCH_PAGES): Promise<Hono> {
   const files = await readFolder(folder);
   const app = new Hono();
   app.get('*', async (c, next) => {
-    const path = c.req.path === '/' ? `/${home}` : c.req.path;
-    const file = path.endsWith('.html') && path !== `/${home}` ? undefined : files.get(path);
-    if (!file) return c.req.path === '/' ? c.text(NOT_BUILT, 503) : next();
+    const page = Object.hasOwn(pages, c.req.path) ? pages[c.req.path] : undefined;
+    const path = page === undefined ? c.req.path : `/${page}`;
+    const file = page === undefined && path.endsWith('.html') ? undefined : files.get(path);
+    if (!file) return page === undefined ? next() : c.text(NOT_BUILT, 503);
     // vite names everything below assets/ by its content.
     c.header(
       'Cache-Control',

@@ -12,7 +12,7 @@ export type Query =
   | { readonly embedding: readonly number[] };
 
 /** Fetches an image from the web, with all the checks that a fetcher makes. */
-export type FetchImage = (url: string) => Promise<Outcome<FetchedImage>>;
+export type FetchImage = (url: string, signal?: AbortSignal) => Promise<Outcome<FetchedImage>>;
 
 /** Longest text of a query, in UTF-16 units. CLIP reads 77 tokens of it. */
 export const MAX_QUERY_CHARS = 10_000;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namedTombstones } from '../pipeline/index.ts';
+import { namedTombstones, REPORTS_FILE, readReports } from '../pipeline/index.ts';
 import { TOMBSTONES_FILE, Tombstones } from '../safety/tombstones.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
 import { readRemoved } from '../stages/unindex.ts';
@@ -9,6 +9,11 @@ import type { ReleasedRow } from './row-store.ts';
 
 /** How often it is looked whether something was taken down, in milliseconds: it is gone from answers within a second. */
 const LOOK_EVERY_MS = 250;
+
+export interface RemovedRowsOptions {
+  /** Whether rows of which a report is open are not shown until it is handled. @default false */
+  readonly hideReported?: boolean | undefined;
+}
 
 /**
  * The rows that a service may not show: what was taken down before it began, and what `gleaner remove` takes down while
@@ -21,13 +26,22 @@ export class RemovedRows {
   /** Of the table of rows that the service has open: `gleaner index` may put another in its place. */
   readonly #table: bigint | undefined;
   readonly #ids = new Set<number>();
+  readonly #hideReported: boolean;
   #tombstones = new Tombstones();
+  /** uids of rows that wait for the operator: these may come back. */
+  #reported: ReadonlySet<string> = new Set();
   /** States of the files that were read last, by their paths. */
   readonly #read = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
-  private constructor(dir: string, onError: (error: unknown) => void, table: bigint | undefined) {
+  private constructor(
+    dir: string,
+    onError: (error: unknown) => void,
+    table: bigint | undefined,
+    hideReported: boolean,
+  ) {
+    this.#hideReported = hideReported;
     this.#dir = dir;
     this.#onError = onError;
     this.#table = table;
@@ -37,9 +51,13 @@ export class RemovedRows {
    * @param onError told where what was taken down cannot be read; what was known before stays hidden
    * @throws GleanerError DAMAGED where it cannot be read at the beginning
    */
-  static async open(dir: string, onError: (error: unknown) => void): Promise<RemovedRows> {
+  static async open(
+    dir: string,
+    onError: (error: unknown) => void,
+    { hideReported = false }: RemovedRowsOptions = {},
+  ): Promise<RemovedRows> {
     const table = await stateOf(join(dir, INDEX_FILES.metadata));
-    const removed = new RemovedRows(dir, onError, table?.ino);
+    const removed = new RemovedRows(dir, onError, table?.ino, hideReported);
     await removed.#look();
     removed.#timer = setInterval(() => removed.#lookAgain(), LOOK_EVERY_MS).unref();
     return removed;
@@ -50,8 +68,9 @@ export class RemovedRows {
     return this.#ids.has(id);
   }
 
-  /** Whether a row was taken down, by what it says. */
+  /** Whether a row was taken down, or is not to be shown until a report is handled, by what it says. */
   names({ uid, URL: url, page_url, sha256 }: ReleasedRow): boolean {
+    if (this.#reported.has(uid)) return true;
     return this.#tombstones.names({ uid, url, page_url }) || this.#tombstones.hasSha256(sha256);
   }
 
@@ -82,6 +101,10 @@ export class RemovedRows {
     await this.#whenChanged(TOMBSTONES_FILE, async () => {
       this.#tombstones = new Tombstones(await namedTombstones(this.#dir));
     });
+    if (this.#hideReported)
+      await this.#whenChanged(REPORTS_FILE, async () => {
+        this.#reported = new Set((await readReports(this.#dir)).open.map(({ uid }) => uid));
+      });
     await this.#whenChanged(INDEX_FILES.removed, async () => {
       const table = await stateOf(join(this.#dir, INDEX_FILES.metadata));
       // The numbers of another index are not this one's.

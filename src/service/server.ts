@@ -1,18 +1,32 @@
+import type { Server } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
+import { Guard, type GuardLimits, guardLimits } from './guard/index.ts';
 import { listenOn } from './listen.ts';
 import { openIndex, shownCount } from './opened-index.ts';
 
-export interface ServiceOptions extends Omit<AppOptions, 'index'> {
+export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'dir'> {
   /** The folder of a run with a release and its index. */
   readonly dir: string;
   /** 0 for any that is free. */
   readonly port: number;
   /** Address to listen at. @default '127.0.0.1': nobody but this machine */
   readonly host?: string;
-  /** How long `close` waits for requests under way, in milliseconds. @default 5_000 */
+  /** How long `close` waits for requests under way, in milliseconds. @default 8_000 */
   readonly closeTimeoutMs?: number;
+  /**
+   * How long `close` goes on taking requests while /readyz says that no more should be sent, in milliseconds: for a balancer
+   * to notice. @default 0
+   */
+  readonly drainMs?: number;
+  /** What clients may ask for; see `GuardLimits`. */
+  readonly limits?: Partial<GuardLimits>;
+  /** Whether rows that somebody has reported are not shown until the report is handled. @default false */
+  readonly hideReported?: boolean;
+  /** Told what the operator should set otherwise. */
+  readonly onNotice?: (line: string) => void;
 }
 
 export interface Service {
@@ -31,19 +45,38 @@ export interface Service {
  * @throws GleanerError PORT_IN_USE; RUN_NOT_FOUND without an index; USAGE where the model is not the release's
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { dir, port, host = '127.0.0.1', closeTimeoutMs, embedder, ...rest } = options;
-  const index = await openIndex(dir, rest.onError);
+  const {
+    dir,
+    port,
+    host = '127.0.0.1',
+    closeTimeoutMs,
+    drainMs = 0,
+    limits,
+    onNotice,
+    hideReported,
+    ...rest
+  } = options;
+  const { embedder } = rest;
+  const guard = new Guard(guardLimits(limits), onNotice);
+  const index = await openIndex(dir, rest.onError, { hideReported });
   try {
     checkModel(index.summary.model, embedder);
-    const app = await createApp({ ...rest, embedder, index });
-    const listening = await listenOn(app.fetch, port, host, closeTimeoutMs);
+    const app = await createApp({ ...rest, dir, guard, index });
+    const watch = (server: Server) => guard.connections.watch(server);
+    const listening = await listenOn(app.fetch, port, host, { closeTimeoutMs, watch });
+    const end = async () => {
+      guard.drain();
+      if (drainMs > 0) await setTimeout(drainMs);
+      await listening.close();
+      await index.close();
+    };
     let closing: Promise<void> | undefined;
     return {
       url: listening.url,
       port: listening.port,
       rows: shownCount(index),
       close() {
-        closing ??= listening.close().then(() => index.close());
+        closing ??= end();
         return closing;
       },
     };

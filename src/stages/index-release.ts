@@ -22,6 +22,7 @@ import {
 import { GleanerError } from '../schema/index.ts';
 import { type ByteSource, type FileInfo, type Storage, streamSource } from '../storage/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { drawMap } from './map/draw-map.ts';
 import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { storedImages } from './stored-images.ts';
@@ -31,10 +32,12 @@ import { writeFiles } from './write-file.ts';
 export interface IndexReleaseOptions {
   /** The folder of the run on this machine: what `ctx.storage` is the storage of. The engine writes its own files. */
   readonly dir: string;
-  /** @default 'exact' */
+  /** @default 'ivf' */
   readonly engine?: KnnEngineName;
   /** Threads for training. @default 2 */
   readonly threads?: number;
+  /** Whether the map of the image embeddings is drawn. @default true */
+  readonly map?: boolean;
 }
 
 /** Times that `indexRelease` goes over the rows, so the rows it reports as progress in all: metadata, fields, captions, image vectors, text vectors. */
@@ -62,7 +65,7 @@ const BATCH_ROWS = 4096;
  * @throws GleanerError RUN_NOT_FOUND where there is no release, DAMAGED where its files do not agree
  */
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
-  const { dir, engine = 'exact', threads = 2 } = options;
+  const { dir, engine = 'ivf', threads = 2 } = options;
   const root = resolve(dir);
   const { stats, release } = await readStats(ctx.storage);
   await sweep(root);
@@ -97,6 +100,8 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       if (rows !== stats.rows)
         throw damaged(`${kind}_emb`, `has ${rows} rows, but stats.json says ${stats.rows}`);
     const { rows, removed, model } = stats;
+    const drawing = { root, parts, rows, places: rows + removed, dimension: model.dimension, at };
+    if (options.map ?? true) files.push(...(await drawMap(drawing, ctx)));
     const summary = {
       version: 2,
       release,

@@ -9,6 +9,7 @@ import type { Tombstones } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { IMAGE_RECORD_BYTES, INDEX_FILES, indexSummarySchema } from './index-files.ts';
+import { removeFromMap } from './map/unmap.ts';
 import { releaseFiles } from './released.ts';
 import { storedImages } from './stored-images.ts';
 
@@ -156,6 +157,7 @@ export async function indexFollows(dir: string, storage: Storage): Promise<void>
     await movePictures(dir, storage, removed.ids, parts);
   }
   await blankRows(dir, storage, removed.ids);
+  await removeFromMap(dir, storage, removed.ids);
   if (removed.following && (await storage.size('release/stats.json')) !== undefined) {
     const summary = await readSummary(storage);
     const counted = await countRows(storage);

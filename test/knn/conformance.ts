@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type KnnBatch, type KnnEngine, openKnn, RowSet } from '../../src/knn/index.ts';
+import { type KnnBatch, type KnnEngine, type KnnOpenOptions, openKnn, RowSet } from '../../src/knn/index.ts';
 import { mulberry } from '../support/random.ts';
 
 /** Standard normal numbers (Box-Muller). */
@@ -40,8 +40,9 @@ async function* inBatches(vectors: Float32Array, ids: readonly number[]): AsyncG
 }
 
 /** What every engine does, told by plain arithmetic over all vectors. Engines that estimate are to be exact at this size. */
-export function describeEngine(engine: KnnEngine): void {
-  describe(`knn engine ${engine.name}`, () => {
+export function describeEngine(engine: KnnEngine, threads = 0): void {
+  const opened = (path: string, readOnly = true) => openedWith(path, { readOnly, threads });
+  describe(`knn engine ${engine.name}, ${threads} threads`, () => {
     let folder = '';
     const vectors = vectorsOf(1, ROWS);
     const rowOf = (id: number) => vectors.subarray(id * DIMENSION, (id + 1) * DIMENSION);
@@ -311,7 +312,7 @@ export function describeEngine(engine: KnnEngine): void {
   });
 }
 
-async function opened(path: string, readOnly = true) {
-  const index = await openKnn(path, { readOnly });
+async function openedWith(path: string, options: KnnOpenOptions) {
+  const index = await openKnn(path, options);
   return Object.assign(index, { [Symbol.asyncDispose]: () => index.close() });
 }

@@ -3,3 +3,4 @@ import { describeEngine } from './conformance.ts';
 
 describeEngine(exactEngine);
 describeEngine(ivfEngine);
+describeEngine(ivfEngine, 2);

@@ -8,6 +8,8 @@ import { Tombstones } from '../../src/safety/index.ts';
 import { openIndex } from '../../src/service/index.ts';
 import { INDEX_FILES } from '../../src/stages/index-files.ts';
 import { INDEX_PASSES, indexRelease } from '../../src/stages/index-release.ts';
+import { MAP_PASSES } from '../../src/stages/map/draw-map.ts';
+import { MAP_FILES } from '../../src/stages/map/map-files.ts';
 import { releaseFiles } from '../../src/stages/released.ts';
 import { hideInIndex } from '../../src/stages/unindex.ts';
 import { fileStorage } from '../../src/storage/index.ts';
@@ -32,7 +34,7 @@ describe('indexRelease', () => {
         { dir, engine },
         stageContext(dir, (done) => (progress += done)),
       );
-      expect(progress).toBe(INDEX_PASSES * all.length);
+      expect(progress).toBe((INDEX_PASSES + MAP_PASSES) * all.length);
       expect(result.ledgers.rows).toEqual({ in: all.length, out: all.length, dropped: {} });
 
       const index = await openIndex(dir);
@@ -74,7 +76,10 @@ describe('indexRelease', () => {
   test('lists its lasting files with their checksums, and nothing else is left', async () => {
     const { files } = await indexRelease({ dir }, stageContext(dir));
     expect(files.map((file) => file.path).sort()).toEqual(
-      [INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images, INDEX_FILES.summary].sort(),
+      [
+        ...[INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images, INDEX_FILES.summary],
+        ...[MAP_FILES.points, MAP_FILES.info],
+      ].sort(),
     );
     await (await openIndex(dir)).close();
     for (const { path, bytes, sha256 } of files) {

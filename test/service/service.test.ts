@@ -27,7 +27,7 @@ beforeAll(async () => {
     dir,
     port: 0,
     embedder: shapeEmbedder,
-    maxBodyBytes: 200_000,
+    limits: { maxBodyBytes: 200_000 },
     onError: (error) => failures.push(error),
     fetchImage: async (url) =>
       url === 'https://images.example/green-triangle.jpg'

@@ -98,6 +98,9 @@ describe('a service that runs while pairs are taken down', () => {
       expect((await ask('/metadata', { ids: [id] })).status).toBe(400);
       expect((await ask('/api/v1/search', { query: [{ id }] })).status).toBe(404);
     }
+    const points = Buffer.from(await (await ask('/api/v1/map?nsfw=true')).arrayBuffer());
+    const onMap = Array.from({ length: points.length / 12 }, (_, i) => points.readUInt32LE(i * 12));
+    expect(onMap.sort((a, b) => a - b)).toEqual(others());
     for (let seed = 0; seed < 20; seed++) {
       const { results } = (await (await ask('/api/v1/search', { seed, nsfw: true, limit: 200 })).json()) as {
         results: { id: number }[];

@@ -10,6 +10,7 @@ const KINDS = ['url', 'domain', 'sha256', 'uid'] as const;
 
 interface RemoveFlags extends Partial<Record<(typeof KINDS)[number], readonly string[]>> {
   readonly list?: readonly string[];
+  readonly reports?: readonly string[];
   readonly reason?: string;
   readonly dryRun?: true;
   readonly workers?: number;
@@ -32,7 +33,8 @@ or 'gleaner remove DIR' alone, ends it.`,
     [
       'gleaner remove out --url https://example.org/me.jpg --reason "asked for by mail, 12 May"',
       'gleaner remove out --domain example.org --reason "owner of the site" --dry-run',
-      'gleaner remove out --list reports.jsonl --reason "reports of this week"',
+      'gleaner remove out --list asked.csv --reason "letters of this week"',
+      'gleaner remove out --reports r-5f0c9e6a1b2d3c4e',
     ],
   )
     .argument('<dir>', 'folder of a run')
@@ -44,18 +46,29 @@ or 'gleaner remove DIR' alone, ends it.`,
       '--list <file...>',
       'a file with any of these, one a line, or as JSON lines; or a .csv, .tsv or .parquet with columns of these names',
     )
-    .option('--reason <text>', 'why: it is kept, and told by explain')
+    .option(
+      '--reports <id|reason...>',
+      "what these open reports of 'gleaner reports' name: the picture wherever it is, by URL and by bytes; closes them",
+    )
+    .option('--reason <text>', 'why: it is kept, and told by explain (default for --reports: what they say)')
     .option('--dry-run', 'only say what would go')
     .option('--workers <n>', 'threads (default: the number of cores)', wholeNumber)
     .option('--json', 'print what was removed as JSON')
     .action(async (dir: string, flags: RemoveFlags) => {
-      const [{ readTakedownList, takedownName }, { removeLocally }] = await Promise.all([
-        import('../../pipeline/index.ts'),
-        import('../../executors/remove.ts'),
-      ]);
+      const [
+        { closeReports, findReports, readTakedownList, takedownName, takedownsOfReport },
+        { removeLocally },
+      ] = await Promise.all([import('../../pipeline/index.ts'), import('../../executors/remove.ts')]);
       const takedowns = KINDS.flatMap((kind) => (flags[kind] ?? []).map((text) => takedownName(kind, text)));
       for (const path of flags.list ?? []) takedowns.push(...(await readTakedownList(path)));
-      const { reason = '', dryRun = false, workers } = flags;
+      const reports = await findReports(dir, flags.reports ?? []);
+      takedowns.push(...reports.flatMap(takedownsOfReport));
+      const said = [...new Set(reports.map(({ reason }) => reason))].sort();
+      const {
+        reason = said.length > 0 ? `reported: ${said.join(', ')}` : '',
+        dryRun = false,
+        workers,
+      } = flags;
       if (takedowns.length > 0 && reason.trim() === '')
         throw new GleanerError('USAGE', { problem: "give '--reason <text>': it is what explain tells." });
       const lines = new ProgressLines();
@@ -66,6 +79,13 @@ or 'gleaner remove DIR' alone, ends it.`,
           onProgress: (progress) => lines.update(stageStep(progress)),
         });
         lines.end();
+        if (!dryRun)
+          await closeReports(
+            dir,
+            reports.map(({ report }) => report),
+            'removed',
+            new Date(),
+          );
         context.print(flags.json ? asJson({ ...removal, dryRun }) : describe(removal, dryRun));
       } finally {
         lines.end();

@@ -28,6 +28,7 @@ const SCHEMAS = {
   CountsResponse: schemas.countsResponse,
   ExportRequest: schemas.exportRequest,
   ExportedRows: z.array(schemas.exportedRow),
+  MapInfo: schemas.mapInfo,
   Error: schemas.errorResponse,
 } as const;
 type SchemaName = keyof typeof SCHEMAS;
@@ -80,6 +81,22 @@ const ROUTES: readonly Route[] = [
     request: 'ExportRequest',
     answers: { [JSON_TYPE]: 'ExportedRows', 'application/vnd.apache.parquet': null },
     errors: [400, 404, 413],
+  },
+  {
+    method: 'get',
+    path: '/api/v1/map/info',
+    summary: 'The map of the pictures: its regions, and the tiles that hold its points.',
+    answers: { [JSON_TYPE]: 'MapInfo' },
+    errors: [404],
+  },
+  {
+    method: 'get',
+    path: '/api/v1/map',
+    summary:
+      'The points of a tile, 12 bytes each, little-endian: uint32 row, uint16 x, uint16 y, then a byte each for the region, the similarity (-1 to 1), the language, and 1 where it is UNSURE or NSFW.',
+    query: schemas.mapQuery,
+    answers: { 'application/octet-stream': null },
+    errors: [400, 404],
   },
   {
     method: 'get',

@@ -9,6 +9,7 @@ import { countsOf } from './counts.ts';
 import { exportFile } from './export-file.ts';
 import { findRows, knnFilter, pageRow } from './find-rows.ts';
 import { keptSteps } from './kept-steps.ts';
+import { mapRoutes } from './map-routes.ts';
 import { openApi } from './open-api.ts';
 import type { QueryTools } from './query-vector.ts';
 import { countsRequest, exportRequest, likeRequest, type ParsedSearch, searchRequest } from './schemas.ts';
@@ -70,6 +71,8 @@ export function apiRoutes(tools: QueryTools): Hono {
     c.header('Content-Disposition', `attachment; filename="${fileName(index.name)}.${format}"`);
     return c.body(await exportFile(rows, format));
   });
+
+  app.route('/', mapRoutes(index));
 
   app.get('/api/v1/openapi.json', (c) => c.json(openApi()));
 

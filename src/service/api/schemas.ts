@@ -162,3 +162,35 @@ export const exportedRow = z.strictObject({
   ...{ nsfw: row.nsfw, similarity: row.similarity },
 });
 export const errorResponse = z.strictObject({ error: z.string().describe('One line.') });
+
+/** The query string of a request for points of the map. */
+export const mapQuery = z.strictObject({
+  tile: z
+    .string()
+    .regex(/^\d{1,2}\/\d{1,4}\/\d{1,4}$/, 'is not as 2/1/3: depth, x and y of a tile')
+    .default('0/0/0')
+    .describe('Depth, x and y of a tile, as /api/v1/map/info lists them.'),
+  nsfw: z.enum(['true', 'false']).default('false'),
+});
+
+export const mapInfo = z.strictObject({
+  rows: z.int(),
+  similarity: z.strictObject({ min: z.number(), max: z.number() }),
+  languages: z
+    .array(z.strictObject({ value: z.string(), rows: z.int() }))
+    .describe('By the number that points have for them.'),
+  tiles: z.array(z.strictObject({ z: z.int(), x: z.int(), y: z.int(), count: z.int() })),
+  finest: z.int().describe('How many of the first regions are of the finest level: those that points name.'),
+  regions: z.array(
+    z.strictObject({
+      level: z.int().describe('0 for those that are seen from afar.'),
+      parent: z.int().min(-1).describe('The region around it, by its place in the list; -1 at level 0.'),
+      x: z.int(),
+      y: z.int(),
+      words: z.array(z.string()).describe('Words of its captions that tell it from the rest, best first.'),
+      rows: z.int(),
+      unsafe: z.int().describe('Rows among them that are UNSURE or NSFW.'),
+      picture: z.int().nullable().describe('A row that stands for it.'),
+    }),
+  ),
+});

@@ -84,7 +84,7 @@ export async function createReviewApp(options: ReviewAppOptions): Promise<Hono> 
   app.get('/api/report', (c) =>
     c.json(reviewReport(stats, sampling, judgements.judged) satisfies ReviewReport),
   );
-  app.route('/', await pageFileRoutes(undefined, 'review.html'));
+  app.route('/', await pageFileRoutes(undefined, { '/': 'review.html' }));
 
   app.notFound((c) => c.json({ error: 'there is nothing at this address' }, 404));
   app.onError((error, c) => {

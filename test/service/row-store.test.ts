@@ -22,8 +22,11 @@ describe('RowStore', () => {
       new Uint8Array(BigUint64Array.from(offsets, BigInt).buffer),
     );
   };
-  const offsetsOf = (lines: readonly string[]) =>
-    lines.reduce<number[]>((all, line) => [...all, (all.at(-1) ?? 0) + Buffer.byteLength(line) + 1], [0]);
+  const offsetsOf = (lines: readonly string[]) => {
+    const offsets = [0];
+    for (const line of lines) offsets.push((offsets.at(-1) ?? 0) + Buffer.byteLength(line) + 1);
+    return offsets;
+  };
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'gleaner-row-store-'));

@@ -1,5 +1,5 @@
 import type { MapInfoAnswer, MapTile } from '../../../src/service/map-types.ts';
-import { ApiError } from '../ask.ts';
+import { askForBytes } from '../ask.ts';
 import { type Size, scaleOf, toFrame, type View } from './view.ts';
 
 /** Bytes a point, and steps of a coordinate, as src/stages/map/map-files.ts has them. */
@@ -88,9 +88,9 @@ export class TileStore {
 
   #load(name: string): void {
     this.#held.set(name, null);
-    fetchTile(name, this.#nsfw, this.#stop.signal).then(
-      (points) => {
-        this.#held.set(name, points);
+    askForBytes(`/api/v1/map?tile=${name}&nsfw=${this.#nsfw}`, { signal: this.#stop.signal }).then(
+      (bytes) => {
+        this.#held.set(name, decode(bytes));
         this.#onChange('');
       },
       (error: unknown) => {
@@ -109,14 +109,6 @@ export class TileStore {
   close(): void {
     this.#stop.abort();
   }
-}
-
-async function fetchTile(name: string, nsfw: boolean, signal: AbortSignal): Promise<Points> {
-  const response = await fetch(`/api/v1/map?tile=${name}&nsfw=${nsfw}`, { signal }).catch((cause) => {
-    throw new ApiError('The service cannot be reached.', { cause });
-  });
-  if (!response.ok) throw new ApiError(`A part of the map could not be loaded (status ${response.status}).`);
-  return decode(await response.arrayBuffer());
 }
 
 function isSeen({ z, x, y }: MapTile, view: View, size: Size): boolean {

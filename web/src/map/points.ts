@@ -7,6 +7,8 @@ const POINT_BYTES = 12;
 export const STEPS = 65_536;
 /** Pixels that a tile is wide before those below it are wanted too. */
 const TILE_PIXELS = 256;
+/** Points of a view at most: 1.9 MB of them are loaded. */
+const MOST_POINTS = 160_000;
 /** Tiles that are kept: at most 16,384 points each. */
 const KEPT = 64;
 /** How long after a tile failed it is asked for again. */
@@ -65,10 +67,8 @@ export class TileStore {
 
   /** The points that a view shows, so far as they are here; the others are asked for. */
   within(view: View, size: Size): readonly Points[] {
-    const depth = Math.max(0, Math.floor(Math.log2(scaleOf(view, size) / TILE_PIXELS)));
     const here: Points[] = [];
-    for (const tile of this.#tiles) {
-      if (tile.z > depth || !isSeen(tile, view, size)) continue;
+    for (const tile of this.#wanted(view, size)) {
       const name = `${tile.z}/${tile.x}/${tile.y}`;
       const points = this.#held.get(name);
       if (points === undefined) {
@@ -84,6 +84,22 @@ export class TileStore {
       this.#held.delete(name);
     }
     return here;
+  }
+
+  /** The tiles of a view, down to the depth at which they are some hundred pixels wide, or too many points. */
+  #wanted(view: View, size: Size): readonly MapTile[] {
+    const deepest = Math.max(0, Math.floor(Math.log2(scaleOf(view, size) / TILE_PIXELS)));
+    const seen = this.#tiles.filter((tile) => tile.z <= deepest && isSeen(tile, view, size));
+    const wanted: MapTile[] = [];
+    let points = 0;
+    for (let depth = 0; depth <= deepest; depth++) {
+      // All of a depth or none: where some were missing, it would look as if less lay there.
+      const tiles = seen.filter(({ z }) => z === depth);
+      points += tiles.reduce((sum, { count }) => sum + count, 0);
+      if (points > MOST_POINTS) break;
+      wanted.push(...tiles);
+    }
+    return wanted;
   }
 
   #load(name: string): void {

@@ -229,8 +229,15 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
   ] as const)('is accessible %s', async (name, options) => {
     const page = await visit('/map', options);
     await drawn(page, '[data-points]');
-    await drawn(page, ':not([data-pictures="0"])');
-    const [x, y] = await spotOf(page, 40);
+    // On a narrow page names may take the room of all pictures.
+    if (!('hasTouch' in options)) await drawn(page, ':not([data-pictures="0"])');
+    // A row that no button of the map lies over, and that has a text like the others.
+    let [x, y] = [0, 0];
+    for (const id of places.keys()) {
+      [x, y] = await spotOf(page, id);
+      const isMap = `document.elementFromPoint(${x}, ${y}) instanceof HTMLCanvasElement`;
+      if (id > 6 && (await page.evaluate(isMap))) break;
+    }
     if ('hasTouch' in options) await page.touchscreen.tap(x, y);
     else await page.mouse.move(x, y);
     await page

@@ -36,6 +36,11 @@ export async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** The same, where the answer is bytes. */
+export async function askForBytes(path: string, init: RequestInit = {}): Promise<ArrayBuffer> {
+  return (await answer(path, init)).arrayBuffer();
+}
+
 /** Asks with a body of JSON. @throws ApiError */
 export function askWith<T>(path: string, body: object, signal?: AbortSignal): Promise<T> {
   return ask(path, post(body, signal));

@@ -2,7 +2,8 @@ import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, type Cells, trainCells } from './ivf-cells.ts';
+import { byteStride } from './ivf-bytes.ts';
+import { type Cells, trainCells } from './ivf-cells.ts';
 import { codeStride, Encoder } from './ivf-codes.ts';
 import {
   NO_ID,
@@ -26,6 +27,7 @@ import {
   type IvfPlan,
   parsePlan,
   probesFor,
+  REACH,
   sampleFor,
 } from './ivf-plan.ts';
 import { SearchPool } from './ivf-pool.ts';
@@ -117,9 +119,10 @@ export const ivfEngine: KnnEngine = {
 
 function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
   const { count: nList, scale: centreScale } = centres;
+  const { count: nGroups, scale: groupScale } = groups;
   const nProbe = probesFor(nList);
-  const rerank = RERANK;
-  return { index: 'ivf', precision, nList, nGroups: groups.count, nProbe, rerank, centreScale, seed: SEED };
+  const searching = { nProbe, reach: REACH, rerank: RERANK };
+  return { index: 'ivf', precision, nList, nGroups, ...searching, centreScale, groupScale, seed: SEED };
 }
 
 async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPlan }> {
@@ -132,8 +135,8 @@ async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPla
 
 function tuned(plan: IvfPlan, effort: number): IvfPlan {
   if (plan.index === 'flat') return plan;
-  const nProbe = Math.min(plan.nList, Math.max(1, Math.ceil(plan.nProbe * effort)));
-  return { ...plan, nProbe };
+  const nProbe = Math.min(plan.nList, Math.ceil(plan.nProbe * Math.max(1, effort)));
+  return { ...plan, nProbe, reach: plan.reach * effort };
 }
 
 /** Tells of progress, ends where the signal says so, and gives others a turn now and then. */

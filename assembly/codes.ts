@@ -15,6 +15,13 @@ function sumOf(lanes: v128): i32 {
   );
 }
 
+/** The sums of four lanes of four vectors. */
+function sumsOf(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(i32x4.shuffle(a, b, 0, 4, 1, 5), i32x4.shuffle(a, b, 2, 6, 3, 7));
+  const cd = i32x4.add(i32x4.shuffle(c, d, 0, 4, 1, 5), i32x4.shuffle(c, d, 2, 6, 3, 7));
+  return i32x4.add(i64x2.shuffle(ab, cd, 0, 2), i64x2.shuffle(ab, cd, 1, 3));
+}
+
 /**
  * For each row the centre with the greatest product, of equal ones the first.
  *
@@ -84,54 +91,135 @@ function beat(best: usize, product: i32, number: i32): void {
   store<i32>(best, number, 4);
 }
 
-/** Products of one row of signed bytes with all centres, to int32 numbers. */
+/**
+ * Products of one row of signed bytes with centres, to int32 numbers: up to three more than there are centres are written,
+ * and so many centres behind the last are read.
+ */
 export function products(row: usize, centres: usize, centreCount: i32, stride: usize, out: usize): void {
-  for (let c = 0; c < centreCount; c += 2) {
-    const centre = centres + <usize>c * stride;
+  for (let c = 0; c < centreCount; c += 4) {
+    const c0 = centres + <usize>c * stride;
+    const c1 = c0 + stride;
+    const c2 = c1 + stride;
+    const c3 = c2 + stride;
     let s0 = i32x4.splat(0);
     let s1 = i32x4.splat(0);
-    for (let i: usize = 0; i < stride; i += 16) {
+    let s2 = i32x4.splat(0);
+    let s3 = i32x4.splat(0);
+    let t0 = i32x4.splat(0);
+    let t1 = i32x4.splat(0);
+    let t2 = i32x4.splat(0);
+    let t3 = i32x4.splat(0);
+    for (let i: usize = 0; i < stride; i += 32) {
       const q = v128.load(row + i);
-      s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(centre + i), s0);
-      s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(centre + stride + i), s1);
+      s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(c0 + i), s0);
+      s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(c1 + i), s1);
+      s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(c2 + i), s2);
+      s3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v128.load(c3 + i), s3);
+      const p = v128.load(row + i, 16);
+      t0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(p, v128.load(c0 + i, 16), t0);
+      t1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(p, v128.load(c1 + i, 16), t1);
+      t2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(p, v128.load(c2 + i, 16), t2);
+      t3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(p, v128.load(c3 + i, 16), t3);
     }
-    const to = out + ((<usize>c) << 2);
-    store<i32>(to, sumOf(s0));
-    store<i32>(to, sumOf(s1), 4);
+    v128.store(
+      out + ((<usize>c) << 2),
+      sumsOf(i32x4.add(s0, t0), i32x4.add(s1, t1), i32x4.add(s2, t2), i32x4.add(s3, t3)),
+    );
   }
-}
-
-/** Product of a query with one code: a byte holds number i of 32 in its low half, and number 16 + i in its high half. */
-function productOf(code: usize, query: usize, stride: usize): i32 {
-  const low = i8x16.splat(15);
-  let s0 = i32x4.splat(0);
-  let s1 = i32x4.splat(0);
-  let q = query;
-  for (let i: usize = 0; i < stride; i += 16) {
-    const both = v128.load(code + i);
-    s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q), v128.and(both, low), s0);
-    s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q, 16), v128.and(i16x8.shr_u(both, 4), low), s1);
-    q += 32;
-  }
-  return sumOf(i32x4.add(s0, s1));
 }
 
 /**
- * Estimates of the rows of a cell; those that reach a threshold are written down; one that is not a number does not.
+ * Product of a query with one plane of a code: two bits a number. Byte i of 16 holds numbers i, 16 + i, 32 + i and 48 + i
+ * of 64, from its low bits up.
+ */
+function planeOf(plane: usize, query: usize, stride: usize): i32 {
+  const two = i8x16.splat(3);
+  let s0 = i32x4.splat(0);
+  let s1 = i32x4.splat(0);
+  let s2 = i32x4.splat(0);
+  let s3 = i32x4.splat(0);
+  let q = query;
+  for (let i: usize = 0; i < stride; i += 16) {
+    const all = v128.load(plane + i);
+    s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q), v128.and(all, two), s0);
+    s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q, 16), v128.and(i16x8.shr_u(all, 2), two), s1);
+    s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q, 32), v128.and(i16x8.shr_u(all, 4), two), s2);
+    s3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q, 48), v128.and(i16x8.shr_u(all, 6), two), s3);
+    q += 64;
+  }
+  return sumOf(i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3)));
+}
+
+/**
+ * The same of four planes, one after the other: a product waits for the one before it, so as many as there are registers
+ * for go side by side.
+ * @returns the four products
+ */
+function planesOf(planes: usize, query: usize, stride: usize): v128 {
+  const two = i8x16.splat(3);
+  const b = planes + stride;
+  const c = b + stride;
+  const d = c + stride;
+  let s0 = i32x4.splat(0);
+  let s1 = i32x4.splat(0);
+  let s2 = i32x4.splat(0);
+  let s3 = i32x4.splat(0);
+  let t0 = i32x4.splat(0);
+  let t1 = i32x4.splat(0);
+  let t2 = i32x4.splat(0);
+  let t3 = i32x4.splat(0);
+  let at = query;
+  for (let i: usize = 0; i < stride; i += 16) {
+    const w = v128.load(planes + i);
+    const x = v128.load(b + i);
+    const y = v128.load(c + i);
+    const z = v128.load(d + i);
+    const q0 = v128.load(at);
+    s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q0, v128.and(w, two), s0);
+    s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q0, v128.and(x, two), s1);
+    s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q0, v128.and(y, two), s2);
+    s3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q0, v128.and(z, two), s3);
+    const q1 = v128.load(at, 16);
+    t0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q1, v128.and(i16x8.shr_u(w, 2), two), t0);
+    t1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q1, v128.and(i16x8.shr_u(x, 2), two), t1);
+    t2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q1, v128.and(i16x8.shr_u(y, 2), two), t2);
+    t3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q1, v128.and(i16x8.shr_u(z, 2), two), t3);
+    const q2 = v128.load(at, 32);
+    s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q2, v128.and(i16x8.shr_u(w, 4), two), s0);
+    s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q2, v128.and(i16x8.shr_u(x, 4), two), s1);
+    s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q2, v128.and(i16x8.shr_u(y, 4), two), s2);
+    s3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q2, v128.and(i16x8.shr_u(z, 4), two), s3);
+    const q3 = v128.load(at, 48);
+    t0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q3, v128.and(i16x8.shr_u(w, 6), two), t0);
+    t1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q3, v128.and(i16x8.shr_u(x, 6), two), t1);
+    t2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q3, v128.and(i16x8.shr_u(y, 6), two), t2);
+    t3 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q3, v128.and(i16x8.shr_u(z, 6), two), t3);
+    at += 64;
+  }
+  return sumsOf(i32x4.add(s0, t0), i32x4.add(s1, t1), i32x4.add(s2, t2), i32x4.add(s3, t3));
+}
+
+/**
+ * Estimates of the rows of a cell; those that reach a threshold are written down; one that is not a number does not. By the high
+ * planes of their codes most rows are known not to reach it; the low planes of the others are looked at.
  *
- * @param codes of the rows, one after the other
- * @param stride bytes a code, a multiple of 16
+ * @param high planes of the rows, one after the other: up to three behind the last are read
+ * @param low the same
+ * @param stride bytes a plane, a multiple of 16
  * @param factors a float32 a row: what its code's product is to be multiplied with
- * @param query signed bytes, 2 × stride of them
+ * @param query signed bytes, 4 × stride of them
  * @param base added to each estimate: the product of the query with the cell's centre
  * @param scale of the query's bytes
  * @param bias subtracted from each product: what the codes' zero point gives
- * @param positions receives the numbers of these rows (uint32), counted from `first`
+ * @param middle what the low planes give on the average: 1.5 × the sum of the query's bytes
+ * @param slack by how much of its factor an estimate by the high plane may be short of the threshold
+ * @param positions receives the numbers of these rows (uint32), counted from the first
  * @param estimates receives their estimates (float32)
  * @returns how many
  */
 export function scan(
-  codes: usize,
+  high: usize,
+  low: usize,
   stride: usize,
   factors: usize,
   count: i32,
@@ -139,21 +227,41 @@ export function scan(
   base: f32,
   scale: f32,
   bias: f32,
+  middle: f32,
+  slack: f32,
   threshold: f32,
-  first: i32,
   positions: usize,
   estimates: usize,
 ): i32 {
   let found = 0;
-  for (let r = 0; r < count; r++) {
-    const product = productOf(codes + <usize>r * stride, query, stride);
-    const factor = load<f32>(factors + ((<usize>r) << 2));
-    const estimate = base + factor * (scale * (<f32>product - bias));
-    if (estimate >= threshold) {
-      const to = (<usize>found) << 2;
-      store<u32>(positions + to, first + r);
-      store<f32>(estimates + to, estimate);
-      found++;
+  const wide = f32x4.splat(base);
+  const bound = f32x4.splat(threshold);
+  const margin = f32x4.splat(slack);
+  const shift = f32x4.splat(middle - bias);
+  for (let r = 0; r < count; r += 4) {
+    const at = <usize>r * stride;
+    const products = i32x4.shl(planesOf(high + at, query, stride), 2);
+    const four = v128.load(factors + ((<usize>r) << 2));
+    const terms = f32x4.add(
+      f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(products), shift), f32x4.splat(scale)),
+      margin,
+    );
+    let reached = i32x4.bitmask(f32x4.ge(f32x4.add(wide, f32x4.mul(four, terms)), bound));
+    if (count - r < 4) reached &= (1 << (count - r)) - 1;
+    while (reached !== 0) {
+      const i = ctz(reached);
+      reached &= reached - 1;
+      const row = r + i;
+      const product = planeOf(high + <usize>row * stride, query, stride) << 2;
+      const factor = load<f32>(factors + ((<usize>row) << 2));
+      const low2 = planeOf(low + <usize>row * stride, query, stride);
+      const estimate = base + factor * (scale * (<f32>(product + low2) - bias));
+      if (estimate >= threshold) {
+        const to = (<usize>found) << 2;
+        store<u32>(positions + to, row);
+        store<f32>(estimates + to, estimate);
+        found++;
+      }
     }
   }
   return found;
@@ -161,7 +269,8 @@ export function scan(
 
 /** The same of rows here and there: `positions` says which, and all their estimates are written down. */
 export function scanSome(
-  codes: usize,
+  high: usize,
+  low: usize,
   stride: usize,
   factors: usize,
   positions: usize,
@@ -173,11 +282,12 @@ export function scanSome(
   estimates: usize,
 ): void {
   for (let i = 0; i < count; i++) {
-    const at = (<usize>i) << 2;
-    const r = <usize>load<u32>(positions + at);
-    const product = productOf(codes + r * stride, query, stride);
+    const to = (<usize>i) << 2;
+    const r = <usize>load<u32>(positions + to);
+    const at = r * stride;
+    const product = (planeOf(high + at, query, stride) << 2) + planeOf(low + at, query, stride);
     const factor = load<f32>(factors + (r << 2));
-    store<f32>(estimates + at, base + factor * (scale * (<f32>product - bias)));
+    store<f32>(estimates + to, base + factor * (scale * (<f32>product - bias)));
   }
 }
 

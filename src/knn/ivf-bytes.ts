@@ -5,7 +5,7 @@ export const CENTRE_ZERO = 64;
 export interface Centres {
   readonly count: number;
   readonly dimension: number;
-  /** Bytes a centre: the dimension, filled up to a multiple of 32. */
+  /** Bytes a centre: the dimension, filled up to a multiple of 64. */
   readonly stride: number;
   readonly scale: number;
   readonly bytes: Uint8Array;
@@ -13,7 +13,7 @@ export interface Centres {
 
 /** Bytes of a row of `dimension` bytes in memory. */
 export function byteStride(dimension: number): number {
-  return Math.ceil(dimension / 32) * 32;
+  return Math.ceil(dimension / 64) * 64;
 }
 
 /** Centres of length 1 as bytes. @param rows float32, one after the other */

@@ -1,6 +1,5 @@
 import { DotProducts } from './dot-products.ts';
 import { byteStride, type Centres, quantizeCentres } from './ivf-bytes.ts';
-import { Coder, codeStride } from './ivf-codes.ts';
 import { IvfMemory } from './ivf-memory.ts';
 import { kMeans, mix, nearestRow, setRows } from './k-means.ts';
 
@@ -17,9 +16,6 @@ export interface Cells {
   readonly groups: Centres;
   /** Where the cells of each group begin, and at last their number. */
   readonly groupStarts: Uint32Array;
-  /** Codes of the centres in their groups, as rows have in their cells, with their factors. */
-  readonly codes: Uint8Array;
-  readonly factors: Float32Array;
 }
 
 /** Tells of rows, as signed bytes, which centre is nearest to each: that with the greatest product, the first of equal ones. */
@@ -158,20 +154,11 @@ function groupCells(centres: Float32Array, lengths: Float32Array, dimension: num
   const sorted = new Float32Array(centres.length);
   for (const [to, from] of order.entries())
     sorted.set(centres.subarray(from * dimension, (from + 1) * dimension), to * dimension);
-  const grouped = quantizeCentres(groups, dimension);
-  const stride = codeStride(dimension);
-  const codes = new Uint8Array(cells * stride);
-  const factors = new Float32Array(cells);
-  const coder = new Coder(dimension);
-  for (const [cell, from] of order.entries()) {
-    const row = centres.subarray(from * dimension, (from + 1) * dimension);
-    const to = codes.subarray(cell * stride, (cell + 1) * stride);
-    factors[cell] = coder.encode(row, groupOf[from] ?? 0, { centres: grouped }, to);
-  }
   return {
     centres: quantizeCentres(sorted, dimension),
     lengths: Float32Array.from(order, (cell) => lengths[cell] ?? 1),
-    ...{ groups: grouped, groupStarts, codes, factors },
+    groups: quantizeCentres(groups, dimension),
+    groupStarts,
   };
 }
 

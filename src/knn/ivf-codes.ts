@@ -2,9 +2,14 @@ import { byteStride, CENTRE_ZERO, type Centres, quantizeRow } from './ivf-bytes.
 import { IvfMemory } from './ivf-memory.ts';
 import { Rotation } from './rotation.ts';
 
-/** Bytes of a row's code: four bits a coordinate. */
+/** Bytes of a plane of a row's code: two bits a coordinate. */
+export function planeStride(dimension: number): number {
+  return byteStride(dimension) / 4;
+}
+
+/** Bytes of a row's code, four bits a coordinate: its high plane, then its low one. */
 export function codeStride(dimension: number): number {
-  return byteStride(dimension) / 2;
+  return 2 * planeStride(dimension);
 }
 
 /** Codes are 0 to 15: between the two in the middle is zero. */
@@ -32,8 +37,8 @@ export class Coder {
    * (Gao and Long, "RaBitQ", SIGMOD 2024, 3.2).
    *
    * @param beside the centres, and how long each is. @default all of length 1
-   * @param to receives `codeStride(dimension)` bytes: of 32 coordinates, number i in the low half of byte i, 16 + i in its
-   *   high half
+   * @param to receives `codeStride(dimension)` bytes: the high two bits of all coordinates, then the low two. Byte i of 16
+   *   holds coordinates i, 16 + i, 32 + i and 48 + i of 64, from its low bits up
    * @returns the factor
    */
   encode(row: Float32Array, centre: number, { centres, lengths }: Beside, to: Uint8Array): number {
@@ -48,14 +53,18 @@ export class Coder {
     }
     const length = Math.sqrt(square);
     const inverse = length === 0 ? 0 : Math.sqrt(this.#dimension) / (STEP * length);
+    const plane = planeStride(this.#dimension);
+    to.fill(0);
     let product = 0;
-    for (let i = 0, at = 0; i < residual.length; i += 32)
-      for (let j = i; j < i + 16; j++, at++) {
-        const low = level(residual[j] ?? 0, inverse);
-        const high = level(residual[j + 16] ?? 0, inverse);
-        to[at] = low | (high << 4);
-        product += (low - CODE_ZERO) * (residual[j] ?? 0) + (high - CODE_ZERO) * (residual[j + 16] ?? 0);
-      }
+    for (let i = 0; i < residual.length; i++) {
+      const x = residual[i] ?? 0;
+      const code = level(x, inverse);
+      const at = ((i >>> 6) << 4) + (i & 15);
+      const shift = ((i >>> 4) & 3) << 1;
+      to[at] = (to[at] ?? 0) | ((code >>> 2) << shift);
+      to[plane + at] = (to[plane + at] ?? 0) | ((code & 3) << shift);
+      product += (code - CODE_ZERO) * x;
+    }
     return product > 0 ? square / product : 0;
   }
 }

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
 import { byteStride } from './ivf-bytes.ts';
 import type { Cells } from './ivf-cells.ts';
-import { codeStride } from './ivf-codes.ts';
 import type { CellPlan } from './ivf-plan.ts';
 
 /*
@@ -13,13 +12,11 @@ import type { CellPlan } from './ivf-plan.ts';
  *   segments.json       the segments, written anew with each change and put in place by rename
  *   centres.bytes       for each cell its centre (`byteStride(dimension)` bytes)
  *   centres.lengths     for each cell, float32
- *   centres.codes       for each cell the code of its centre beside that of its group, `codeStride(dimension)` bytes
- *   centres.factors     for each cell, float32
  *   groups.bytes        for each group of cells its centre
  *   groups.starts       where each group's cells begin, and at last their number: uint32
  *   N.lists             where each cell's rows begin in segment N, and at last their number: nList + 1 uint32
  *   N.ids               uint32 a row; NO_ID where it was taken out
- *   N.codes             `codeStride(dimension)` bytes a row
+ *   N.high, N.low       the planes of its code, `planeStride(dimension)` bytes a row each
  *   N.factors           float32 a row; not a number where it was taken out
  *   N.vectors           the vectors, float16 or float32, of length 1 but for rounding; not rotated
  *
@@ -31,13 +28,11 @@ export const NO_ID = 0xffff_ffff;
 
 const CENTRES = 'centres.bytes';
 const LENGTHS = 'centres.lengths';
-const CODES = 'centres.codes';
-const FACTORS = 'centres.factors';
 const GROUPS = 'groups.bytes';
 const GROUP_STARTS = 'groups.starts';
 const SEGMENTS = 'segments.json';
 
-export type SegmentFile = 'lists' | 'ids' | 'codes' | 'factors' | 'vectors';
+export type SegmentFile = 'lists' | 'ids' | 'high' | 'low' | 'factors' | 'vectors';
 
 export function segmentFile(path: string, number: number, file: SegmentFile): string {
   return join(path, `${number}.${file}`);
@@ -63,11 +58,9 @@ export function writeSegments(path: string, segments: readonly Segment[]): void 
 }
 
 export function writeCells(path: string, cells: Cells): void {
-  const { centres, lengths, codes, factors, groups, groupStarts } = cells;
+  const { centres, lengths, groups, groupStarts } = cells;
   writeFileSync(join(path, CENTRES), centres.bytes, { flush: true });
   writeFileSync(join(path, LENGTHS), bytesOf(lengths), { flush: true });
-  writeFileSync(join(path, CODES), codes, { flush: true });
-  writeFileSync(join(path, FACTORS), bytesOf(factors), { flush: true });
   writeFileSync(join(path, GROUPS), groups.bytes, { flush: true });
   writeFileSync(join(path, GROUP_STARTS), bytesOf(groupStarts), { flush: true });
 }
@@ -87,13 +80,11 @@ export function readCells(path: string, dimension: number, plan: CellPlan): Cell
       bytes: read(CENTRES, nList * stride),
     },
     lengths: new Float32Array(read(LENGTHS, nList * 4).buffer),
-    codes: read(CODES, nList * codeStride(dimension)),
-    factors: new Float32Array(read(FACTORS, nList * 4).buffer),
     groups: {
       count: nGroups,
       dimension,
       stride,
-      scale: plan.groupScale,
+      scale: 1,
       bytes: read(GROUPS, nGroups * stride),
     },
     groupStarts,

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { byteStride, type Centres } from './ivf-bytes.ts';
-import { codeStride } from './ivf-codes.ts';
+import { codeStride, planeStride } from './ivf-codes.ts';
 import {
   damaged,
   openToRead,
@@ -9,6 +9,7 @@ import {
   readLists,
   readSegments,
   type Segment,
+  type SegmentFile,
   segmentFile,
 } from './ivf-files.ts';
 import { IvfMemory } from './ivf-memory.ts';
@@ -25,14 +26,16 @@ export interface LoadedSegment {
   readonly lists: Uint32Array;
   /** By place, less `first`. */
   readonly ids: Uint32Array;
-  /** Addresses of codes and factors, or of the vectors of a flat index, of the first `resident` rows. */
-  readonly codesAt: number;
+  /** Addresses of codes (both planes) and factors, or of the vectors of a flat index, of the first `resident` rows. */
+  readonly highAt: number;
+  readonly lowAt: number;
   readonly factorsAt: number;
   readonly vectorsAt: number;
   readonly resident: number;
-  /** Files that stay open; codes and factors are -1 where all rows are resident. */
+  /** Files that stay open; those of codes and factors are -1 where all rows are resident. */
   readonly vectorsFile: number;
-  readonly codesFile: number;
+  readonly highFile: number;
+  readonly lowFile: number;
   readonly factorsFile: number;
 }
 
@@ -53,9 +56,6 @@ export interface LoadedIvf {
   /** Address of the groups' centres; where the cells of each begin. */
   readonly groupsAt: number;
   readonly groupStarts: Uint32Array;
-  /** Addresses of the centres' codes and factors. */
-  readonly centreCodesAt: number;
-  readonly centreFactorsAt: number;
   /** Bytes a stored vector. */
   readonly vectorBytes: number;
   /** Where the memory is free. */
@@ -77,19 +77,13 @@ export function loadIvf(
   const read = plan.index === 'ivf' ? readCells(path, dimension, plan) : undefined;
   const cells = read?.centres.count ?? 0;
   const place = ({ bytes, stride }: Centres) => {
-    // Two at once are multiplied: room for one behind the last.
-    const at = memory.reserve(bytes.length + stride);
+    // Four at once are multiplied: room for three behind the last.
+    const at = memory.reserve(bytes.length + 3 * stride);
     memory.bytes(at, bytes.length).set(bytes);
     return at;
   };
   const centresAt = read ? place(read.centres) : 0;
   const groupsAt = read ? place(read.groups) : 0;
-  const centreCodesAt = memory.reserve(cells * codeStride(dimension));
-  const centreFactorsAt = memory.reserve(cells * 4);
-  if (read) {
-    memory.bytes(centreCodesAt, read.codes.length).set(read.codes);
-    memory.floats(centreFactorsAt, cells).set(read.factors);
-  }
   const segments: LoadedSegment[] = [];
   let first = 0;
   let left = mostBytes;
@@ -106,7 +100,7 @@ export function loadIvf(
   }
   const { lengths = new Float32Array(), groupStarts = new Uint32Array() } = read ?? {};
   const meanLength = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, cells);
-  const cellsAt = { meanLength, centresAt, lengths, groupsAt, groupStarts, centreCodesAt, centreFactorsAt };
+  const cellsAt = { meanLength, centresAt, lengths, groupsAt, groupStarts };
   return {
     path,
     dimension,
@@ -149,7 +143,15 @@ function loadSegment(
   const opened = [vectorsFile];
   try {
     if (fstatSync(vectorsFile).size !== rows * vectorBytes) throw damaged(path);
-    const none = { codesAt: 0, factorsAt: 0, vectorsAt: 0, codesFile: -1, factorsFile: -1 };
+    const none = {
+      highAt: 0,
+      lowAt: 0,
+      factorsAt: 0,
+      vectorsAt: 0,
+      highFile: -1,
+      lowFile: -1,
+      factorsFile: -1,
+    };
     if (cells === 0) {
       const vectorsAt = memory.reserve(rows * vectorBytes);
       readAt(path, vectorsFile, memory.bytes(vectorsAt, rows * vectorBytes), 0);
@@ -165,22 +167,26 @@ function loadSegment(
       };
     }
     const lists = readLists(path, segment, cells);
-    const stride = codeStride(dimension);
-    const codesFile = openToRead(path, segmentFile(path, number, 'codes'));
-    opened.push(codesFile);
-    const factorsFile = openToRead(path, segmentFile(path, number, 'factors'));
-    opened.push(factorsFile);
-    if (fstatSync(codesFile).size !== rows * stride || fstatSync(factorsFile).size !== rows * 4)
-      throw damaged(path);
-    const resident = residentRows(lists, Math.floor(Math.max(0, left) / (stride + 4)));
-    const codesAt = memory.reserve(resident * stride);
-    const factorsAt = memory.reserve(resident * 4);
-    readAt(path, codesFile, memory.bytes(codesAt, resident * stride), 0);
-    readAt(path, factorsFile, memory.bytes(factorsAt, resident * 4), 0);
-    const loaded = { ...none, segment, first, lists, ids, codesAt, factorsAt, vectorsFile, resident };
-    if (resident < rows) return { ...loaded, codesFile, factorsFile };
-    closeSync(codesFile);
-    closeSync(factorsFile);
+    const plane = planeStride(dimension);
+    const open = (file: SegmentFile, rowBytes: number) => {
+      const fd = openToRead(path, segmentFile(path, number, file));
+      opened.push(fd);
+      if (fstatSync(fd).size !== rows * rowBytes) throw damaged(path);
+      return fd;
+    };
+    const [highFile, lowFile] = [open('high', plane), open('low', plane)];
+    const factorsFile = open('factors', 4);
+    const resident = residentRows(lists, Math.floor(Math.max(0, left) / (2 * plane + 4)));
+    const load = (fd: number, rowBytes: number) => {
+      // Up to three rows behind the last are read.
+      const at = memory.reserve((resident + 3) * rowBytes);
+      readAt(path, fd, memory.bytes(at, resident * rowBytes), 0);
+      return at;
+    };
+    const [highAt, lowAt, factorsAt] = [load(highFile, plane), load(lowFile, plane), load(factorsFile, 4)];
+    const loaded = { ...none, segment, first, lists, ids, highAt, lowAt, factorsAt, vectorsFile, resident };
+    if (resident < rows) return { ...loaded, highFile, lowFile, factorsFile };
+    for (const fd of [highFile, lowFile, factorsFile]) closeSync(fd);
     return loaded;
   } catch (error) {
     for (const fd of opened) closeSync(fd);
@@ -199,8 +205,8 @@ function residentRows(lists: Uint32Array, room: number): number {
 }
 
 export function closeFiles(segments: readonly LoadedSegment[]): void {
-  for (const { vectorsFile, codesFile, factorsFile } of segments)
-    for (const fd of [vectorsFile, codesFile, factorsFile]) if (fd >= 0) closeSync(fd);
+  for (const { vectorsFile, highFile, lowFile, factorsFile } of segments)
+    for (const fd of [vectorsFile, highFile, lowFile, factorsFile]) if (fd >= 0) closeSync(fd);
 }
 
 /** Bytes a row of a query in memory. */

@@ -33,7 +33,8 @@ export interface Kernels {
   ): void;
   products(row: number, centres: number, centreCount: number, stride: number, out: number): void;
   scan(
-    codes: number,
+    high: number,
+    low: number,
     stride: number,
     factors: number,
     count: number,
@@ -41,13 +42,15 @@ export interface Kernels {
     base: number,
     scale: number,
     bias: number,
+    middle: number,
+    slack: number,
     threshold: number,
-    first: number,
     positions: number,
     estimates: number,
   ): number;
   scanSome(
-    codes: number,
+    high: number,
+    low: number,
     stride: number,
     factors: number,
     positions: number,

@@ -22,8 +22,6 @@ const planSchema = z.discriminatedUnion('index', [
     rerank: z.number().min(1),
     /** What a byte of a cell's centre is to be multiplied with. */
     centreScale: z.number().positive(),
-    /** The same of its group's centre. */
-    groupScale: z.number().positive(),
     /** Of the rotation and of the cells. */
     seed: z.int().min(0),
   }),

@@ -1,6 +1,6 @@
 import { Best, type Taken } from './best.ts';
 import { CENTRE_ZERO, quantizeRow } from './ivf-bytes.ts';
-import { CODE_ZERO, codeStride } from './ivf-codes.ts';
+import { CODE_ZERO, codeStride, planeStride } from './ivf-codes.ts';
 import { NO_ID, readAt } from './ivf-files.ts';
 import { type LoadedIvf, type LoadedSegment, queryStride } from './ivf-load.ts';
 import type { CellPlan } from './ivf-plan.ts';
@@ -45,6 +45,13 @@ const CENTRES_A_PROBE = 32;
  * that cannot be among the k best by this are not read.
  */
 const ERROR = 3 * 0.107 * 0.8;
+/** The low two bits of a code are 0 to 3: on the average this. */
+const LOW_MIDDLE = 1.5;
+/**
+ * How far off an estimate without them is, in factors of a row: 2.5 standard deviations, of which each number of a query
+ * of length 1 gives √1.25 times itself. One in 160 rows that would be candidates is missed by it.
+ */
+const SLACK = 2.5 * Math.sqrt(1.25);
 /** Where fewer than one in so many rows may be hits, those that may are picked before they are compared. */
 const SPARSE = 4;
 /** Up to so many rows that may be hits, all of them are compared: no cell is passed over. */
@@ -64,8 +71,9 @@ export class IvfSearcher {
   readonly #exactAt: number;
   readonly #productsAt: number;
   readonly #groupProductsAt: number;
-  readonly #cellNumbersAt: number;
-  readonly #cellProductAt: number;
+  readonly #someProductsAt: number;
+  /** Cells whose centres were compared. */
+  readonly #numbers: Uint32Array;
   readonly #positionsAt: number;
   readonly #estimatesAt: number;
   readonly #readAt: number;
@@ -84,9 +92,9 @@ export class IvfSearcher {
     this.#queryAt = memory.reserve(queryStride(dimension));
     this.#exactAt = memory.reserve(dimension * 4);
     this.#productsAt = memory.reserve(((this.#plan?.nList ?? 0) + 1) * 4);
-    this.#groupProductsAt = memory.reserve(((this.#plan?.nGroups ?? 0) + 1) * 4);
-    this.#cellNumbersAt = memory.reserve((this.#plan?.nList ?? 0) * 4);
-    this.#cellProductAt = memory.reserve(8);
+    this.#groupProductsAt = memory.reserve(((this.#plan?.nGroups ?? 0) + 3) * 4);
+    this.#someProductsAt = memory.reserve(((this.#plan?.nList ?? 0) + 3) * 4);
+    this.#numbers = new Uint32Array(this.#plan?.nList ?? 0);
     this.#visited = new Uint32Array(this.#plan?.nList ?? 0);
     const longest = this.#plan ? Math.max(1, ...segments.map(longestList)) : 1;
     this.#positionsAt = memory.reserve(longest * 4);
@@ -94,8 +102,8 @@ export class IvfSearcher {
     this.#readAt = memory.reserve(READ_ROWS * loaded.vectorBytes);
     this.#dotsAt = memory.reserve(READ_ROWS * 16);
     const streamed = segments.some(({ resident, segment }) => this.#plan && resident < segment.rows);
-    this.#cellCodesAt = memory.reserve(streamed ? longest * codeStride(dimension) : 0);
-    this.#cellFactorsAt = memory.reserve(streamed ? longest * 4 : 0);
+    this.#cellCodesAt = memory.reserve(streamed ? (longest + 3) * codeStride(dimension) : 0);
+    this.#cellFactorsAt = memory.reserve(streamed ? (longest + 3) * 4 : 0);
   }
 
   /** @param query of length 1 */
@@ -134,6 +142,7 @@ export class IvfSearcher {
     const share = Math.max(allowed, 1) / places;
     const scan = { scale, sum, among: among && { set: among.set, sparse: share * SPARSE < 1 } };
     if (among && allowed <= ALL_OF) {
+      this.#compareCentres(0, plan.nList);
       for (let cell = 0; cell < plan.nList; cell++)
         this.#scanCell(cell, this.#cosineTo(cell, plan, scan), scan);
       return;
@@ -141,9 +150,9 @@ export class IvfSearcher {
     const reach = plan.reach * effort;
     // Candidates lie in the more cells the fewer rows may be among them.
     const most = Math.min(plan.nList, (plan.nProbe * Math.max(1, effort)) / Math.sqrt(share));
-    const cells = new NearCells(this.#nearestGroups(plan));
+    const cells = new NearCells(this.#nearestGroups(plan), this.#numbers);
     for (let count = FIRST_CELLS; ; count *= 3) {
-      for (const cell of this.#nearestCells(Math.min(count, plan.nList), cells, plan, scan)) {
+      for (const cell of this.#nearestCells(Math.min(count, plan.nList), cells, plan)) {
         if (this.#visited[cell] === this.#visit) continue;
         this.#visited[cell] = this.#visit;
         const cosine = this.#cosineTo(cell, plan, scan);
@@ -179,42 +188,50 @@ export class IvfSearcher {
     return this.#probes.take().ids;
   }
 
-  /** The nearest cells by their codes, best first, as far as those of the nearest groups. */
-  #nearestCells(count: number, cells: NearCells, plan: CellPlan, scan: Scan): Uint32Array {
-    const { memory, groupStarts, centreCodesAt, centreFactorsAt, dimension } = this.#loaded;
-    const stride = codeStride(dimension);
-    const groupProducts = memory.ints(this.#groupProductsAt, plan.nGroups);
-    const estimates = memory.floats(this.#productsAt, plan.nList);
-    const seen = CENTRES_A_PROBE * count;
-    for (; cells.seen < seen && cells.opened < cells.groups.length; cells.opened++) {
+  /** The nearest cells, best first, as far as those of the nearest groups; their products are in memory. */
+  #nearestCells(count: number, cells: NearCells, plan: CellPlan): Uint32Array {
+    const { groupStarts } = this.#loaded;
+    const wanted = CENTRES_A_PROBE * count;
+    for (; cells.seen < wanted && cells.opened < cells.groups.length; cells.opened++) {
       const group = cells.groups[cells.opened] ?? 0;
       const start = groupStarts[group] ?? 0;
       const end = groupStarts[group + 1] ?? 0;
-      memory.kernels.scan(
-        ...([centreCodesAt + start * stride, stride, centreFactorsAt + start * 4, end - start] as const),
-        this.#queryAt,
-        ((groupProducts[group] ?? 0) - CENTRE_ZERO * scan.sum) * scan.scale * plan.groupScale,
-        ...([scan.scale, CODE_ZERO * scan.sum, Number.NEGATIVE_INFINITY, 0] as const),
-        // All are written down, in their order.
-        ...([this.#cellNumbersAt, this.#productsAt + start * 4] as const),
-      );
-      cells.seen += end - start;
+      this.#compareCentres(start, end);
+      for (let cell = start; cell < end; cell++) cells.numbers[cells.seen++] = cell;
     }
+    const products = this.#loaded.memory.ints(this.#productsAt, plan.nList);
     this.#probes.start(count);
-    for (const group of cells.groups.subarray(0, cells.opened))
-      for (let cell = groupStarts[group] ?? 0; cell < (groupStarts[group + 1] ?? 0); cell++) {
-        const estimate = estimates[cell] ?? 0;
-        if (estimate >= this.#probes.threshold) this.#probes.push(estimate, cell, cell);
-      }
+    let threshold = this.#probes.threshold;
+    for (let i = 0; i < cells.seen; i++) {
+      const cell = cells.numbers[i] ?? 0;
+      const product = products[cell] ?? 0;
+      if (product < threshold) continue;
+      this.#probes.push(product, cell, cell);
+      threshold = this.#probes.threshold;
+    }
     return this.#probes.take().ids;
   }
 
-  /** The cosine of the query to a cell's centre. */
-  #cosineTo(cell: number, plan: CellPlan, { scale, sum }: Scan): number {
+  /** Leaves the products of the query with the centres of cells in memory. */
+  #compareCentres(start: number, end: number): void {
     const { memory, dimension, centresAt } = this.#loaded;
     const stride = queryStride(dimension);
-    memory.kernels.products(this.#queryAt, centresAt + cell * stride, 1, stride, this.#cellProductAt);
-    const product = memory.ints(this.#cellProductAt, 1)[0] ?? 0;
+    // More than there are centres are written: to a place of their own, since what stands behind is another group's.
+    memory.kernels.products(
+      this.#queryAt,
+      centresAt + start * stride,
+      end - start,
+      stride,
+      this.#someProductsAt,
+    );
+    memory
+      .ints(this.#productsAt + start * 4, end - start)
+      .set(memory.ints(this.#someProductsAt, end - start));
+  }
+
+  /** The cosine of the query to a cell's centre, which it was compared with. */
+  #cosineTo(cell: number, plan: CellPlan, { scale, sum }: Scan): number {
+    const product = this.#loaded.memory.ints(this.#productsAt, plan.nList)[cell] ?? 0;
     return (product - CENTRE_ZERO * sum) * scale * plan.centreScale;
   }
 
@@ -222,18 +239,19 @@ export class IvfSearcher {
     const { memory, dimension, segments, lengths } = this.#loaded;
     const base = cosine * (lengths[cell] ?? 1);
     const bias = CODE_ZERO * sum;
-    const stride = codeStride(dimension);
+    const plane = planeStride(dimension);
     for (const loaded of segments) {
       const start = loaded.lists[cell] ?? 0;
       const end = loaded.lists[cell + 1] ?? 0;
       if (start === end) continue;
-      const { codes, factors } = this.#cellRows(loaded, start, end, stride);
+      const { high, low, factors } = this.#cellRows(loaded, start, end, plane);
       if (among?.sparse) {
         const count = this.#pick(loaded, start, end, among.set);
         if (count === 0) continue;
         memory.kernels.scanSome(
-          codes,
-          stride,
+          high,
+          low,
+          plane,
           factors,
           this.#positionsAt,
           count,
@@ -246,16 +264,18 @@ export class IvfSearcher {
         this.#keep(loaded, start, count);
       } else {
         const found = memory.kernels.scan(
-          codes,
-          stride,
+          high,
+          low,
+          plane,
           factors,
           end - start,
           this.#queryAt,
           base,
           scale,
           bias,
+          LOW_MIDDLE * sum,
+          SLACK,
           this.#best.threshold,
-          0,
           this.#positionsAt,
           this.#estimatesAt,
         );
@@ -265,14 +285,18 @@ export class IvfSearcher {
   }
 
   /** Addresses of the rows of a cell. */
-  #cellRows(loaded: LoadedSegment, start: number, end: number, stride: number) {
-    if (end <= loaded.resident)
-      return { codes: loaded.codesAt + start * stride, factors: loaded.factorsAt + start * 4 };
+  #cellRows(loaded: LoadedSegment, start: number, end: number, plane: number) {
+    if (end <= loaded.resident) {
+      const { highAt, lowAt, factorsAt } = loaded;
+      return { high: highAt + start * plane, low: lowAt + start * plane, factors: factorsAt + start * 4 };
+    }
     const { path, memory } = this.#loaded;
     const count = end - start;
-    readAt(path, loaded.codesFile, memory.bytes(this.#cellCodesAt, count * stride), start * stride);
-    readAt(path, loaded.factorsFile, memory.bytes(this.#cellFactorsAt, count * 4), start * 4);
-    return { codes: this.#cellCodesAt, factors: this.#cellFactorsAt };
+    const [high, low, factors] = [this.#cellCodesAt, this.#cellCodesAt + count * plane, this.#cellFactorsAt];
+    readAt(path, loaded.highFile, memory.bytes(high, count * plane), start * plane);
+    readAt(path, loaded.lowFile, memory.bytes(low, count * plane), start * plane);
+    readAt(path, loaded.factorsFile, memory.bytes(factors, count * 4), start * 4);
+    return { high, low, factors };
   }
 
   /** Writes down which rows of a cell may be hits, counted from its first. */
@@ -354,14 +378,18 @@ export class IvfSearcher {
 class NearCells {
   /** Nearest first. */
   readonly groups: Uint32Array;
-  /** Groups whose centres were compared, and how many these are. */
+  /** Groups whose cells' centres were compared, and how many these are. */
   opened = 0;
   seen = 0;
   /** Cells that were looked at. */
   done = 0;
 
-  constructor(groups: Uint32Array) {
+  /** The first `seen` of these are the cells of those groups. */
+  readonly numbers: Uint32Array;
+
+  constructor(groups: Uint32Array, numbers: Uint32Array) {
     this.groups = groups;
+    this.numbers = numbers;
   }
 }
 

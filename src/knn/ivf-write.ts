@@ -236,25 +236,29 @@ async function partRecords(
   onStep: WriteOptions['onStep'],
 ): Promise<void> {
   const recordBytes = codeBytes + 8;
-  const files = (['codes', 'factors', 'ids'] as const).map((file) =>
+  const files = (['high', 'low', 'factors', 'ids'] as const).map((file) =>
     openSync(segmentFile(path, segment.number, file), 'w'),
   );
-  const [codesFile = 0, factorsFile = 0, idsFile = 0] = files;
+  const [highFile = 0, lowFile = 0, factorsFile = 0, idsFile = 0] = files;
+  const plane = codeBytes / 2;
   try {
     for (let start = 0; start < segment.rows; start += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, segment.rows - start);
       const bytes = new Uint8Array(count * recordBytes);
       readAt(path, records, bytes, start * recordBytes);
-      const codes = new Uint8Array(count * codeBytes);
+      const high = new Uint8Array(count * plane);
+      const low = new Uint8Array(count * plane);
       const factors = new Uint8Array(count * 4);
       const ids = new Uint8Array(count * 4);
       for (let i = 0; i < count; i++) {
         const at = i * recordBytes;
-        codes.set(bytes.subarray(at, at + codeBytes), i * codeBytes);
+        high.set(bytes.subarray(at, at + plane), i * plane);
+        low.set(bytes.subarray(at + plane, at + codeBytes), i * plane);
         factors.set(bytes.subarray(at + codeBytes, at + codeBytes + 4), i * 4);
         ids.set(bytes.subarray(at + codeBytes + 4, at + recordBytes), i * 4);
       }
-      writeAt(codesFile, codes, null);
+      writeAt(highFile, high, null);
+      writeAt(lowFile, low, null);
       writeAt(factorsFile, factors, null);
       writeAt(idsFile, ids, null);
       await onStep(0.95 + (0.05 * (start + count)) / segment.rows);

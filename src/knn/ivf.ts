@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
 import { byteStride } from './ivf-bytes.ts';
 import { type Cells, trainCells } from './ivf-cells.ts';
-import { codeStride, Encoder } from './ivf-codes.ts';
+import { Encoder, planeStride } from './ivf-codes.ts';
 import {
   NO_ID,
   readAt,
@@ -119,10 +119,10 @@ export const ivfEngine: KnnEngine = {
 
 function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
   const { count: nList, scale: centreScale } = centres;
-  const { count: nGroups, scale: groupScale } = groups;
+  const nGroups = groups.count;
   const nProbe = probesFor(nList);
   const searching = { nProbe, reach: REACH, rerank: RERANK };
-  return { index: 'ivf', precision, nList, nGroups, ...searching, centreScale, groupScale, seed: SEED };
+  return { index: 'ivf', precision, nList, nGroups, ...searching, centreScale, seed: SEED };
 }
 
 async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPlan }> {
@@ -402,7 +402,7 @@ class IvfIndex implements KnnIndex {
       await this.#write({ number, rows }, both);
       writeSegments(this.#path, [...segments.slice(0, -2), { number, rows }]);
       for (const old of [before, last])
-        for (const file of ['lists', 'ids', 'codes', 'factors', 'vectors'] as const)
+        for (const file of ['lists', 'ids', 'high', 'low', 'factors', 'vectors'] as const)
           rmSync(segmentFile(this.#path, old.number, file), { force: true });
     }
   }
@@ -449,7 +449,7 @@ class IvfIndex implements KnnIndex {
     blank('vectors', new Uint8Array(vectorBytes));
     if (plan.index === 'flat') return;
     blank('factors', new Uint8Array(Float32Array.of(Number.NaN).buffer));
-    blank('codes', new Uint8Array(codeStride(this.dimension)));
+    for (const file of ['high', 'low'] as const) blank(file, new Uint8Array(planeStride(this.dimension)));
     for (const at of positions)
       if (loaded && at < loaded.resident) memory.floats(loaded.factorsAt, loaded.resident)[at] = Number.NaN;
   }

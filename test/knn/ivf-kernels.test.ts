@@ -6,7 +6,7 @@ import { toFloat16, toFloat32 } from '../../src/formats/index.ts';
 import { Best } from '../../src/knn/best.ts';
 import { byteStride, CENTRE_ZERO, quantizeCentres } from '../../src/knn/ivf-bytes.ts';
 import { CellFinder } from '../../src/knn/ivf-cells.ts';
-import { CODE_ZERO, codeStride, Encoder } from '../../src/knn/ivf-codes.ts';
+import { CODE_ZERO, codeStride, Encoder, planeStride } from '../../src/knn/ivf-codes.ts';
 import { IvfMemory } from '../../src/knn/ivf-memory.ts';
 import { Rotation } from '../../src/knn/rotation.ts';
 import { mulberry } from '../support/random.ts';
@@ -140,8 +140,10 @@ describe('kernels of an IVF index', () => {
       const factor = encoder.encode(row, 0, cells, code);
       let estimate = 0;
       for (let i = 0; i < dimension; i++) {
-        const byte = code[Math.floor(i / 32) * 16 + (i % 16)] ?? 0;
-        const level = i % 32 < 16 ? byte & 15 : byte >>> 4;
+        const at = Math.floor(i / 64) * 16 + (i % 16);
+        const shift = 2 * (Math.floor(i / 16) % 4);
+        const [high, low] = [code[at] ?? 0, code[planeStride(dimension) + at] ?? 0];
+        const level = 4 * ((high >>> shift) & 3) + ((low >>> shift) & 3);
         const centreValue = ((cells.centres.bytes[i] ?? 0) - CENTRE_ZERO) * cells.centres.scale * 0.7;
         estimate += (query[i] ?? 0) * (centreValue + factor * (level - CODE_ZERO));
       }

@@ -193,7 +193,7 @@ describe('an IVF index with cells', () => {
 
   test('damage is told, not searched', async () => {
     for (const [file, harm] of [
-      ['0.codes', (path: string) => truncate(path, 1000)],
+      ['0.high', (path: string) => truncate(path, 1000)],
       ['0.vectors', (path: string) => rm(path)],
       ['0.lists', (path: string) => writeFile(path, Buffer.alloc(4 * 1025, 1))],
       ['centres.bytes', (path: string) => truncate(path, 5)],

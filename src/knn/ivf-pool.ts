@@ -16,6 +16,7 @@ export interface PoolRequest {
   readonly query: Float32Array;
   readonly k: number;
   readonly effort: number | undefined;
+  readonly vectors: boolean | undefined;
   readonly among:
     | { readonly places: number; readonly words: Uint32Array<SharedArrayBuffer>; readonly count: number }
     | undefined;
@@ -70,7 +71,7 @@ class SearchThread {
     return this.#waiting.size;
   }
 
-  search(query: Float32Array, { k, among, effort }: IvfQuery): Promise<IvfHits> {
+  search(query: Float32Array, { k, among, effort, vectors }: IvfQuery): Promise<IvfHits> {
     if (this.#closed) return Promise.reject(new Error('the index is closed'));
     const worker = this.#begun();
     const id = this.#next++;
@@ -79,7 +80,7 @@ class SearchThread {
       // While a search waits, the process has to stay.
       worker.ref();
       const words = among && { places: among.set.places, words: among.set.words, count: among.count };
-      worker.postMessage({ id, query, k, effort, among: words } satisfies PoolRequest);
+      worker.postMessage({ id, query, k, effort, vectors, among: words } satisfies PoolRequest);
     });
   }
 

@@ -4,8 +4,10 @@ import { CODE_ZERO, codeStride, planeStride } from './ivf-codes.ts';
 import { NO_ID, readAt } from './ivf-files.ts';
 import { type LoadedIvf, type LoadedSegment, queryStride } from './ivf-load.ts';
 import type { CellPlan } from './ivf-plan.ts';
+import { unpackVectors } from './ivf-write.ts';
 import { Rotation } from './rotation.ts';
 import type { RowSet } from './row-set.ts';
+import { normalizeRows } from './vector.ts';
 
 /** What a search wants. */
 export interface IvfQuery {
@@ -13,6 +15,7 @@ export interface IvfQuery {
   /** The ids that may be hits, and how many these are. */
   readonly among?: Among | undefined;
   readonly effort?: number | undefined;
+  readonly vectors?: boolean | undefined;
 }
 
 export interface Among {
@@ -21,7 +24,10 @@ export interface Among {
 }
 
 /** Hits, best first: their scores are cosines, their places those in the index. */
-export type IvfHits = Taken;
+export interface IvfHits extends Taken {
+  /** Their vectors, of length 1, one after the other, where they were asked for. */
+  readonly vectors?: Float32Array<ArrayBuffer>;
+}
 
 const NO_HITS: IvfHits = {
   ids: new Uint32Array(),
@@ -107,12 +113,25 @@ export class IvfSearcher {
   }
 
   /** @param query of length 1 */
-  search(query: Float32Array, { k, among, effort = 1 }: IvfQuery): IvfHits {
+  search(query: Float32Array, { k, among, effort = 1, vectors = false }: IvfQuery): IvfHits {
     this.#loaded.memory.floats(this.#exactAt, query.length).set(query);
     if (k < 1 || this.#loaded.places === 0) return NO_HITS;
-    if (!this.#plan) return this.#searchAll(k, among?.set);
-    this.#estimate(query, this.#plan, { k, among, effort });
-    return this.#measured(k);
+    if (this.#plan) this.#estimate(query, this.#plan, { k, among, effort });
+    const hits = this.#plan ? this.#measured(k) : this.#searchAll(k, among?.set);
+    return vectors ? { ...hits, vectors: this.vectorsAt(hits.places) } : hits;
+  }
+
+  /** Vectors of length 1, one after the other. */
+  vectorsAt(places: Uint32Array): Float32Array<ArrayBuffer> {
+    const { path, segments, vectorBytes, dimension, plan } = this.#loaded;
+    const bytes = new Uint8Array(places.length * vectorBytes);
+    for (const [i, place] of places.entries()) {
+      const loaded = segments.findLast(({ first }) => first <= place);
+      if (!loaded) throw new RangeError(`there is no place ${place}`);
+      const row = bytes.subarray(i * vectorBytes, (i + 1) * vectorBytes);
+      readAt(path, loaded.vectorsFile, row, (place - loaded.first) * vectorBytes);
+    }
+    return normalizeRows(unpackVectors(bytes, plan.precision), dimension);
   }
 
   /** Compares all vectors. */

@@ -9,12 +9,16 @@ import { RowSet } from './row-set.ts';
 const { loaded, memory, scratchAt }: PoolData = workerData;
 const searcher = new IvfSearcher({ ...loaded, memory: new IvfMemory({ memory, at: scratchAt }) });
 
-parentPort?.on('message', ({ id, query, k, effort, among }: PoolRequest) => {
+parentPort?.on('message', ({ id, query, k, effort, vectors, among }: PoolRequest) => {
   try {
     const set = among && { set: new RowSet(among.places, among.words), count: among.count };
-    const { scores, ids, places } = searcher.search(query, { k, effort, among: set });
-    const reply: PoolReply = { id, hits: { scores, ids, places } };
-    parentPort?.postMessage(reply, [scores.buffer, ids.buffer, places.buffer]);
+    const hits = searcher.search(query, { k, effort, vectors, among: set });
+    const reply: PoolReply = { id, hits };
+    const moved = [hits.scores, hits.ids, hits.places, ...(hits.vectors ? [hits.vectors] : [])];
+    parentPort?.postMessage(
+      reply,
+      moved.map(({ buffer }) => buffer),
+    );
   } catch (error) {
     const reply: PoolReply = { id, error: error instanceof Error ? error.message : String(error) };
     parentPort?.postMessage(reply);

@@ -285,14 +285,13 @@ class IvfIndex implements KnnIndex {
   async search(vector: Float32Array, options: KnnSearchOptions): Promise<readonly KnnHit[]> {
     this.#check();
     const query = normalizeQuery(vector, this.dimension);
-    const { k, effort, among } = options;
-    const asked = { k, effort, among: among && { set: among, count: this.#countOf(among) } };
-    const found = this.#pool?.search(query, asked) ?? this.#searcher.search(query, asked);
-    const { ids, scores: cosines, places } = await found;
+    const { k, effort, among, vectors } = options;
+    const asked = { k, effort, vectors, among: among && { set: among, count: this.#countOf(among) } };
+    const hits = await (this.#pool?.search(query, asked) ?? this.#searcher.search(query, asked));
     this.#check();
-    return Array.from(ids, (id, i) => {
-      const hit: KnnHit = { id, cosine: cosines[i] ?? 0 };
-      return options.vectors ? { ...hit, vector: this.#vectorAt(places[i] ?? 0) } : hit;
+    return Array.from(hits.ids, (id, i) => {
+      const hit: KnnHit = { id, cosine: hits.scores[i] ?? 0 };
+      return hits.vectors ? { ...hit, vector: this.#row(hits.vectors, i) } : hit;
     });
   }
 
@@ -311,12 +310,9 @@ class IvfIndex implements KnnIndex {
   async fetch(ids: readonly number[]): Promise<ReadonlyMap<number, Float32Array>> {
     this.#check();
     const places = this.#placesOf();
-    return new Map(
-      ids.flatMap((id) => {
-        const place = places.get(id);
-        return place === undefined ? [] : [[id, this.#vectorAt(place)] as const];
-      }),
-    );
+    const there = [...new Set(ids)].filter((id) => places.get(id) !== undefined);
+    const vectors = this.#searcher.vectorsAt(Uint32Array.from(there, (id) => places.get(id) ?? 0));
+    return new Map(there.map((id, i) => [id, this.#row(vectors, i)]));
   }
 
   async stats(): Promise<KnnStats> {
@@ -360,14 +356,8 @@ class IvfIndex implements KnnIndex {
     return known;
   }
 
-  /** The vector at a place, of length 1. */
-  #vectorAt(place: number): Float32Array {
-    const { segments, vectorBytes } = this.#loaded;
-    const loaded = segments.findLast(({ first }) => first <= place);
-    if (!loaded) throw new RangeError(`there is no place ${place}`);
-    const bytes = new Uint8Array(vectorBytes);
-    readAt(this.#path, loaded.vectorsFile, bytes, (place - loaded.first) * vectorBytes);
-    return normalizeRows(unpackVectors(bytes, this.#plan.precision), this.dimension);
+  #row(vectors: Float32Array, i: number): Float32Array {
+    return vectors.subarray(i * this.dimension, (i + 1) * this.dimension);
   }
 
   #placesOf(): Places {

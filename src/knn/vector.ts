@@ -18,7 +18,7 @@ export function dot(
  *
  * @throws RangeError where the rows are not whole, or a number is not finite
  */
-export function normalizeRows(vectors: Float32Array, dimension: number): Float32Array {
+export function normalizeRows(vectors: Float32Array, dimension: number): Float32Array<ArrayBuffer> {
   if (vectors.length % dimension !== 0)
     throw new RangeError(`${vectors.length} numbers are not whole vectors of ${dimension}`);
   const out = new Float32Array(vectors.length);

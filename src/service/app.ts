@@ -13,6 +13,7 @@ import { type OpenedIndex, shownCount } from './opened-index.ts';
 import { pageFileRoutes } from './page-files.ts';
 import { pageSecurity } from './page-security.ts';
 import type { FetchImage } from './query.ts';
+import { rememberTexts } from './remembered-texts.ts';
 import { REPORT_PAGE, reportPageRoutes, reportSecurity } from './report-page.ts';
 import { reportRoutes } from './report-routes.ts';
 
@@ -34,7 +35,7 @@ export interface AppOptions {
 /** All routes of the service, without a socket: a test can ask `app.request`. */
 export async function createApp(options: AppOptions): Promise<Hono> {
   const { index, guard = new Guard(guardLimits()), corsOrigins = [], onError = console.error } = options;
-  const embedder = priced(options.embedder);
+  const embedder = priced(rememberTexts(options.embedder));
   const fetchImage = options.fetchImage && pricedFetch(options.fetchImage);
   const metrics = createMetrics(() => shownCount(index), guard);
   const app = new Hono();

@@ -21,23 +21,34 @@ export interface Cells {
 /** Tells of rows, as signed bytes, which centre is nearest to each: that with the greatest product, the first of equal ones. */
 export class CellFinder {
   readonly #memory = new IvfMemory();
-  readonly #centres: Centres;
+  readonly #stride: number;
+  readonly #most: number;
   readonly #centresAt: number;
   readonly #rowsAt: number;
   readonly #bestAt: number;
+  #count = 0;
 
-  constructor(centres: Centres) {
-    const { count, stride, bytes } = centres;
-    this.#centres = centres;
-    // Two at once: one without a number may stand behind the last.
-    const padded = count + (count % 2);
-    this.#centresAt = this.#memory.reserve(padded * stride);
+  /** @param most centres that it will be given */
+  constructor(dimension: number, most: number) {
+    const stride = byteStride(dimension);
+    this.#stride = stride;
+    this.#most = most;
+    // Two at once are multiplied: one without a number may stand behind the last.
+    this.#centresAt = this.#memory.reserve((most + 1) * stride);
     this.#rowsAt = this.#memory.reserve(ROWS * stride);
     this.#bestAt = this.#memory.reserve(ROWS * 8);
-    const at = this.#memory.bytes(this.#centresAt, padded * stride);
+  }
+
+  /** Puts centres in place of those that were there. */
+  use({ count, bytes }: Centres): this {
+    if (count > this.#most) throw new RangeError(`${count} centres, where ${this.#most} have room`);
+    const stride = this.#stride;
+    const at = this.#memory.bytes(this.#centresAt, (count + 1) * stride);
     at.set(bytes);
     // The same as the last one: of equal ones the first is taken.
-    if (padded > count) at.copyWithin(count * stride, (count - 1) * stride, count * stride);
+    if (count > 0) at.copyWithin(count * stride, (count - 1) * stride, count * stride);
+    this.#count = count;
+    return this;
   }
 
   /**
@@ -45,7 +56,7 @@ export class CellFinder {
    * @param nearest receives the numbers of the centres
    */
   find(rows: Int8Array, nearest: Uint32Array): void {
-    const { count, stride } = this.#centres;
+    const [count, stride] = [this.#count, this.#stride];
     const { kernels } = this.#memory;
     const total = rows.length / stride;
     const best = this.#memory.ints(this.#bestAt, ROWS * 2);
@@ -99,7 +110,8 @@ export async function trainCells(
 ): Promise<Cells> {
   const stride = byteStride(dimension);
   const all = Uint32Array.from({ length: scales.length }, (_, i) => i);
-  const sample: Sample = { rows, scales, dimension, stride };
+  const finder = new CellFinder(dimension, cells);
+  const sample: Sample = { rows, scales, dimension, stride, finder };
   const groups = 2 ** Math.floor(Math.log2(cells) / 2);
   let members = new Uint32Array(all.length);
   let centres = draw(sample, all, groups, seed);
@@ -167,6 +179,7 @@ interface Sample {
   readonly scales: Float32Array;
   readonly dimension: number;
   readonly stride: number;
+  readonly finder: CellFinder;
 }
 
 /** As many different rows as wanted, or all, as centres. */
@@ -201,11 +214,11 @@ function apportion(members: Uint32Array, groups: number, cells: number): number[
 }
 
 function assign(
-  { rows, dimension, stride }: Sample,
+  { rows, dimension, stride, finder }: Sample,
   among: Uint32Array,
   centres: Float32Array,
 ): Uint32Array<ArrayBuffer> {
-  const finder = new CellFinder(quantizeCentres(centres, dimension));
+  finder.use(quantizeCentres(centres, dimension));
   const members = new Uint32Array(among.length);
   const some = new Int8Array(ROWS * stride);
   for (let start = 0; start < among.length; start += ROWS) {
@@ -221,12 +234,12 @@ function assign(
 
 /** The same of all rows, with breaks. */
 async function assignSlowly(
-  { rows, dimension, stride, scales }: Sample,
+  { rows, dimension, stride, scales, finder }: Sample,
   centres: Float32Array,
   onStep: TrainOptions['onStep'],
   round: number,
 ): Promise<Uint32Array> {
-  const finder = new CellFinder(quantizeCentres(centres, dimension));
+  finder.use(quantizeCentres(centres, dimension));
   const members = new Uint32Array(scales.length);
   const step = 16 * ROWS;
   for (let start = 0; start < members.length; start += step) {

@@ -159,7 +159,7 @@ async function assignRows(
   { centres }: Cells,
 ): Promise<Uint32Array> {
   const stride = byteStride(dimension);
-  const finder = new CellFinder(centres);
+  const finder = new CellFinder(dimension, centres.count).use(centres);
   const bytes = new Int8Array(CHUNK_ROWS * stride);
   const nearest = new Uint32Array(CHUNK_ROWS);
   const lists = new Uint32Array(centres.count + 1);

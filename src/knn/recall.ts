@@ -25,9 +25,11 @@ export class TrueNeighbours {
   readonly #queries: RecallQueries;
   readonly #dimension: number;
   readonly #best: Best[];
+  readonly #dots: DotProducts;
 
   constructor(queries: RecallQueries, dimension: number) {
     this.#dimension = dimension;
+    this.#dots = new DotProducts(dimension);
     this.#queries = { ...queries, vectors: normalizeRows(queries.vectors, dimension) };
     this.#best = Array.from(queries.except, () => {
       const best = new Best();
@@ -37,7 +39,8 @@ export class TrueNeighbours {
   }
 
   add({ ids, vectors }: KnnBatch): void {
-    const dots = new DotProducts(this.#dimension);
+    const dots = this.#dots;
+    dots.clear();
     const rows = normalizeRows(vectors, this.#dimension);
     for (let at = 0; at < rows.length; at += this.#dimension)
       dots.add(rows.subarray(at, at + this.#dimension));

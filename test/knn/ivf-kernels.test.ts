@@ -44,7 +44,7 @@ describe('kernels of an IVF index', () => {
         for (let r = 0; r < rows; r++)
           for (let i = 0; i < dimension; i++) signed[r * stride + i] = Math.round(254 * next() - 127);
         const found = new Uint32Array(rows);
-        new CellFinder({ ...centres, count: count + 1, bytes }).find(signed, found);
+        new CellFinder(dimension, count + 1).use({ ...centres, count: count + 1, bytes }).find(signed, found);
         for (let r = 0; r < rows; r++) {
           const row = signed.subarray(r * stride, (r + 1) * stride);
           const products = Array.from({ length: count + 1 }, (_, c) =>

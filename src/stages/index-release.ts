@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
 import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
 import { FieldTable, FLAT_MAX_ROWS, type KnnEngineName, type KnnFieldsBatch } from '../knn/index.ts';
-import { GleanerError } from '../schema/index.ts';
 import type { FileInfo, Storage } from '../storage/index.ts';
 import { certify, type IndexCertificate, TARGET_RECALL } from './index-certificate.ts';
-import { INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { INDEX_FILES, type IndexSource, type IndexSummary, readSummary } from './index-files.ts';
 import { indexVectorsInThread } from './index-in-thread.ts';
 import { buildingName, sweepIndices, takePlace } from './index-place.ts';
 import {
@@ -21,6 +18,7 @@ import {
 } from './index-tables.ts';
 import { indexVectors, VECTOR_PASSES, type VectorKind } from './index-vectors.ts';
 import { drawMap } from './map/draw-map.ts';
+import { readReleaseStats } from './release-stats.ts';
 import { type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
 import { writeRemoved } from './unindex.ts';
@@ -35,6 +33,8 @@ export interface IndexReleaseOptions {
   readonly targetRecall?: number;
   /** What making an index may hold in memory, for each of the two, in bytes. @default the engine's */
   readonly memoryBytes?: number;
+  /** Told of releases that had been added to the index before: they are not in the new one. */
+  readonly onLeftOut?: (sources: readonly IndexSource[]) => void;
   /** Told of the certificate, DIR/index/recall.json. */
   readonly onCertificate?: (certificate: IndexCertificate) => void;
   /** Whether the map of the image embeddings is drawn. @default true */
@@ -43,14 +43,6 @@ export interface IndexReleaseOptions {
 
 /** Rows that `indexRelease` reports as progress, as times that it goes over them: metadata, fields, captions, and both kinds of vectors. */
 export const INDEX_PASSES = 3 + 2 * VECTOR_PASSES;
-
-/** What the index needs to know of release/stats.json. */
-const statsSchema = z.object({
-  rows: z.int().min(0),
-  removed: z.int().min(0).default(0),
-  parts: z.int().positive(),
-  model: modelSchema,
-});
 
 /**
  * Builds DIR/index from DIR/release: a kNN index of the image embeddings and one of the text embeddings, the
@@ -65,7 +57,7 @@ const statsSchema = z.object({
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
   const { dir, engine = 'ivf', targetRecall = TARGET_RECALL } = options;
   const root = resolve(dir);
-  const { stats, release } = await readStats(ctx.storage);
+  const { stats, release } = await readReleaseStats(ctx.storage);
   await sweepIndices(root);
   const building = buildingName();
   const at = (path: string) => path.replace(/^index/, building);
@@ -106,13 +98,16 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       rows,
       removed,
       parts: stats.parts,
+      sources: [],
       model,
       nsfw,
       knn,
     } satisfies IndexSummary;
     const info = await ctx.storage.put(at(INDEX_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
     if (info) files.push(info);
+    const sources = await sourcesOf(ctx.storage);
     await takePlace(root, building);
+    if (sources.length > 0) options.onLeftOut?.(sources);
     return {
       files: files.map((file) => ({ ...file, path: file.path.replace(building, 'index') })),
       ledgers: { rows: { in: rows, out: rows, dropped: {} } },
@@ -121,6 +116,12 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
   } finally {
     await rm(join(root, building), { recursive: true, force: true });
   }
+}
+
+/** Releases that were added to the index that is there, if it can be read. */
+async function sourcesOf(storage: Storage): Promise<readonly IndexSource[]> {
+  if ((await storage.size(INDEX_FILES.summary)) === undefined) return [];
+  return (await readSummary(storage).catch(() => undefined))?.sources ?? [];
 }
 
 /** Waits for both; where one fails the other is ended, so that nothing is written any more when the error is told. */
@@ -137,23 +138,6 @@ async function together<T>(
     stop.abort(error);
     await Promise.allSettled(running);
     throw error;
-  }
-}
-
-async function readStats(storage: Storage): Promise<{ stats: z.infer<typeof statsSchema>; release: string }> {
-  const path = 'release/stats.json';
-  if ((await storage.size(path)) === undefined)
-    throw new GleanerError('RUN_NOT_FOUND', {
-      path: storage.location,
-      what: 'release',
-      hint: 'Make one with gleaner run.',
-    });
-  const bytes = await storage.read(path);
-  const release = createHash('sha256').update(bytes).digest('hex');
-  try {
-    return { stats: statsSchema.parse(JSON.parse(new TextDecoder().decode(bytes))), release };
-  } catch (cause) {
-    throw damaged(path, 'lacks rows, parts or model', cause);
   }
 }
 

@@ -89,6 +89,11 @@ export async function readSummary(storage: Storage): Promise<IndexSummary> {
   }
 }
 
+/** The release that a row was added from; undefined for those of the release that the index was made of. */
+export function sourceOf({ sources }: IndexSummary, id: number): IndexSource | undefined {
+  return sources.findLast(({ first, rows }) => id >= first && id < first + rows);
+}
+
 /** SAMPLE_IDs of the index, those without a row among them, and of the release that it was made of. */
 export function placesOf({ rows, removed, sources }: IndexSummary): { places: number; own: number } {
   const places = rows + removed;

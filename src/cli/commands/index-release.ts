@@ -85,7 +85,8 @@ async function addRelease(
 function describeAdded(dir: string, from: string, { added, known, removed, before }: AddedRelease): string {
   if (before) return `The release of ${from} is in ${dir}/index already: nothing was added\n`;
   const had = known === 0 ? '' : `, ${formatCount(known)} that it had left out`;
-  const gone = removed === 0 ? '' : `, ${formatCount(removed)} that were taken down left out`;
+  const were = removed === 1 ? 'was' : 'were';
+  const gone = removed === 0 ? '' : `, ${formatCount(removed)} that ${were} taken down left out`;
   return `Added ${formatCount(added)} rows of ${from} to ${dir}/index${had}${gone}\n`;
 }
 

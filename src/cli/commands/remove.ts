@@ -105,9 +105,14 @@ function describe({ takedowns, pairs, kept, hidden }: LocalRemoval, dryRun: bool
     `${takedowns.length === 1 ? 'entry' : 'entries'}\n`,
     ...uids,
     ...(more > 0 ? [`  and ${formatCount(more)} more (--json names all)\n`] : []),
-    ...hidden.map(
-      ({ path, rows }) =>
-        `${formatCount(rows)} of those that were added to the index from ${path}: nobody finds them here any more; they are in that release until they are taken down there, with gleaner remove ${path}\n`,
-    ),
+    ...hidden.map(({ path, rows }) => describeHidden(path, rows)),
   ].join('');
+}
+
+function describeHidden(path: string, rows: number): string {
+  const [was, found, it] =
+    rows === 1
+      ? ['row that was', 'is found no more. It stays', 'it is']
+      : ['rows that were', 'are found no more. They stay', 'they are'];
+  return `${formatCount(rows)} ${was} added to the index from ${path} ${found} in that release until ${it} taken down there: gleaner remove ${path}\n`;
 }

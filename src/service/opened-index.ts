@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import type { Recipe } from '../config/index.ts';
-import { FullTextIndex } from '../fulltext/index.ts';
+import { FullTextThread, type TextSearcher } from '../fulltext/index.ts';
 import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { readRunFile } from '../pipeline/index.ts';
 import { GleanerError } from '../schema/index.ts';
@@ -28,7 +28,8 @@ export interface OpenedIndex {
   readonly text: KnnIndex;
   /** Without the rows that are known by their numbers to be gone. */
   readonly fields: FieldTable;
-  readonly captions: FullTextIndex;
+  /** On a thread of its own. */
+  readonly captions: TextSearcher;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** Where the index was made with one. */
@@ -118,7 +119,7 @@ async function openOnce(
     const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
-    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
+    const captions = await keep(FullTextThread.open(join(dir, INDEX_FILES.captions)));
     const { places } = placesOf(summary);
     const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
     const images = await keep(ImageStore.open(storage, { ...summary, places }));

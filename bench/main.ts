@@ -23,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     release: () => import('./release.ts'),
     'release-readers': () => import('./release-readers.ts'),
     'known-content': () => import('./known-content.ts'),
+    map: () => import('./map.ts'),
     takedown: () => import('./takedown.ts'),
     knn: () => import('./knn.ts'),
     serve: () => import('./serve.ts'),

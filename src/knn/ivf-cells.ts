@@ -1,4 +1,6 @@
 import { DotProducts } from './dot-products.ts';
+import { byteStride, type Centres, quantizeCentres } from './ivf-bytes.ts';
+import { Coder, codeStride } from './ivf-codes.ts';
 import { IvfMemory } from './ivf-memory.ts';
 import { kMeans, mix, nearestRow, setRows } from './k-means.ts';
 
@@ -6,19 +8,6 @@ import { kMeans, mix, nearestRow, setRows } from './k-means.ts';
 const TILE = 64;
 /** Rows whose nearest centres are sought at once. */
 const ROWS = 256;
-/** Bytes of centres are 1 to 127: this one is zero. */
-export const CENTRE_ZERO = 64;
-
-/** Centres of cells as bytes: number i of centre c is (bytes[c * stride + i] - CENTRE_ZERO) * scale. */
-export interface Centres {
-  readonly count: number;
-  readonly dimension: number;
-  /** Bytes a centre: the dimension, filled up to a multiple of 32. */
-  readonly stride: number;
-  readonly scale: number;
-  readonly bytes: Uint8Array;
-}
-
 /** The cells of an index. */
 export interface Cells {
   readonly centres: Centres;
@@ -28,44 +17,9 @@ export interface Cells {
   readonly groups: Centres;
   /** Where the cells of each group begin, and at last their number. */
   readonly groupStarts: Uint32Array;
-}
-
-/** Bytes of a row of `dimension` bytes in memory. */
-export function byteStride(dimension: number): number {
-  return Math.ceil(dimension / 32) * 32;
-}
-
-/** Centres of length 1 as bytes. @param rows float32, one after the other */
-export function quantizeCentres(rows: Float32Array, dimension: number): Centres {
-  const count = rows.length / dimension;
-  const stride = byteStride(dimension);
-  let most = 0;
-  for (const x of rows) most = Math.max(most, Math.abs(x));
-  const scale = most === 0 ? 1 : most / 63;
-  const bytes = new Uint8Array(count * stride).fill(CENTRE_ZERO);
-  for (let c = 0; c < count; c++)
-    for (let i = 0; i < dimension; i++)
-      bytes[c * stride + i] = CENTRE_ZERO + Math.round((rows[c * dimension + i] ?? 0) / scale);
-  return { count, dimension, stride, scale, bytes };
-}
-
-/**
- * A row as signed bytes.
- *
- * @param to receives them
- * @returns what a byte is to be multiplied with
- */
-export function quantizeRow(row: Float32Array, to: Int8Array): number {
-  let most = 0;
-  for (let i = 0; i < row.length; i++) most = Math.max(most, Math.abs(row[i] ?? 0));
-  if (most === 0) {
-    to.fill(0);
-    return 0;
-  }
-  const scale = most / 127;
-  const inverse = 127 / most;
-  for (let i = 0; i < row.length; i++) to[i] = Math.round((row[i] ?? 0) * inverse);
-  return scale;
+  /** Codes of the centres in their groups, as rows have in their cells, with their factors. */
+  readonly codes: Uint8Array;
+  readonly factors: Float32Array;
 }
 
 /** Tells of rows, as signed bytes, which centre is nearest to each: that with the greatest product, the first of equal ones. */
@@ -204,11 +158,20 @@ function groupCells(centres: Float32Array, lengths: Float32Array, dimension: num
   const sorted = new Float32Array(centres.length);
   for (const [to, from] of order.entries())
     sorted.set(centres.subarray(from * dimension, (from + 1) * dimension), to * dimension);
+  const grouped = quantizeCentres(groups, dimension);
+  const stride = codeStride(dimension);
+  const codes = new Uint8Array(cells * stride);
+  const factors = new Float32Array(cells);
+  const coder = new Coder(dimension);
+  for (const [cell, from] of order.entries()) {
+    const row = centres.subarray(from * dimension, (from + 1) * dimension);
+    const to = codes.subarray(cell * stride, (cell + 1) * stride);
+    factors[cell] = coder.encode(row, groupOf[from] ?? 0, { centres: grouped }, to);
+  }
   return {
     centres: quantizeCentres(sorted, dimension),
     lengths: Float32Array.from(order, (cell) => lengths[cell] ?? 1),
-    groups: quantizeCentres(groups, dimension),
-    groupStarts,
+    ...{ groups: grouped, groupStarts, codes, factors },
   };
 }
 

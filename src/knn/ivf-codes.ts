@@ -1,4 +1,4 @@
-import { byteStride, CENTRE_ZERO, type Cells, quantizeRow } from './ivf-cells.ts';
+import { byteStride, CENTRE_ZERO, type Centres, quantizeRow } from './ivf-bytes.ts';
 import { IvfMemory } from './ivf-memory.ts';
 import { Rotation } from './rotation.ts';
 
@@ -16,16 +16,62 @@ export const CODE_ZERO = 7.5;
  */
 const STEP = 0.3352;
 
-/** Rows as an index keeps them: rotated, as bytes for finding their cells, and as codes of what they differ from its centre by. */
-export class Encoder {
-  readonly dimension: number;
-  readonly #rotation: Rotation;
+/** Codes of what rows differ from centres by. */
+export class Coder {
+  readonly #dimension: number;
   readonly #residual: Float32Array;
 
-  constructor(dimension: number, seed: number) {
-    this.dimension = dimension;
-    this.#rotation = new Rotation(new IvfMemory(), dimension, seed);
+  constructor(dimension: number) {
+    this.#dimension = dimension;
     this.#residual = new Float32Array(byteStride(dimension));
+  }
+
+  /**
+   * The code of a rotated row beside a centre. With it, its product with a query is estimated as that of the centre (at its
+   * length) and factor × Σ (code - 7.5) × query. The factor makes the estimate right on the average, as RaBitQ's does
+   * (Gao and Long, "RaBitQ", SIGMOD 2024, 3.2).
+   *
+   * @param beside the centres, and how long each is. @default all of length 1
+   * @param to receives `codeStride(dimension)` bytes: of 32 coordinates, number i in the low half of byte i, 16 + i in its
+   *   high half
+   * @returns the factor
+   */
+  encode(row: Float32Array, centre: number, { centres, lengths }: Beside, to: Uint8Array): number {
+    const residual = this.#residual;
+    const centreAt = centre * centres.stride;
+    const scale = centres.scale * (lengths?.[centre] ?? 1);
+    let square = 0;
+    for (let i = 0; i < this.#dimension; i++) {
+      const x = (row[i] ?? 0) - ((centres.bytes[centreAt + i] ?? 0) - CENTRE_ZERO) * scale;
+      residual[i] = x;
+      square += x * x;
+    }
+    const length = Math.sqrt(square);
+    const inverse = length === 0 ? 0 : Math.sqrt(this.#dimension) / (STEP * length);
+    let product = 0;
+    for (let i = 0, at = 0; i < residual.length; i += 32)
+      for (let j = i; j < i + 16; j++, at++) {
+        const low = level(residual[j] ?? 0, inverse);
+        const high = level(residual[j + 16] ?? 0, inverse);
+        to[at] = low | (high << 4);
+        product += (low - CODE_ZERO) * (residual[j] ?? 0) + (high - CODE_ZERO) * (residual[j + 16] ?? 0);
+      }
+    return product > 0 ? square / product : 0;
+  }
+}
+
+export interface Beside {
+  readonly centres: Centres;
+  readonly lengths?: Float32Array;
+}
+
+/** Rows as an index keeps them: rotated, as bytes for finding their cells, and as codes. */
+export class Encoder extends Coder {
+  readonly #rotation: Rotation;
+
+  constructor(dimension: number, seed: number) {
+    super(dimension);
+    this.#rotation = new Rotation(new IvfMemory(), dimension, seed);
   }
 
   /** Rotates a row where it is. */
@@ -36,39 +82,6 @@ export class Encoder {
   /** A rotated row as signed bytes. @returns what they are to be multiplied with */
   toBytes(row: Float32Array, to: Int8Array): number {
     return quantizeRow(row, to);
-  }
-
-  /**
-   * The code of a rotated row in a cell. With it, its product with a query is estimated as that of the centre (at its
-   * length) and factor × Σ (code - 7.5) × query. The factor makes the estimate right on the average, as RaBitQ's does
-   * (Gao and Long, "RaBitQ", SIGMOD 2024, 3.2).
-   *
-   * @param to receives `codeStride(dimension)` bytes: of 32 coordinates, number i in the low half of byte i, 16 + i in its
-   *   high half
-   * @returns the factor
-   */
-  encode(row: Float32Array, cell: number, { centres, lengths }: Cells, to: Uint8Array): number {
-    const { dimension } = this;
-    const residual = this.#residual;
-    const centreAt = cell * centres.stride;
-    const scale = centres.scale * (lengths[cell] ?? 1);
-    let square = 0;
-    for (let i = 0; i < dimension; i++) {
-      const x = (row[i] ?? 0) - ((centres.bytes[centreAt + i] ?? 0) - CENTRE_ZERO) * scale;
-      residual[i] = x;
-      square += x * x;
-    }
-    const length = Math.sqrt(square);
-    const inverse = length === 0 ? 0 : Math.sqrt(dimension) / (STEP * length);
-    let product = 0;
-    for (let i = 0, at = 0; i < residual.length; i += 32)
-      for (let j = i; j < i + 16; j++, at++) {
-        const low = level(residual[j] ?? 0, inverse);
-        const high = level(residual[j + 16] ?? 0, inverse);
-        to[at] = low | (high << 4);
-        product += (low - CODE_ZERO) * (residual[j] ?? 0) + (high - CODE_ZERO) * (residual[j + 16] ?? 0);
-      }
-    return product > 0 ? square / product : 0;
   }
 }
 

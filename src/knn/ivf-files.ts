@@ -2,7 +2,9 @@ import { openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, type Cells } from './ivf-cells.ts';
+import { byteStride } from './ivf-bytes.ts';
+import type { Cells } from './ivf-cells.ts';
+import { codeStride } from './ivf-codes.ts';
 import type { CellPlan } from './ivf-plan.ts';
 
 /*
@@ -11,6 +13,8 @@ import type { CellPlan } from './ivf-plan.ts';
  *   segments.json       the segments, written anew with each change and put in place by rename
  *   centres.bytes       for each cell its centre (`byteStride(dimension)` bytes)
  *   centres.lengths     for each cell, float32
+ *   centres.codes       for each cell the code of its centre beside that of its group, `codeStride(dimension)` bytes
+ *   centres.factors     for each cell, float32
  *   groups.bytes        for each group of cells its centre
  *   groups.starts       where each group's cells begin, and at last their number: uint32
  *   N.lists             where each cell's rows begin in segment N, and at last their number: nList + 1 uint32
@@ -27,6 +31,8 @@ export const NO_ID = 0xffff_ffff;
 
 const CENTRES = 'centres.bytes';
 const LENGTHS = 'centres.lengths';
+const CODES = 'centres.codes';
+const FACTORS = 'centres.factors';
 const GROUPS = 'groups.bytes';
 const GROUP_STARTS = 'groups.starts';
 const SEGMENTS = 'segments.json';
@@ -56,9 +62,12 @@ export function writeSegments(path: string, segments: readonly Segment[]): void 
   renameSync(pending, join(path, SEGMENTS));
 }
 
-export function writeCells(path: string, { centres, lengths, groups, groupStarts }: Cells): void {
+export function writeCells(path: string, cells: Cells): void {
+  const { centres, lengths, codes, factors, groups, groupStarts } = cells;
   writeFileSync(join(path, CENTRES), centres.bytes, { flush: true });
   writeFileSync(join(path, LENGTHS), bytesOf(lengths), { flush: true });
+  writeFileSync(join(path, CODES), codes, { flush: true });
+  writeFileSync(join(path, FACTORS), bytesOf(factors), { flush: true });
   writeFileSync(join(path, GROUPS), groups.bytes, { flush: true });
   writeFileSync(join(path, GROUP_STARTS), bytesOf(groupStarts), { flush: true });
 }
@@ -78,7 +87,15 @@ export function readCells(path: string, dimension: number, plan: CellPlan): Cell
       bytes: read(CENTRES, nList * stride),
     },
     lengths: new Float32Array(read(LENGTHS, nList * 4).buffer),
-    groups: { count: nGroups, dimension, stride, scale: 1, bytes: read(GROUPS, nGroups * stride) },
+    codes: read(CODES, nList * codeStride(dimension)),
+    factors: new Float32Array(read(FACTORS, nList * 4).buffer),
+    groups: {
+      count: nGroups,
+      dimension,
+      stride,
+      scale: plan.groupScale,
+      bytes: read(GROUPS, nGroups * stride),
+    },
     groupStarts,
   };
 }

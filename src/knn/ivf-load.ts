@@ -1,5 +1,5 @@
 import { closeSync, fstatSync } from 'node:fs';
-import { byteStride, type Centres } from './ivf-cells.ts';
+import { byteStride, type Centres } from './ivf-bytes.ts';
 import { codeStride } from './ivf-codes.ts';
 import {
   damaged,
@@ -48,9 +48,14 @@ export interface LoadedIvf {
   /** Address of the centres; for each cell its length. */
   readonly centresAt: number;
   readonly lengths: Float32Array;
+  /** The mean of these. */
+  readonly meanLength: number;
   /** Address of the groups' centres; where the cells of each begin. */
   readonly groupsAt: number;
   readonly groupStarts: Uint32Array;
+  /** Addresses of the centres' codes and factors. */
+  readonly centreCodesAt: number;
+  readonly centreFactorsAt: number;
   /** Bytes a stored vector. */
   readonly vectorBytes: number;
   /** Where the memory is free. */
@@ -79,6 +84,12 @@ export function loadIvf(
   };
   const centresAt = read ? place(read.centres) : 0;
   const groupsAt = read ? place(read.groups) : 0;
+  const centreCodesAt = memory.reserve(cells * codeStride(dimension));
+  const centreFactorsAt = memory.reserve(cells * 4);
+  if (read) {
+    memory.bytes(centreCodesAt, read.codes.length).set(read.codes);
+    memory.floats(centreFactorsAt, cells).set(read.factors);
+  }
   const segments: LoadedSegment[] = [];
   let first = 0;
   let left = mostBytes;
@@ -94,7 +105,8 @@ export function loadIvf(
     throw error;
   }
   const { lengths = new Float32Array(), groupStarts = new Uint32Array() } = read ?? {};
-  const cellsAt = { centresAt, lengths, groupsAt, groupStarts };
+  const meanLength = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, cells);
+  const cellsAt = { meanLength, centresAt, lengths, groupsAt, groupStarts, centreCodesAt, centreFactorsAt };
   return {
     path,
     dimension,

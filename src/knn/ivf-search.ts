@@ -1,5 +1,5 @@
 import { Best, type Taken } from './best.ts';
-import { CENTRE_ZERO, quantizeRow } from './ivf-cells.ts';
+import { CENTRE_ZERO, quantizeRow } from './ivf-bytes.ts';
 import { CODE_ZERO, codeStride } from './ivf-codes.ts';
 import { NO_ID, readAt } from './ivf-files.ts';
 import { type LoadedIvf, type LoadedSegment, queryStride } from './ivf-load.ts';
@@ -35,7 +35,9 @@ const READ_GAP = 8;
 const READ_ROWS = 64;
 /** Candidates are so many more than rerank × k: of few, many may be wrong. */
 const MORE_CANDIDATES = 20;
-/** Centres that a query is compared with, those of the nearest groups, for each cell that is looked at. */
+/** Cells that are looked at before more of them are put in order. */
+const FIRST_CELLS = 24;
+/** Centres that a query is compared with, those of the nearest groups, for each cell that is put in order. */
 const CENTRES_A_PROBE = 32;
 /**
  * Estimates are off by so much, times the square root of the dimension, three times in a thousand: three standard
@@ -55,11 +57,15 @@ export class IvfSearcher {
   readonly #rotation: Rotation;
   readonly #best = new Best();
   readonly #probes = new Best();
-  readonly #groups = new Best();
+  /** For each cell the number of the search that looked at it last. */
+  readonly #visited: Uint32Array;
+  #visit = 0;
   readonly #queryAt: number;
   readonly #exactAt: number;
   readonly #productsAt: number;
   readonly #groupProductsAt: number;
+  readonly #cellNumbersAt: number;
+  readonly #cellProductAt: number;
   readonly #positionsAt: number;
   readonly #estimatesAt: number;
   readonly #readAt: number;
@@ -79,6 +85,9 @@ export class IvfSearcher {
     this.#exactAt = memory.reserve(dimension * 4);
     this.#productsAt = memory.reserve(((this.#plan?.nList ?? 0) + 1) * 4);
     this.#groupProductsAt = memory.reserve(((this.#plan?.nGroups ?? 0) + 1) * 4);
+    this.#cellNumbersAt = memory.reserve((this.#plan?.nList ?? 0) * 4);
+    this.#cellProductAt = memory.reserve(8);
+    this.#visited = new Uint32Array(this.#plan?.nList ?? 0);
     const longest = this.#plan ? Math.max(1, ...segments.map(longestList)) : 1;
     this.#positionsAt = memory.reserve(longest * 4);
     this.#estimatesAt = memory.reserve(longest * 4);
@@ -117,67 +126,101 @@ export class IvfSearcher {
 
   /** Leaves the candidates of an index with cells in `#best`. */
   #estimate(query: Float32Array, plan: CellPlan, { k, among, effort = 1 }: IvfQuery): void {
-    const { memory, dimension, groupsAt, places } = this.#loaded;
-    const rotated = this.#rotated;
-    rotated.set(query);
-    this.#rotation.apply(rotated);
-    const bytes = memory.signedBytes(this.#queryAt, queryStride(dimension));
-    const scale = quantizeRow(rotated, bytes);
-    let sum = 0;
-    for (const x of bytes) sum += x;
-    memory.kernels.products(
-      this.#queryAt,
-      groupsAt,
-      plan.nGroups,
-      queryStride(dimension),
-      this.#groupProductsAt,
-    );
+    const { places, meanLength } = this.#loaded;
+    const { scale, sum } = this.#quantizeQuery(query);
     const allowed = among ? Math.min(among.count, places) : places;
     const wanted = Math.min(Math.ceil(k * plan.rerank) + MORE_CANDIDATES, allowed);
     this.#best.start(wanted);
-    // The true neighbours of a query lie the farther apart the fewer rows may be among them.
-    const share = allowed / places;
-    const all = among !== undefined && allowed <= ALL_OF;
-    const probes = all ? plan.nList : plan.nProbe * effort * Math.sqrt(Math.max(k / 10, 1)) ** 0.5;
-    const spread = all ? 1 : 1 / Math.sqrt(Math.max(share, 1e-6));
+    const share = Math.max(allowed, 1) / places;
     const scan = { scale, sum, among: among && { set: among.set, sparse: share * SPARSE < 1 } };
-    let done = 0;
-    for (let cells = Math.ceil(probes * spread); ; cells *= 4) {
-      const some = this.#nearestCells(Math.min(cells, plan.nList), plan);
-      for (; done < some.length; done++) this.#scanCell(some[done] ?? 0, plan, scan);
-      if (done >= plan.nList || this.#best.size >= wanted) return;
+    if (among && allowed <= ALL_OF) {
+      for (let cell = 0; cell < plan.nList; cell++)
+        this.#scanCell(cell, this.#cosineTo(cell, plan, scan), scan);
+      return;
+    }
+    const reach = plan.reach * effort;
+    // Candidates lie in the more cells the fewer rows may be among them.
+    const most = Math.min(plan.nList, (plan.nProbe * Math.max(1, effort)) / Math.sqrt(share));
+    const cells = new NearCells(this.#nearestGroups(plan));
+    for (let count = FIRST_CELLS; ; count *= 3) {
+      for (const cell of this.#nearestCells(Math.min(count, plan.nList), cells, plan, scan)) {
+        if (this.#visited[cell] === this.#visit) continue;
+        this.#visited[cell] = this.#visit;
+        const cosine = this.#cosineTo(cell, plan, scan);
+        const enough = this.#best.size >= wanted;
+        if (enough && (cosine * meanLength < this.#best.threshold - reach || cells.done >= most)) return;
+        this.#scanCell(cell, cosine, scan);
+        cells.done++;
+      }
+      if (count >= plan.nList) return;
     }
   }
 
-  /** The cells with the greatest products, best first, as far as those of the nearest groups. */
-  #nearestCells(count: number, { nList, nGroups }: CellPlan): Uint32Array {
-    const { memory, groupStarts, centresAt, dimension } = this.#loaded;
-    const stride = queryStride(dimension);
-    const groupProducts = memory.ints(this.#groupProductsAt, nGroups);
-    this.#groups.start(nGroups);
-    for (let group = 0; group < nGroups; group++) this.#groups.push(groupProducts[group] ?? 0, group, group);
-    const products = memory.ints(this.#productsAt, nList);
-    this.#probes.start(count);
-    let seen = 0;
-    for (const group of this.#groups.take().ids) {
-      if (seen >= CENTRES_A_PROBE * count) break;
-      const start = groupStarts[group] ?? 0;
-      const end = groupStarts[group + 1] ?? 0;
-      const at = this.#productsAt + start * 4;
-      memory.kernels.products(this.#queryAt, centresAt + start * stride, end - start, stride, at);
-      for (let cell = start; cell < end; cell++) {
-        const product = products[cell] ?? 0;
-        if (product >= this.#probes.threshold) this.#probes.push(product, cell, cell);
-      }
-      seen += end - start;
-    }
+  /** Leaves the query's bytes, rotated, where kernels find them. @returns what they are multiplied with, and their sum */
+  #quantizeQuery(query: Float32Array): { scale: number; sum: number } {
+    const { memory, dimension } = this.#loaded;
+    this.#rotated.set(query);
+    this.#rotation.apply(this.#rotated);
+    const bytes = memory.signedBytes(this.#queryAt, queryStride(dimension));
+    const scale = quantizeRow(this.#rotated, bytes);
+    let sum = 0;
+    for (const x of bytes) sum += x;
+    this.#visit++;
+    return { scale, sum };
+  }
+
+  /** All groups, nearest first. */
+  #nearestGroups({ nGroups }: CellPlan): Uint32Array {
+    const { memory, groupsAt, dimension } = this.#loaded;
+    memory.kernels.products(this.#queryAt, groupsAt, nGroups, queryStride(dimension), this.#groupProductsAt);
+    const products = memory.ints(this.#groupProductsAt, nGroups);
+    this.#probes.start(nGroups);
+    for (let group = 0; group < nGroups; group++) this.#probes.push(products[group] ?? 0, group, group);
     return this.#probes.take().ids;
   }
 
-  #scanCell(cell: number, plan: CellPlan, { scale, sum, among }: Scan): void {
+  /** The nearest cells by their codes, best first, as far as those of the nearest groups. */
+  #nearestCells(count: number, cells: NearCells, plan: CellPlan, scan: Scan): Uint32Array {
+    const { memory, groupStarts, centreCodesAt, centreFactorsAt, dimension } = this.#loaded;
+    const stride = codeStride(dimension);
+    const groupProducts = memory.ints(this.#groupProductsAt, plan.nGroups);
+    const estimates = memory.floats(this.#productsAt, plan.nList);
+    const seen = CENTRES_A_PROBE * count;
+    for (; cells.seen < seen && cells.opened < cells.groups.length; cells.opened++) {
+      const group = cells.groups[cells.opened] ?? 0;
+      const start = groupStarts[group] ?? 0;
+      const end = groupStarts[group + 1] ?? 0;
+      memory.kernels.scan(
+        ...([centreCodesAt + start * stride, stride, centreFactorsAt + start * 4, end - start] as const),
+        this.#queryAt,
+        ((groupProducts[group] ?? 0) - CENTRE_ZERO * scan.sum) * scan.scale * plan.groupScale,
+        ...([scan.scale, CODE_ZERO * scan.sum, Number.NEGATIVE_INFINITY, 0] as const),
+        // All are written down, in their order.
+        ...([this.#cellNumbersAt, this.#productsAt + start * 4] as const),
+      );
+      cells.seen += end - start;
+    }
+    this.#probes.start(count);
+    for (const group of cells.groups.subarray(0, cells.opened))
+      for (let cell = groupStarts[group] ?? 0; cell < (groupStarts[group + 1] ?? 0); cell++) {
+        const estimate = estimates[cell] ?? 0;
+        if (estimate >= this.#probes.threshold) this.#probes.push(estimate, cell, cell);
+      }
+    return this.#probes.take().ids;
+  }
+
+  /** The cosine of the query to a cell's centre. */
+  #cosineTo(cell: number, plan: CellPlan, { scale, sum }: Scan): number {
+    const { memory, dimension, centresAt } = this.#loaded;
+    const stride = queryStride(dimension);
+    memory.kernels.products(this.#queryAt, centresAt + cell * stride, 1, stride, this.#cellProductAt);
+    const product = memory.ints(this.#cellProductAt, 1)[0] ?? 0;
+    return (product - CENTRE_ZERO * sum) * scale * plan.centreScale;
+  }
+
+  #scanCell(cell: number, cosine: number, { scale, sum, among }: Scan): void {
     const { memory, dimension, segments, lengths } = this.#loaded;
-    const product = memory.ints(this.#productsAt, plan.nList)[cell] ?? 0;
-    const base = (product - CENTRE_ZERO * sum) * scale * plan.centreScale * (lengths[cell] ?? 1);
+    const base = cosine * (lengths[cell] ?? 1);
     const bias = CODE_ZERO * sum;
     const stride = codeStride(dimension);
     for (const loaded of segments) {
@@ -304,6 +347,21 @@ export class IvfSearcher {
     const dots = plan.precision === 'float16' ? memory.kernels.halfDots : memory.kernels.floatDots;
     dots(this.#exactAt, at, count, dimension, this.#dotsAt);
     return memory.doubles(this.#dotsAt, 2 * count);
+  }
+}
+
+/** How far the cells of a search have been put in order. */
+class NearCells {
+  /** Nearest first. */
+  readonly groups: Uint32Array;
+  /** Groups whose centres were compared, and how many these are. */
+  opened = 0;
+  seen = 0;
+  /** Cells that were looked at. */
+  done = 0;
+
+  constructor(groups: Uint32Array) {
+    this.groups = groups;
   }
 }
 

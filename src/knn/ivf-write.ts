@@ -1,7 +1,8 @@
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { toFloat16, toFloat32 } from '../formats/index.ts';
-import { byteStride, CellFinder, type Cells } from './ivf-cells.ts';
+import { byteStride } from './ivf-bytes.ts';
+import { CellFinder, type Cells } from './ivf-cells.ts';
 import { codeStride, type Encoder } from './ivf-codes.ts';
 import { bytesOf, readAt, type Segment, segmentFile, writeAt } from './ivf-files.ts';
 import { CHUNK_ROWS } from './ivf-plan.ts';
@@ -31,7 +32,7 @@ export function rowsOf({ ids, vectors }: RowChunk): Rows {
 }
 
 /** Vectors as they are stored. */
-export function packVectors(vectors: Float32Array, precision: KnnPrecision): Uint8Array {
+function packVectors(vectors: Float32Array, precision: KnnPrecision): Uint8Array {
   return bytesOf(precision === 'float16' ? toFloat16(vectors) : vectors);
 }
 

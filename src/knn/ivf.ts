@@ -2,7 +2,8 @@ import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
-import { byteStride, type Cells, trainCells } from './ivf-cells.ts';
+import { byteStride } from './ivf-bytes.ts';
+import { type Cells, trainCells } from './ivf-cells.ts';
 import { codeStride, Encoder } from './ivf-codes.ts';
 import {
   NO_ID,
@@ -17,6 +18,7 @@ import {
   writeSegments,
 } from './ivf-files.ts';
 import { closeFiles, type LoadedIvf, loadIvf } from './ivf-load.ts';
+import { Places } from './ivf-places.ts';
 import {
   BUILD_BYTES,
   CHUNK_ROWS,
@@ -25,6 +27,7 @@ import {
   type IvfPlan,
   parsePlan,
   probesFor,
+  REACH,
   sampleFor,
 } from './ivf-plan.ts';
 import { SearchPool } from './ivf-pool.ts';
@@ -116,9 +119,10 @@ export const ivfEngine: KnnEngine = {
 
 function planOf({ centres, groups }: Cells, precision: KnnPrecision): IvfPlan {
   const { count: nList, scale: centreScale } = centres;
+  const { count: nGroups, scale: groupScale } = groups;
   const nProbe = probesFor(nList);
-  const rerank = RERANK;
-  return { index: 'ivf', precision, nList, nGroups: groups.count, nProbe, rerank, centreScale, seed: SEED };
+  const searching = { nProbe, reach: REACH, rerank: RERANK };
+  return { index: 'ivf', precision, nList, nGroups, ...searching, centreScale, groupScale, seed: SEED };
 }
 
 async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPlan }> {
@@ -131,8 +135,8 @@ async function readPlan(path: string): Promise<{ dimension: number; plan: IvfPla
 
 function tuned(plan: IvfPlan, effort: number): IvfPlan {
   if (plan.index === 'flat') return plan;
-  const nProbe = Math.min(plan.nList, Math.max(1, Math.ceil(plan.nProbe * effort)));
-  return { ...plan, nProbe };
+  const nProbe = Math.min(plan.nList, Math.ceil(plan.nProbe * Math.max(1, effort)));
+  return { ...plan, nProbe, reach: plan.reach * effort };
 }
 
 /** Tells of progress, ends where the signal says so, and gives others a turn now and then. */
@@ -225,7 +229,7 @@ class IvfIndex implements KnnIndex {
   #pool: SearchPool | undefined;
   readonly #counts = new WeakMap<RowSet, number>();
   /** Where each id is, made when it is first asked. */
-  #places: Map<number, number> | undefined;
+  #places: Places | undefined;
   #closed = false;
 
   constructor(
@@ -366,13 +370,9 @@ class IvfIndex implements KnnIndex {
     return normalizeRows(unpackVectors(bytes, this.#plan.precision), this.dimension);
   }
 
-  #placesOf(): Map<number, number> {
-    if (this.#places) return this.#places;
-    const places = new Map<number, number>();
-    for (const { ids, first } of this.#loaded.segments)
-      for (const [at, id] of ids.entries()) if (id !== NO_ID) places.set(id, first + at);
-    this.#places = places;
-    return places;
+  #placesOf(): Places {
+    this.#places ??= new Places(this.#loaded.segments);
+    return this.#places;
   }
 
   async #write(segment: Segment, rows: () => Iterable<RowChunk>): Promise<void> {

@@ -14,7 +14,7 @@ export interface RecallQueries {
 }
 
 /** Neighbours a query that recall is told of, at most. */
-export const MOST_NEIGHBOURS = 100;
+const MOST_NEIGHBOURS = 100;
 const LEVELS = [1, 10, 100] as const;
 
 /** The share of the true k nearest that are found, for k of 1, 10 and 100. */
@@ -106,11 +106,11 @@ async function recallAt(
   return wanted === 0 ? 1 : found / wanted;
 }
 
-/** Efforts that are tried, as multiples of what an index was made with: from an eighth, each 1.2 times the one before. */
-const FIRST_EFFORT = 1 / 8;
-const EFFORT_STEP = 1.2;
-/** Beyond 64 times the cells a search looks at most of an index. */
-const MOST_EFFORT = 64;
+/** Efforts that are tried, as multiples of what an index was made with: from a half, each a twentieth more than the one before. */
+const FIRST_EFFORT = 0.5;
+const EFFORT_STEP = 1.05;
+/** With so much a search looks at most of an index. */
+const MOST_EFFORT = 16;
 
 /**
  * The least effort with which recall@10 of every kind of query reaches a target; the most that is tried where none does.

@@ -2,13 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INDEX_FILES } from '../stages/index-files.ts';
-import { type OpenedIndex, openIndex } from './opened-index.ts';
-import type { RemovedRowsOptions } from './removed-rows.ts';
+import { type OpenedIndex, type OpenIndexOptions, openIndex } from './opened-index.ts';
 
 /** How often it is looked whether there is another index, in milliseconds: it is searched within a second. */
 const LOOK_EVERY_MS = 250;
 
-export interface LiveIndexOptions extends RemovedRowsOptions {
+export interface LiveIndexOptions extends OpenIndexOptions {
   /** Told where another index cannot be opened; the one before is served on. @default standard error */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Throws where an index is none for this service. */

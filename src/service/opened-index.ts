@@ -75,6 +75,11 @@ export async function readIndexSummary(dir: string): Promise<IndexSummary> {
   return summary;
 }
 
+export interface OpenIndexOptions extends RemovedRowsOptions {
+  /** Threads that search embeddings; see `KnnOpenOptions`. @default 0 */
+  readonly searchThreads?: number;
+}
+
 /** Times that an index is opened where another takes its place meanwhile. */
 const TRIES = 5;
 
@@ -86,21 +91,26 @@ const TRIES = 5;
 export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
-  options: RemovedRowsOptions = {},
+  options: OpenIndexOptions = {},
 ): Promise<OpenedIndex> {
   for (let tries = 1; ; tries++) {
     const before = await tableOf(dir);
-    const opened = await openOnce(dir, onError, options);
-    // Files of two indices do not belong together.
-    if ((opened.table === before && (await tableOf(dir)) === before) || tries === TRIES) return opened;
-    await opened.close();
+    const same = async () => tries === TRIES || (await tableOf(dir)) === before;
+    try {
+      const opened = await openOnce(dir, onError, options);
+      // Files of two indices do not belong together.
+      if (await same()) return opened;
+      await opened.close();
+    } catch (error) {
+      if (await same()) throw error;
+    }
   }
 }
 
 async function openOnce(
   dir: string,
   onError: (error: unknown) => void,
-  options: RemovedRowsOptions,
+  options: OpenIndexOptions,
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -116,8 +126,9 @@ async function openOnce(
     await Promise.all(opened.map((one) => one.close()));
   };
   try {
-    const image = await keep(openKnn(join(dir, INDEX_FILES.image)));
-    const text = await keep(openKnn(join(dir, INDEX_FILES.text)));
+    const threads = options.searchThreads ?? 0;
+    const image = await keep(openKnn(join(dir, INDEX_FILES.image), { threads }));
+    const text = await keep(openKnn(join(dir, INDEX_FILES.text), { threads }));
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
     const captions = await keep(FullTextThread.open(join(dir, INDEX_FILES.captions)));
     const { places } = placesOf(summary);

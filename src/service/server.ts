@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { GleanerError } from '../schema/index.ts';
 import { type AppOptions, createApp } from './app.ts';
@@ -26,6 +27,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'di
   readonly limits?: Partial<GuardLimits>;
   /** Whether rows that somebody has reported are not shown until the report is handled. @default false */
   readonly hideReported?: boolean;
+  /** Threads that search embeddings. @default one for each core but one, one at least */
+  readonly searchThreads?: number;
   /** Told what the operator should set otherwise. */
   readonly onNotice?: (line: string) => void;
 }
@@ -55,13 +58,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     limits,
     onNotice,
     hideReported,
+    searchThreads = Math.max(1, availableParallelism() - 1),
     ...rest
   } = options;
   const { embedder } = rest;
   const guard = new Guard(guardLimits(limits), onNotice);
   const live = await LiveIndex.open(dir, {
     onError: rest.onError,
-    hideReported,
+    ...{ hideReported, searchThreads },
     check: ({ summary }) => checkModel(summary.model, embedder),
   });
   const { index } = live;

@@ -151,9 +151,8 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     const [x, y] = await spotOf(page, 40);
     await page.mouse.move(x, y);
     await page.mouse.wheel(0, -900);
-    await page.waitForURL(/at=/);
     const at = () => (new URL(page.url()).searchParams.get('at') ?? '').split(',').map(Number);
-    expect(at()[2]).toBeCloseTo(8, 0);
+    await expect.poll(() => at()[2]).toBeCloseTo(8, 1);
     await drawn(page, ':not([data-points="73"])');
     // What was under the mouse is still there.
     await page.mouse.move(x + 1, y);
@@ -175,8 +174,7 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     await drawn(page, '[data-points="73"]');
     await page.waitForURL(/\/map$/);
     await page.getByRole('button', { name: 'Nearer' }).click();
-    await page.waitForURL(/at=/);
-    expect(at()[2]).toBe(1.5);
+    await expect.poll(() => at()[2]).toBe(1.5);
   });
 
   test('near enough there are pictures', async () => {
@@ -231,8 +229,15 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
   ] as const)('is accessible %s', async (name, options) => {
     const page = await visit('/map', options);
     await drawn(page, '[data-points]');
-    await drawn(page, ':not([data-pictures="0"])');
-    const [x, y] = await spotOf(page, 40);
+    // On a narrow page names may take the room of all pictures.
+    if (!('hasTouch' in options)) await drawn(page, ':not([data-pictures="0"])');
+    // A row that no button of the map lies over, and that has a text like the others.
+    let [x, y] = [0, 0];
+    for (const id of places.keys()) {
+      [x, y] = await spotOf(page, id);
+      const isMap = `document.elementFromPoint(${x}, ${y}) instanceof HTMLCanvasElement`;
+      if (id > 6 && (await page.evaluate(isMap))) break;
+    }
     if ('hasTouch' in options) await page.touchscreen.tap(x, y);
     else await page.mouse.move(x, y);
     await page
@@ -266,8 +271,10 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     await touch('touchStart', [x - 30, y], [x + 30, y]);
     for (const spread of [45, 60, 75, 90]) await touch('touchMove', [x - spread, y], [x + spread, y]);
     await touch('touchEnd');
-    await page.waitForURL(/at=/);
-    expect(Number(new URL(page.url()).searchParams.get('at')?.split(',')[2])).toBeCloseTo(3, 0);
+    // The address follows a moment after the last move.
+    await expect
+      .poll(() => Number(new URL(page.url()).searchParams.get('at')?.split(',')[2]))
+      .toBeCloseTo(3, 1);
     await page.goto(new URL('/map', service.url).href);
     await drawn(page, '[data-points="73"]');
     await page.touchscreen.tap(...(await spotOf(page, 40)));

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { compileKernels } from '../../scripts/build-kernels.ts';
 import { toFloat16, toFloat32 } from '../../src/formats/index.ts';
 import { Best } from '../../src/knn/best.ts';
-import { byteStride, CENTRE_ZERO, CellFinder, quantizeCentres } from '../../src/knn/ivf-cells.ts';
+import { byteStride, CENTRE_ZERO, quantizeCentres } from '../../src/knn/ivf-bytes.ts';
+import { CellFinder } from '../../src/knn/ivf-cells.ts';
 import { CODE_ZERO, codeStride, Encoder } from '../../src/knn/ivf-codes.ts';
 import { IvfMemory } from '../../src/knn/ivf-memory.ts';
 import { Rotation } from '../../src/knn/rotation.ts';
@@ -130,8 +131,6 @@ describe('kernels of an IVF index', () => {
         dimension,
       ),
       lengths: Float32Array.of(0.7),
-      groups: quantizeCentres(centre, dimension),
-      groupStarts: Uint32Array.of(0, 1),
     };
     const code = new Uint8Array(codeStride(dimension));
     const errors: number[] = [];

@@ -94,10 +94,9 @@ function queryPart(part: Part): QueryPart {
     case 'picture': {
       const picture = findPicture(part.key);
       if (picture) return { image: picture.base64, weight };
-      throw new ApiError(
-        'The picture of this search stayed where it was dropped. Drop it here again.',
-        'refused',
-      );
+      throw new ApiError('The picture of this search stayed where it was dropped. Drop it here again.', {
+        trouble: 'refused',
+      });
     }
   }
 }

@@ -1,21 +1,29 @@
 /** Why there is no answer: nobody answers, not now, not to this, or the service broke. */
 export type Trouble = 'away' | 'busy' | 'refused' | 'broken';
 
+interface ApiErrorOptions extends ErrorOptions {
+  /** @default 'broken' */
+  readonly trouble?: Trouble;
+  /** @default 0 */
+  readonly retrySeconds?: number;
+  /** @default '' */
+  readonly answer?: string;
+}
+
 /** A failure with a sentence for the reader. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly trouble: Trouble;
   /** When to ask again, in seconds, where the service is busy. */
   readonly retrySeconds: number;
+  /** What the service said, in a line; '' where nothing. */
+  readonly answer: string;
 
-  constructor(
-    message: string,
-    trouble: Trouble = 'broken',
-    options: ErrorOptions & { retrySeconds?: number } = {},
-  ) {
+  constructor(message: string, options: ApiErrorOptions = {}) {
     super(message, options);
-    this.trouble = trouble;
+    this.trouble = options.trouble ?? 'broken';
     this.retrySeconds = options.retrySeconds ?? 0;
+    this.answer = options.answer ?? '';
   }
 }
 
@@ -26,6 +34,11 @@ const [USUAL_WAIT, LONGEST_WAIT] = [5, 3600];
 export async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   const response = await answer(path, init);
   return (await response.json()) as T;
+}
+
+/** The same, where the answer is bytes. */
+export async function askForBytes(path: string, init: RequestInit = {}): Promise<ArrayBuffer> {
+  return (await answer(path, init)).arrayBuffer();
 }
 
 /** Asks with a body of JSON. @throws ApiError */
@@ -55,8 +68,7 @@ async function answer(path: string, init: RequestInit): Promise<Response> {
     if (init.signal?.aborted) throw cause;
     throw new ApiError(
       navigator.onLine ? 'The service cannot be reached.' : 'This device is not connected to a network.',
-      'away',
-      { cause },
+      { trouble: 'away', cause },
     );
   }
   if (response.ok) return response;
@@ -68,11 +80,10 @@ async function answer(path: string, init: RequestInit): Promise<Response> {
     const retrySeconds = readWait(response.headers.get('Retry-After'));
     throw new ApiError(
       status === 429 ? 'That was more than the service takes at once.' : 'The service is busy.',
-      'busy',
-      { retrySeconds },
+      { trouble: 'busy', retrySeconds, answer: error },
     );
   }
-  throw new ApiError(said, status < 500 ? 'refused' : 'broken');
+  throw new ApiError(said, { trouble: status < 500 ? 'refused' : 'broken', answer: error });
 }
 
 /** Seconds that a Retry-After names, by number or by date (RFC 9110, 10.2.3). */

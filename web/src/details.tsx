@@ -5,7 +5,7 @@ import { Folding } from './folding.tsx';
 import { ArrowIcon, CloseIcon, FlagIcon, LikeIcon, MinusIcon, PlusIcon } from './icons.tsx';
 import { ReportDialog } from './report-dialog.tsx';
 import type { Search } from './search.ts';
-import { languageName, licenceName, plainLine, safetyName, webAddress } from './text.ts';
+import { languageName, licenceName, plainLine, safetyName, stepName, webAddress } from './text.ts';
 import { Gone } from './tile.tsx';
 import type { OpenedRow } from './use-opened.ts';
 import { WhyHere } from './why.tsx';
@@ -82,7 +82,7 @@ export function Details({ opened, search, closeRef, likeAddress, onLike, onAdd, 
             <h3>Why it was kept</h3>
             <dl>
               {kept.map(({ step, said }) => (
-                <Fact key={step} name={plainLine(step, 40)}>
+                <Fact key={step} name={stepName(step)}>
                   <bdi>{plainLine(said, 300)}</bdi>
                 </Fact>
               ))}

@@ -13,7 +13,7 @@ export interface Picture {
 const MAX_BYTES = 14_000_000;
 /** Largest base64 text that is kept for a reload, in characters; browsers give a site 5 million or so. */
 const MAX_KEPT = 3_000_000;
-/** Longest side of the small copy, in pixels, and its quality: some 3 kB, and CLIP finds much the same by it. */
+/** Longest side of the small copy, in pixels, and its quality: some 5,000 characters; see docs/decisions.md. */
 const [SMALL_SIDE, SMALL_QUALITY] = [160, 0.7];
 /** Longest small copy that is taken from an address, in characters. */
 const MAX_SMALL = 40_000;

@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { ReportReason } from '../../src/service/page-types.ts';
 import { sendReport } from './api.ts';
+import { ApiError } from './ask.ts';
 import { CloseIcon } from './icons.tsx';
 
 interface Props {
@@ -18,6 +19,12 @@ const REASONS: readonly (readonly [ReportReason, string])[] = [
 /** Longest texts of a report, in characters. */
 const [MAX_MESSAGE, MAX_CONTACT] = [2000, 200];
 
+/** Why a report was not taken. Where they are too many there is another way, which the service names. */
+function said(error: unknown): string {
+  if (error instanceof ApiError && error.answer !== '') return `The service answered: ${error.answer}.`;
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Tells whoever runs the service about a picture. The browser keeps the focus within, and closes it by Esc. */
 export function ReportDialog({ id, onClose }: Props) {
   const dialogRef = useRef<HTMLDialogElement>(null);
@@ -25,12 +32,13 @@ export function ReportDialog({ id, onClose }: Props) {
   const [message, setMessage] = useState('');
   const [contact, setContact] = useState('');
   const [state, setState] = useState<'asking' | 'sending' | 'sent'>('asking');
-  const [said, setSaid] = useState('');
-  useEffect(() => dialogRef.current?.showModal(), []);
+  const [notice, setNotice] = useState('');
+  // Before the next key comes: Esc is the dialog's from the moment that it is there.
+  useLayoutEffect(() => dialogRef.current?.showModal(), []);
   const send = async () => {
-    if (!reason) return setSaid('Choose what is wrong with it.');
+    if (!reason) return setNotice('Choose what is wrong with it.');
     setState('sending');
-    setSaid('');
+    setNotice('');
     try {
       const { report } = await sendReport({
         ...{ id, reason },
@@ -38,10 +46,10 @@ export function ReportDialog({ id, onClose }: Props) {
         ...(contact.trim() !== '' && { contact: contact.trim() }),
       });
       setState('sent');
-      setSaid(report);
+      setNotice(report);
     } catch (error) {
       setState('asking');
-      setSaid(error instanceof Error ? error.message : String(error));
+      setNotice(said(error));
     }
   };
   return (
@@ -60,8 +68,8 @@ export function ReportDialog({ id, onClose }: Props) {
       {state === 'sent' ? (
         <div class="report-body" role="status">
           <p>
-            Thank you. Whoever runs this service has your report. Its name is <code>{said}</code>, should you
-            want to ask about it.
+            Thank you. Whoever runs this service has your report. Its name is <code>{notice}</code>, should
+            you want to ask about it.
           </p>
           <button type="button" class="button" onClick={() => dialogRef.current?.close()}>
             Done
@@ -114,7 +122,7 @@ export function ReportDialog({ id, onClose }: Props) {
             it is taken out, which also takes it out of later releases. Nothing of it is published, and the
             site that the picture comes from is not told.
           </p>
-          <p role="alert">{said}</p>
+          <p role="alert">{notice}</p>
           <div class="ways">
             <button type="submit" class="button" disabled={state === 'sending'}>
               {state === 'sending' ? 'Sending…' : 'Send the report'}

@@ -45,6 +45,22 @@ export function safetyName(nsfw: string): string {
   return SAFETY[nsfw] ?? nsfw;
 }
 
+/** Steps of the funnel, as what they looked at. */
+const STEPS: Readonly<Record<string, string>> = {
+  pair: 'Text',
+  unique: 'Seen before',
+  fetched: 'Fetched',
+  image: 'Picture',
+  matched: 'Text match',
+  safe: 'Safety',
+  distinct: 'Alike others',
+  selected: 'Selection',
+};
+
+export function stepName(step: string): string {
+  return STEPS[step] ?? plainLine(step, 40);
+}
+
 export function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 }

@@ -66,9 +66,7 @@ export function useResults(
     } catch (error) {
       if (stop.signal.aborted) return;
       const problem =
-        error instanceof ApiError
-          ? error
-          : new ApiError('The page could not go on.', 'broken', { cause: error });
+        error instanceof ApiError ? error : new ApiError('The page could not go on.', { cause: error });
       setResults({ ...before, state: 'failed', problem });
     } finally {
       clearTimeout(slow);

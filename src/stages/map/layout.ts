@@ -120,9 +120,11 @@ function pull(places: Float32Array, { from, to, weights }: Edges, seed: number):
       const j = 2 * (to[e] ?? 0);
       let x = places[i] ?? 0;
       let y = places[i + 1] ?? 0;
-      const [dx, dy] = [x - (places[j] ?? 0), y - (places[j + 1] ?? 0)];
+      const dx = x - (places[j] ?? 0);
+      const dy = y - (places[j + 1] ?? 0);
       const near = -2 / (1 + dx * dx + dy * dy);
-      const [mx, my] = [rate * clip(near * dx), rate * clip(near * dy)];
+      const mx = rate * clip(near * dx);
+      const my = rate * clip(near * dy);
       x += mx;
       y += my;
       places[j] = (places[j] ?? 0) - mx;
@@ -130,7 +132,8 @@ function pull(places: Float32Array, { from, to, weights }: Edges, seed: number):
       for (let n = 0; n < PUSHED; n++) {
         const other = 2 * Math.floor((mix(draws++, seed) / 2 ** 32) * count);
         if (other === i) continue;
-        const [ox, oy] = [x - (places[other] ?? 0), y - (places[other + 1] ?? 0)];
+        const ox = x - (places[other] ?? 0);
+        const oy = y - (places[other + 1] ?? 0);
         const d2 = ox * ox + oy * oy;
         // The thousandth keeps points that fell together from flying apart; as in umap-learn.
         const away = 2 / ((0.001 + d2) * (1 + d2));
@@ -144,5 +147,7 @@ function pull(places: Float32Array, { from, to, weights }: Edges, seed: number):
 }
 
 function clip(move: number): number {
-  return Math.min(MOST, Math.max(-MOST, move));
+  if (move > MOST) return MOST;
+  if (move < -MOST) return -MOST;
+  return move;
 }

@@ -47,7 +47,7 @@ const regionSchema = z.object({
   picture: z.int().min(0).nullable(),
 });
 
-export const mapInfoSchema = z.object({
+const mapInfoSchema = z.object({
   version: z.literal(1),
   rows: z.int().min(0),
   landmarks: z.int().min(0),

@@ -1,11 +1,10 @@
 import { dot } from '../../knn/vector.ts';
 
 /** Rounds of power iteration: where two directions are nearly as long as each other, either is good enough. */
-const ROUNDS = 60;
+const ROUNDS = 30;
 
 /**
- * Coordinates of rows along their two principal components, found by power iteration on the covariance (never made
- * whole: dimension × dimension numbers are few, rows many). Signs are fixed, so the plane is the same each time.
+ * Coordinates of rows along their two principal components, found by power iteration. Signs are fixed, so the plane is the same each time.
  *
  * @param rows one after the other
  * @returns x and y of each row
@@ -17,14 +16,13 @@ export function principalPlane(rows: Float32Array, dimension: number): Float32Ar
     const i = at % dimension;
     mean[i] = (mean[i] ?? 0) + (rows[at] ?? 0) / count;
   }
-  const covariance = covarianceOf(rows, mean, dimension);
+  const sample = centred(rows, mean, dimension);
   const axes: Float32Array[] = [];
   for (let axis = 0; axis < 2; axis++) {
     // Any beginning that is not square to the component does.
     let direction = Float32Array.from(mean, (_, i) => Math.sin(1 + i * (axis + 1)));
     for (let round = 0; round < ROUNDS; round++) {
-      const next = new Float32Array(dimension);
-      for (let i = 0; i < dimension; i++) next[i] = dot(covariance, i * dimension, direction, 0, dimension);
+      const next = timesCovariance(sample, direction);
       for (const before of axes) {
         const along = dot(next, 0, before, 0, dimension);
         for (let i = 0; i < dimension; i++) next[i] = (next[i] ?? 0) - along * (before[i] ?? 0);
@@ -43,20 +41,22 @@ export function principalPlane(rows: Float32Array, dimension: number): Float32Ar
   return places;
 }
 
-/** Rows that the covariance is estimated from, at most: the plane is but a beginning. */
-const SAMPLE = 2048;
+/** Rows that the components are found from, at most: the plane is but a beginning. */
+const SAMPLE = 1024;
 
-function covarianceOf(rows: Float32Array, mean: Float32Array, dimension: number): Float32Array {
-  const count = Math.min(rows.length / dimension, SAMPLE);
-  const covariance = new Float32Array(dimension * dimension);
-  const centred = new Float32Array(dimension);
-  for (let r = 0; r < count; r++) {
-    for (let i = 0; i < dimension; i++) centred[i] = (rows[r * dimension + i] ?? 0) - (mean[i] ?? 0);
-    for (let i = 0; i < dimension; i++) {
-      const factor = (centred[i] ?? 0) / count;
-      for (let j = 0; j < dimension; j++)
-        covariance[i * dimension + j] = (covariance[i * dimension + j] ?? 0) + factor * (centred[j] ?? 0);
-    }
+function centred(rows: Float32Array, mean: Float32Array, dimension: number): Float32Array {
+  const sample = rows.slice(0, SAMPLE * dimension);
+  for (let at = 0; at < sample.length; at++) sample[at] = (sample[at] ?? 0) - (mean[at % dimension] ?? 0);
+  return sample;
+}
+
+/** The product of the rows' covariance and a direction, but for a factor. */
+function timesCovariance(rows: Float32Array, direction: Float32Array): Float32Array {
+  const dimension = direction.length;
+  const product = new Float32Array(dimension);
+  for (let at = 0; at < rows.length; at += dimension) {
+    const along = dot(rows, at, direction, 0, dimension);
+    for (let i = 0; i < dimension; i++) product[i] = (product[i] ?? 0) + along * (rows[at + i] ?? 0);
   }
-  return covariance;
+  return product;
 }

@@ -8,7 +8,7 @@ export type Rgb = readonly [number, number, number];
 const LANGUAGES = 8;
 
 /** A colour of OKLCH in sRGB (Ottosson 2020: equal lightness looks equally light, whatever the hue). */
-export function oklch(lightness: number, chroma: number, hue: number): Rgb {
+function oklch(lightness: number, chroma: number, hue: number): Rgb {
   const [a, b] = [chroma * Math.cos((hue * Math.PI) / 180), chroma * Math.sin((hue * Math.PI) / 180)];
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
@@ -72,13 +72,13 @@ export function paletteOf(by: ColourBy, info: MapInfoAnswer, dark: boolean): Pal
 }
 
 /** A colour of the scale of similarity: from dim to the accent. */
-export function shade(share: number, dark: boolean): Rgb {
+function shade(share: number, dark: boolean): Rgb {
   const [from, to] = dark ? [0.38, 0.86] : [0.86, 0.42];
   return oklch(from + (to - from) * share, 0.05 + 0.08 * share, 250 - 180 * share);
 }
 
 /** The region seen from afar that a region lies in. */
-export function topOf({ regions }: MapInfoAnswer, region: number): number {
+function topOf({ regions }: MapInfoAnswer, region: number): number {
   let at = region;
   for (let parent = regions[at]?.parent ?? -1; parent >= 0; parent = regions[at]?.parent ?? -1) at = parent;
   return at;

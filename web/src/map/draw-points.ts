@@ -6,7 +6,7 @@ import { type Size, scaleOf, type View } from './view.ts';
 const [SMALLEST, LARGEST] = [1.25, 5];
 
 /**
- * Draws points as soft discs into the pixels of a canvas: a hundred thousand of them in some milliseconds, without WebGL.
+ * Draws points as soft discs into the pixels of a canvas, which needs no WebGL.
  *
  * @param ratio pixels of the canvas a pixel of the page
  * @returns points in the frame

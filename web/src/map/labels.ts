@@ -27,7 +27,7 @@ export function regionName({ words }: MapRegion): string {
 }
 
 /** The level of regions that a view names. */
-export function levelOf(info: MapInfoAnswer, { zoom }: View): number {
+function levelOf(info: MapInfoAnswer, { zoom }: View): number {
   const deepest = info.regions.reduce((most, { level }) => Math.max(most, level), 0);
   return Math.min(
     deepest,

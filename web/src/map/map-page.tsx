@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { MapInfoAnswer, MapRegion } from '../../../src/service/map-types.ts';
+import { fetchRelease } from '../api.ts';
 import { ask } from '../ask.ts';
 import { WheatIcon } from '../icons.tsx';
 import { count } from '../text.ts';
@@ -25,6 +26,7 @@ const CLOSE = [2.2, 5, 12];
 export function MapPage() {
   const [place, setPlace] = useState<MapPlace>(() => readMapPlace(location.search));
   const [info, problem] = useMapInfo();
+  const hasReport = useHasReport();
   const [notice, setNotice] = useState('');
   const [picked, setPicked] = useState<Picked | null>(null);
   const frameRef = useRef<HTMLDivElement>(null);
@@ -88,7 +90,7 @@ export function MapPage() {
           <a href="/map" aria-current="page">
             Map
           </a>
-          <a href="/report">Report</a>
+          {hasReport && <a href="/report">Report</a>}
         </nav>
         <button
           type="button"
@@ -165,6 +167,20 @@ export function MapPage() {
       </main>
     </div>
   );
+}
+
+function useHasReport(): boolean {
+  const [has, setHas] = useState(false);
+  useEffect(() => {
+    const stop = new AbortController();
+    // Where it cannot be asked, the map says so for itself.
+    fetchRelease(stop.signal).then(
+      (release) => setHas(release.hasReport),
+      () => undefined,
+    );
+    return () => stop.abort();
+  }, []);
+  return has;
 }
 
 function useMapInfo(): readonly [MapInfoAnswer | null, string] {

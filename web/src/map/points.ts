@@ -1,5 +1,5 @@
 import type { MapInfoAnswer, MapTile } from '../../../src/service/map-types.ts';
-import { ApiError } from '../ask.ts';
+import { askForBytes } from '../ask.ts';
 import { type Size, scaleOf, toFrame, type View } from './view.ts';
 
 /** Bytes a point, and steps of a coordinate, as src/stages/map/map-files.ts has them. */
@@ -7,6 +7,8 @@ const POINT_BYTES = 12;
 export const STEPS = 65_536;
 /** Pixels that a tile is wide before those below it are wanted too. */
 const TILE_PIXELS = 256;
+/** Points of a view at most: 1.9 MB of them are loaded. */
+const MOST_POINTS = 160_000;
 /** Tiles that are kept: at most 16,384 points each. */
 const KEPT = 64;
 /** How long after a tile failed it is asked for again. */
@@ -65,10 +67,8 @@ export class TileStore {
 
   /** The points that a view shows, so far as they are here; the others are asked for. */
   within(view: View, size: Size): readonly Points[] {
-    const depth = Math.max(0, Math.floor(Math.log2(scaleOf(view, size) / TILE_PIXELS)));
     const here: Points[] = [];
-    for (const tile of this.#tiles) {
-      if (tile.z > depth || !isSeen(tile, view, size)) continue;
+    for (const tile of this.#wanted(view, size)) {
       const name = `${tile.z}/${tile.x}/${tile.y}`;
       const points = this.#held.get(name);
       if (points === undefined) {
@@ -86,11 +86,27 @@ export class TileStore {
     return here;
   }
 
+  /** The tiles of a view, down to the depth at which they are some hundred pixels wide, or too many points. */
+  #wanted(view: View, size: Size): readonly MapTile[] {
+    const deepest = Math.max(0, Math.floor(Math.log2(scaleOf(view, size) / TILE_PIXELS)));
+    const seen = this.#tiles.filter((tile) => tile.z <= deepest && isSeen(tile, view, size));
+    const wanted: MapTile[] = [];
+    let points = 0;
+    for (let depth = 0; depth <= deepest; depth++) {
+      // All of a depth or none: where some were missing, it would look as if less lay there.
+      const tiles = seen.filter(({ z }) => z === depth);
+      points += tiles.reduce((sum, { count }) => sum + count, 0);
+      if (points > MOST_POINTS) break;
+      wanted.push(...tiles);
+    }
+    return wanted;
+  }
+
   #load(name: string): void {
     this.#held.set(name, null);
-    fetchTile(name, this.#nsfw, this.#stop.signal).then(
-      (points) => {
-        this.#held.set(name, points);
+    askForBytes(`/api/v1/map?tile=${name}&nsfw=${this.#nsfw}`, { signal: this.#stop.signal }).then(
+      (bytes) => {
+        this.#held.set(name, decode(bytes));
         this.#onChange('');
       },
       (error: unknown) => {
@@ -109,14 +125,6 @@ export class TileStore {
   close(): void {
     this.#stop.abort();
   }
-}
-
-async function fetchTile(name: string, nsfw: boolean, signal: AbortSignal): Promise<Points> {
-  const response = await fetch(`/api/v1/map?tile=${name}&nsfw=${nsfw}`, { signal }).catch((cause) => {
-    throw new ApiError('The service cannot be reached.', { cause });
-  });
-  if (!response.ok) throw new ApiError(`A part of the map could not be loaded (status ${response.status}).`);
-  return decode(await response.arrayBuffer());
 }
 
 function isSeen({ z, x, y }: MapTile, view: View, size: Size): boolean {

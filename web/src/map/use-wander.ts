@@ -24,22 +24,30 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
   const now = useRef({ view, size, onView, onClick, onHover });
   now.current = { view, size, onView, onClick, onHover };
   const flight = useRef(0);
-
-  const fly = useCallback((to: View) => {
-    cancelAnimationFrame(flight.current);
-    const from = now.current.view;
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
-      now.current.onView(to);
-      return;
-    }
-    const start = performance.now();
-    const step = (time: number) => {
-      const share = Math.min(1, Math.max(0, (time - start) / FLIGHT_MS));
-      now.current.onView(share === 1 ? to : between(from, to, share * share * (3 - 2 * share)));
-      if (share < 1) flight.current = requestAnimationFrame(step);
-    };
-    flight.current = requestAnimationFrame(step);
+  /** Shows a view; the next move, which may come before it is drawn, goes on from it. */
+  const show = useCallback((next: View) => {
+    now.current = { ...now.current, view: next };
+    now.current.onView(next);
   }, []);
+
+  const fly = useCallback(
+    (to: View) => {
+      cancelAnimationFrame(flight.current);
+      const from = now.current.view;
+      if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
+        show(to);
+        return;
+      }
+      const start = performance.now();
+      const step = (time: number) => {
+        const share = Math.min(1, Math.max(0, (time - start) / FLIGHT_MS));
+        show(share === 1 ? to : between(from, to, share * share * (3 - 2 * share)));
+        if (share < 1) flight.current = requestAnimationFrame(step);
+      };
+      flight.current = requestAnimationFrame(step);
+    },
+    [show],
+  );
 
   useEffect(() => {
     const frame = frameRef.current;
@@ -60,7 +68,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
         if (!isMap(event)) return;
         event.preventDefault();
         cancelAnimationFrame(flight.current);
-        const { view: before, size: at, onView: show } = now.current;
+        const { view: before, size: at } = now.current;
         // Lines are some 16 pixels; a pinch on a trackpad comes as small steps with Ctrl.
         const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 4 : 1);
         show(zoomed(before, at, 2 ** (-pixels / 300), ...placeOf(event)));
@@ -88,7 +96,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
           if (event.pointerType === 'mouse') now.current.onHover(isMap(event) ? at : null);
           return;
         }
-        const { view: from, size: in_, onView: show } = now.current;
+        const { view: from, size: in_ } = now.current;
         travelled += Math.hypot(at[0] - before[0], at[1] - before[1]);
         const others = [...down].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
         down.set(event.pointerId, at);
@@ -101,8 +109,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
         const middle = [(at[0] + other[0]) / 2, (at[1] + other[1]) / 2] as const;
         const spread = distance(at, other) / Math.max(1, distance(before, other));
         const drawn = moved(from, in_, (at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
-        now.current.view = zoomed(drawn, in_, spread, ...middle);
-        show(now.current.view);
+        show(zoomed(drawn, in_, spread, ...middle));
       },
       { signal },
     );
@@ -123,7 +130,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
       stop.abort();
       cancelAnimationFrame(flight.current);
     };
-  }, [frameRef]);
+  }, [frameRef, show]);
 
   /** Brings the map nearer, or further away, round its middle. */
   const closer = useCallback(
@@ -137,7 +144,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
   /** @returns whether the key was one of the map's */
   const onKey = useCallback(
     (key: string): boolean => {
-      const { view: from, size: at, onView: show } = now.current;
+      const { view: from, size: at } = now.current;
       const steps: Readonly<Record<string, readonly [number, number]>> = {
         ArrowLeft: [STEP, 0],
         ArrowRight: [-STEP, 0],
@@ -152,7 +159,7 @@ export function useWander({ frameRef, view, size, onView, onClick, onHover }: Wa
       else return false;
       return true;
     },
-    [closer, fly],
+    [closer, fly, show],
   );
 
   return { fly, closer, onKey, step: CLOSER };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { IndexPlan } from '../../executors/index.ts';
 import type { AddedRelease } from '../../stages/index-add.ts';
 import type { IndexCertificate } from '../../stages/index-certificate.ts';
@@ -37,9 +37,11 @@ export function indexCommand(context: CommandContext): Command {
       wholeNumber,
     )
     .option('--no-map', 'leave out the map of the pictures')
-    .option(
-      '--add <dir2>',
-      "add the release of this run to the index of <dir> instead, which is not built again; pairs that it has are left out. Pictures stay in <dir2>. 'gleaner index <dir>' alone builds the index without it",
+    .addOption(
+      new Option(
+        '--add <dir2>',
+        "add the release of this run to the index of <dir> instead, which is not built again; pairs that it has are left out. Pictures stay in <dir2>. 'gleaner index <dir>' alone builds the index without it",
+      ).conflicts(['targetRecall', 'memory', 'map']),
     )
     .option('--json', 'print the result as JSON')
     .action(async (dir: string, flags: IndexFlags) => {

@@ -25,6 +25,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'known-content': () => import('./known-content.ts'),
     map: () => import('./map.ts'),
     takedown: () => import('./takedown.ts'),
+    'index-add': () => import('./index-add.ts'),
     knn: () => import('./knn.ts'),
     serve: () => import('./serve.ts'),
   };

@@ -17,8 +17,14 @@ const ROWS_PER_GROUP = 50_000;
 /**
  * A release whose vectors, those of images and of texts, are `vectors` (an npy file), and whose rows say what
  * serve-clip-back.py of ../shared/peers/knn gives to clip-retrieval. Said to be of the embedded encoder, which has as many numbers.
+ * @param first number of the first pair: those of two releases are others
  */
-export async function makeServedRelease(dir: string, vectors: string, rows: number): Promise<void> {
+export async function makeServedRelease(
+  dir: string,
+  vectors: string,
+  rows: number,
+  first = 0,
+): Promise<void> {
   const storage = fileStorage(dir);
   const { metadata, images, imageEmbeddings, textEmbeddings } = releaseFiles(0, 1);
   const background = { r: 90, g: 140, b: 70 };
@@ -30,9 +36,10 @@ export async function makeServedRelease(dir: string, vectors: string, rows: numb
     const table = createParquetWriter(rowSink, RELEASE_COLUMNS, { codec: 'SNAPPY' });
     const tar = createTarWriter(tarSink);
     for (let from = 0; from < rows; from += ROWS_PER_GROUP) {
-      const group = Array.from({ length: Math.min(ROWS_PER_GROUP, rows - from) }, (_, i) =>
-        madeRow(from + i),
-      );
+      const group = Array.from({ length: Math.min(ROWS_PER_GROUP, rows - from) }, (_, i) => ({
+        ...madeRow(first + from + i),
+        SAMPLE_ID: BigInt(from + i),
+      }));
       for (const { key } of group) await tar.add(`${key}.jpg`, jpeg);
       await table.writeRowGroup(group);
     }
@@ -58,7 +65,6 @@ export async function makeServedRelease(dir: string, vectors: string, rows: numb
 function madeRow(i: number) {
   const uid = hash('sha256', String(i)).slice(0, 32);
   return {
-    SAMPLE_ID: BigInt(i),
     URL: `https://images.example/${String(i).padStart(9, '0')}/photo-${(i * 7919) % 1000003}.jpg`,
     TEXT: `a photo of thing ${(i * 31) % 1999} in place ${(i * 17) % 997}, number ${i}`,
     ...{ HEIGHT: 400, WIDTH: 600, LICENSE: '?', NSFW: 'UNLIKELY', similarity: 0.31 },

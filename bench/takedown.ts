@@ -24,10 +24,12 @@ export async function bench(): Promise<void> {
         Buffer.from(Array.from({ length: ROWS_PER_WRITE }, (_, i) => line(from + i)).join('')),
       );
     const bytes = (await table.commit())?.bytes ?? 0;
-    await storage.put(INDEX_FILES.summary, '{}');
     // Without vectors: what an engine takes to delete some is its own.
-    for (const path of [INDEX_FILES.image, INDEX_FILES.text])
-      await exactEngine.build(join(dir, path), { dimension: 8, rows: 0 }, none());
+    const build = (path: string) => exactEngine.build(join(dir, path), { dimension: 8, rows: 0 }, none());
+    const knn = { image: await build(INDEX_FILES.image), text: await build(INDEX_FILES.text) };
+    const model = { name: 'none', dimension: 8, files: {} };
+    const summary = { version: 2, release: '', rows: ROWS, parts: 1, model, nsfw: {}, knn };
+    await storage.put(INDEX_FILES.summary, JSON.stringify(summary));
     process.stdout.write(`${ROWS} rows, ${Math.round(bytes / 1e6)} MB\n`);
     await FieldTable.build(join(dir, INDEX_FILES.fields), none());
     await FullTextIndex.build(join(dir, INDEX_FILES.captions), none());

@@ -7,10 +7,13 @@ export {
   type RecipeInput,
 } from './config/index.ts';
 export {
+  type AddToIndexOptions,
+  addToIndex,
   type DiffRunsOptions,
   diffRuns as diff,
   type IndexRunOptions,
   indexRun,
+  type LocalRemoval as Removal,
   type RemoveLocallyOptions as RemoveOptions,
   type RetryRunOptions as RetryOptions,
   type RunLocallyOptions as RunOptions,
@@ -24,7 +27,6 @@ export {
 export {
   explainPair,
   type Fate,
-  type Removal,
   type StageProgress,
   type Verification,
   verifyRun,

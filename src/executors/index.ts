@@ -1,7 +1,8 @@
 export { type DiffRunsOptions, diffRuns, type RunsDiff } from './diff.ts';
+export { type AddToIndexOptions, addToIndex } from './index-add.ts';
 export { type IndexPlan, type IndexRunOptions, indexRun } from './index-run.ts';
 export { type LocalExecutorOptions, localExecutor } from './local.ts';
-export { type RemoveLocallyOptions, removeLocally } from './remove.ts';
+export { type LocalRemoval, type RemoveLocallyOptions, removeLocally } from './remove.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';
 export { type RunLocallyOptions, runLocally } from './run.ts';
 export { type SubsetOptions, subsetRun } from './subset.ts';

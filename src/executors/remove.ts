@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { isRemovalUnderWay, type Removal, type RemovePairsOptions, removePairs } from '../pipeline/index.ts';
-import { hideInIndex, indexFollows } from '../stages/unindex.ts';
+import { type HiddenOfSource, hideInIndex, indexFollows } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
@@ -13,23 +14,34 @@ export interface RemoveLocallyOptions
   readonly workers?: number;
 }
 
+/** What a takedown did, in the run and in its search index. */
+export interface LocalRemoval extends Removal {
+  /** Rows of releases that were added to the index: nobody finds them any more, and they are still in those. */
+  readonly hidden: readonly HiddenOfSource[];
+}
+
 /**
  * Takes pairs down from a run on this machine, its search index included.
  * @throws GleanerError as `removePairs`
  */
-export async function removeLocally(options: RemoveLocallyOptions): Promise<Removal> {
+export async function removeLocally(options: RemoveLocallyOptions): Promise<LocalRemoval> {
   const { dir, at = new Date().toISOString(), workers, ...rest } = options;
   const storage = fileStorage(dir);
-  return removePairs({
+  const hidden: HiddenOfSource[] = [];
+  const removal = await removePairs({
     ...rest,
     root: dir,
     at,
     executor: localExecutor(workers === undefined ? {} : { workers }),
     index: {
-      hide: (tombstones) => hideInIndex(dir, storage, tombstones),
+      async hide(tombstones) {
+        for (const { path, rows } of await hideInIndex(dir, storage, tombstones))
+          hidden.push({ path: join(dir, path), rows });
+      },
       follow: () => indexFollows(dir, storage),
     },
   });
+  return { ...removal, hidden };
 }
 
 /** Ends a takedown that was begun in a folder and stopped, before anything else is done there. */

@@ -29,6 +29,20 @@ export interface TextHit {
   readonly score: number;
 }
 
+/** Search by words, on whatever thread. */
+export interface TextSearcher {
+  /**
+   * Texts with any of the words, best by BM25, equal ones by id. No letter's case and no diacritic counts; Chinese,
+   * Japanese, Thai and emoji are found by any run of signs.
+   *
+   * @param query up to 32 words are looked for; none is found where it has no word
+   */
+  search(query: string, options: TextSearchOptions): Promise<readonly TextHit[]>;
+  /** Which words of a query each of some texts has, as the query writes them. */
+  matched(query: string, ids: readonly number[]): Promise<ReadonlyMap<number, readonly string[]>>;
+  close(): Promise<void>;
+}
+
 /** In memory while an index is made, in KiB: pages of the database, and (FTS5's hashsize) what is not yet written. */
 const CACHE_KIB = 64 << 10;
 const HASH_BYTES = 32 << 20;
@@ -43,7 +57,7 @@ const COMMON_SHARE = 1 / 8;
  * Search by words over texts: an FTS5 table of SQLite, which holds words and where they stand, not the texts. A search
  * finds texts with any of the words, best by BM25; what users write is never FTS5's syntax.
  */
-export class FullTextIndex {
+export class FullTextIndex implements TextSearcher {
   readonly #path: string;
   readonly #db: DatabaseSync;
   /** Where changes are made, until they take the place of what is at `#path`. */
@@ -128,12 +142,6 @@ export class FullTextIndex {
     }
   }
 
-  /**
-   * Texts with any of the words, best by BM25, equal ones by id. No letter's case and no diacritic counts; Chinese,
-   * Japanese, Thai and emoji are found by any run of signs.
-   *
-   * @param query up to 32 words are looked for; none is found where it has no word
-   */
   async search(query: string, { k, among }: TextSearchOptions): Promise<readonly TextHit[]> {
     this.#check();
     const words = this.#choosing(queryWords(query));
@@ -145,7 +153,6 @@ export class FullTextIndex {
     return rows.map(({ id, score }) => ({ id: Number(id), score: Number(score) }));
   }
 
-  /** Which words of a query each of some texts has, as the query writes them. */
   async matched(query: string, ids: readonly number[]): Promise<ReadonlyMap<number, readonly string[]>> {
     this.#check();
     const found = new Map<number, string[]>(ids.map((id) => [id, []]));

@@ -8,6 +8,7 @@ export { explainPair, type Fate } from './explain.ts';
 export { explainRemoved, type Removed } from './explain-removed.ts';
 export { type StepOfFate, stepsOfFate } from './explain-steps.ts';
 export { openInputs } from './inputs.ts';
+export { lockFolder } from './lock.ts';
 export { type Manifest, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type ParentRelease, readParent } from './parent.ts';

@@ -19,6 +19,8 @@ import { reportRoutes } from './report-routes.ts';
 
 export interface AppOptions {
   readonly index: OpenedIndex;
+  /** Does the work of a request with one index from beginning to end (`LiveIndex`). @default it stays the same */
+  readonly hold?: (work: () => Promise<void>) => Promise<void>;
   readonly embedder: Embedder;
   /** Fetches `image_url`. @default none: such a request is refused */
   readonly fetchImage?: FetchImage;
@@ -48,6 +50,8 @@ export async function createApp(options: AppOptions): Promise<Hono> {
   app.use((c, next) => (c.req.path === REPORT_PAGE ? ofReport : ofOthers)(c, next));
   if (corsOrigins.length > 0) app.use(cors(corsRule(corsOrigins)));
   app.use(guard.middleware());
+  const { hold } = options;
+  if (hold) app.use((_, next) => hold(next));
 
   app.get('/healthz', (c) => c.json({ status: 'ok', rows: shownCount(index) }));
   app.get('/readyz', (c) =>

@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { sourceOf } from '../stages/index-files.ts';
 import { RequestError } from './errors.ts';
 import type { OpenedIndex } from './opened-index.ts';
 import { rowId, rowOf } from './row-of.ts';
@@ -8,9 +9,10 @@ export function imageRoutes(index: OpenedIndex): Hono {
   const app = new Hono();
   app.get('/images/:id', async (c) => {
     const id = rowId(index, c.req.param('id').replace(/\.jpg$/, ''));
-    const { key } = rowOf(index, id);
+    const { key, uid } = rowOf(index, id);
     // Asked for again each time: of a picture that is taken down no copy is to be shown either.
-    const etag = `"${index.summary.release.slice(0, 16)}-${id}"`;
+    const { release } = sourceOf(index.summary, id) ?? index.summary;
+    const etag = `"${release.slice(0, 16)}-${uid}"`;
     c.header('Cache-Control', 'private, no-cache');
     c.header('ETag', etag);
     if (c.req.header('If-None-Match') === etag) return c.body(null, 304);

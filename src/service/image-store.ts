@@ -1,38 +1,50 @@
+import { join } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
-import { IMAGE_RECORD_BYTES, INDEX_FILES } from '../stages/index-files.ts';
+import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary } from '../stages/index-files.ts';
 import { releaseFiles } from '../stages/released.ts';
-import type { OpenSource, Storage } from '../storage/index.ts';
+import { fileStorage, type OpenSource, type Storage } from '../storage/index.ts';
 
 /** Tars that are kept open at once. */
 const MAX_OPEN = 32;
 /** Larger than any image that gleaner stores, in bytes; a table that says more is damaged. */
 const MAX_IMAGE_BYTES = 64 << 20;
 
+/** Where the pictures of some rows are. */
+interface StoredRelease {
+  readonly storage: Storage;
+  /** SAMPLE_ID, in the index, of its first row. */
+  readonly first: number;
+  readonly parts: number;
+}
+
 /** A member's header stands right before its content (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const HEADER_BYTES = 512;
 
 /** The stored images by SAMPLE_ID: one read of the table and one of the tar each. */
 export class ImageStore {
-  readonly #storage: Storage;
   readonly #table: OpenSource;
-  readonly #parts: number;
-  /** By part, least recently used first. */
-  readonly #tars = new Map<number, Promise<OpenSource>>();
+  /** Of the release, and of those that were added to its index, in the order of their numbers. */
+  readonly #releases: readonly StoredRelease[];
+  /** By storage and path, least recently used first. */
+  readonly #tars = new Map<string, Promise<OpenSource>>();
   readonly #closing = new Set<Promise<void>>();
 
-  private constructor(storage: Storage, table: OpenSource, parts: number) {
-    this.#storage = storage;
+  private constructor(table: OpenSource, releases: readonly StoredRelease[]) {
     this.#table = table;
-    this.#parts = parts;
+    this.#releases = releases;
   }
 
   /** @throws GleanerError DAMAGED where the table is not of that many places */
   static async open(
     storage: Storage,
-    { places, parts }: { readonly places: number; readonly parts: number },
+    { places, parts, sources }: Pick<IndexSummary, 'parts' | 'sources'> & { readonly places: number },
   ): Promise<ImageStore> {
     const table = await storage.open(INDEX_FILES.images);
-    const store = new ImageStore(storage, table, parts);
+    const added = sources.map((source) => ({
+      ...source,
+      storage: fileStorage(join(storage.location, source.path)),
+    }));
+    const store = new ImageStore(table, [{ storage, first: 0, parts }, ...added]);
     if (table.byteLength === places * IMAGE_RECORD_BYTES) return store;
     await store.close();
     throw damaged();
@@ -50,17 +62,18 @@ export class ImageStore {
   async get(id: number, key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const found = await this.#read(id, key);
     if (found) return found;
-    const { part } = await this.locate(id);
-    const stale = this.#tars.get(part);
-    this.#tars.delete(part);
+    const { storage, path } = await this.locate(id);
+    const name = nameOf(storage, path);
+    const stale = this.#tars.get(name);
+    this.#tars.delete(name);
     if (stale) this.#close(stale);
     return this.#read(id, key);
   }
 
   async #read(id: number, key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { offset, length, part } = await this.locate(id);
+    const { offset, length, storage, path } = await this.locate(id);
     if (length === 0) return undefined;
-    const tar = await this.#tar(part);
+    const tar = await this.#tar(storage, path);
     const [from, end] = [offset - HEADER_BYTES, offset + length];
     if (from < 0 || end > tar.byteLength) return undefined;
     const bytes = new Uint8Array(await tar.slice(from, end));
@@ -68,27 +81,29 @@ export class ImageStore {
   }
 
   /**
-   * Where an image lies in the tar of its part, in bytes; `length` is 0 where it was taken down.
+   * Where an image lies, and where in that tar, in bytes; `length` is 0 where it was taken down.
    *
    * @param id a SAMPLE_ID of the release
    * @throws GleanerError
    */
-  async locate(id: number): Promise<{ offset: number; length: number; part: number }> {
+  async locate(id: number): Promise<{ offset: number; length: number; storage: Storage; path: string }> {
     const at = id * IMAGE_RECORD_BYTES;
     const record = new DataView(await this.#table.slice(at, at + IMAGE_RECORD_BYTES));
     if (record.byteLength !== IMAGE_RECORD_BYTES) throw damaged();
     const offset = Number(record.getBigUint64(0, true));
     const length = record.getUint32(8, true);
     const part = record.getUint32(12, true);
-    if (part >= this.#parts || length > MAX_IMAGE_BYTES) throw damaged();
-    return { offset, length, part };
+    const release = this.#releases.findLast(({ first }) => id >= first);
+    if (!release || part >= release.parts || length > MAX_IMAGE_BYTES) throw damaged();
+    return { offset, length, storage: release.storage, path: releaseFiles(part, release.parts).images };
   }
 
-  #tar(part: number): Promise<OpenSource> {
-    const tar = this.#tars.get(part) ?? this.#storage.open(releaseFiles(part, this.#parts).images);
-    this.#tars.delete(part);
-    this.#tars.set(part, tar);
-    tar.catch(() => this.#tars.delete(part));
+  #tar(storage: Storage, path: string): Promise<OpenSource> {
+    const name = nameOf(storage, path);
+    const tar = this.#tars.get(name) ?? storage.open(path);
+    this.#tars.delete(name);
+    this.#tars.set(name, tar);
+    tar.catch(() => this.#tars.delete(name));
     for (const [oldest, source] of this.#tars) {
       if (this.#tars.size <= MAX_OPEN) break;
       this.#tars.delete(oldest);
@@ -106,6 +121,10 @@ export class ImageStore {
     await Promise.all([this.#table.close(), ...[...this.#tars.values()].map(close), ...this.#closing]);
     this.#tars.clear();
   }
+}
+
+function nameOf({ location }: Storage, path: string): string {
+  return `${location}/${path}`;
 }
 
 async function close(source: Promise<OpenSource>): Promise<void> {

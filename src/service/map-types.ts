@@ -30,6 +30,8 @@ export interface MapTile {
 /** GET /api/v1/map/info */
 export interface MapInfoAnswer {
   readonly rows: number;
+  /** Rows that were added to the index since the map was drawn: they are not on it. */
+  readonly added: number;
   readonly similarity: { readonly min: number; readonly max: number };
   /** Languages by the number that points have for them. */
   readonly languages: readonly { readonly value: string; readonly rows: number }[];

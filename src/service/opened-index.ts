@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import type { Recipe } from '../config/index.ts';
-import { FullTextIndex } from '../fulltext/index.ts';
+import { FullTextThread, type TextSearcher } from '../fulltext/index.ts';
 import { FieldTable, type KnnIndex, openKnn } from '../knn/index.ts';
 import { readRunFile } from '../pipeline/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import { INDEX_FILES, type IndexSummary, indexSummarySchema } from '../stages/index-files.ts';
+import { INDEX_FILES, type IndexSummary, indexSummarySchema, placesOf } from '../stages/index-files.ts';
+import { restoreIndex } from '../stages/index-place.ts';
 import { deletePending } from '../stages/unindex.ts';
 import { fileStorage, type Storage } from '../storage/index.ts';
 import { ImageStore } from './image-store.ts';
 import { MapStore } from './map-store.ts';
-import { RemovedRows, type RemovedRowsOptions } from './removed-rows.ts';
+import { RemovedRows, type RemovedRowsOptions, tableOf } from './removed-rows.ts';
 import { REPORT_FILE } from './report-page.ts';
 import { type ReleasedRow, RowStore } from './row-store.ts';
 
@@ -19,11 +20,16 @@ export interface OpenedIndex {
   /** Name of the folder of the run: what clip-retrieval's clients call `indice_name`. */
   readonly name: string;
   readonly summary: IndexSummary;
+  /** Names what is in it but for takedowns: another where rows of another release were added. */
+  readonly contents: string;
+  /** The file of its table of rows: another index has another. */
+  readonly table: bigint | undefined;
   readonly image: KnnIndex;
   readonly text: KnnIndex;
   /** Without the rows that are known by their numbers to be gone. */
   readonly fields: FieldTable;
-  readonly captions: FullTextIndex;
+  /** On a thread of its own. */
+  readonly captions: TextSearcher;
   readonly rows: RowStore;
   readonly images: ImageStore;
   /** Where the index was made with one. */
@@ -33,7 +39,7 @@ export interface OpenedIndex {
   /** What may not be shown: it grows while the service runs. */
   readonly removed: RemovedRows;
   /** Of the run; none where the release came without its run. */
-  readonly recipe?: Recipe;
+  readonly recipe: Recipe | undefined;
   /** Whether there is a map of the embeddings. */
   readonly hasMap: boolean;
   /** Whether there is a report of the release. */
@@ -49,6 +55,7 @@ export interface OpenedIndex {
 export async function readIndexSummary(dir: string): Promise<IndexSummary> {
   const storage = fileStorage(dir);
   const hint = `Make it with gleaner index ${dir}`;
+  await restoreIndex(dir);
   if ((await storage.size(INDEX_FILES.summary)) === undefined)
     throw new GleanerError('RUN_NOT_FOUND', { path: dir, what: 'index', hint });
   let summary: IndexSummary;
@@ -73,6 +80,9 @@ export interface OpenIndexOptions extends RemovedRowsOptions {
   readonly searchThreads?: number;
 }
 
+/** Times that an index is opened where another takes its place meanwhile. */
+const TRIES = 5;
+
 /**
  * Opens the index of a run.
  * @param onError told where it cannot be seen what was taken down since
@@ -82,6 +92,25 @@ export async function openIndex(
   dir: string,
   onError: (error: unknown) => void = console.error,
   options: OpenIndexOptions = {},
+): Promise<OpenedIndex> {
+  for (let tries = 1; ; tries++) {
+    const before = await tableOf(dir);
+    const same = async () => tries === TRIES || (await tableOf(dir)) === before;
+    try {
+      const opened = await openOnce(dir, onError, options);
+      // Files of two indices do not belong together.
+      if (await same()) return opened;
+      await opened.close();
+    } catch (error) {
+      if (await same()) throw error;
+    }
+  }
+}
+
+async function openOnce(
+  dir: string,
+  onError: (error: unknown) => void,
+  options: OpenIndexOptions,
 ): Promise<OpenedIndex> {
   const summary = await readIndexSummary(dir);
   const storage = fileStorage(dir);
@@ -101,18 +130,20 @@ export async function openIndex(
     const image = await keep(openKnn(join(dir, INDEX_FILES.image), { threads }));
     const text = await keep(openKnn(join(dir, INDEX_FILES.text), { threads }));
     const fields = await keep(FieldTable.open(join(dir, INDEX_FILES.fields)));
-    const captions = await keep(FullTextIndex.open(join(dir, INDEX_FILES.captions)));
-    const places = summary.rows + summary.removed;
+    const captions = await keep(FullTextThread.open(join(dir, INDEX_FILES.captions)));
+    const { places } = placesOf(summary);
     const rows = await keep(Promise.resolve(RowStore.open(dir, places)));
-    const images = await keep(ImageStore.open(storage, { places, parts: summary.parts }));
+    const images = await keep(ImageStore.open(storage, { ...summary, places }));
     const map = await MapStore.open(storage);
     if (map) opened.push(map);
-    const removed = await keep(RemovedRows.open(dir, onError, options));
+    const removed = await keep(RemovedRows.open(dir, onError, { ...options, sources: summary.sources }));
     const recipe = (await readRunFile(storage))?.recipe;
     let known = 0;
     return {
       name: basename(resolve(dir)),
       summary,
+      contents: contentsOf(summary),
+      table: removed.table,
       image,
       text,
       get fields() {
@@ -127,7 +158,7 @@ export async function openIndex(
       map,
       storage,
       removed,
-      ...(recipe && { recipe }),
+      recipe,
       hasMap: map !== undefined,
       hasReport: (await storage.size(REPORT_FILE)) !== undefined,
       close,
@@ -142,12 +173,17 @@ export async function openIndex(
 export function shownRow({ rows, removed }: OpenedIndex, id: number): ReleasedRow | undefined {
   if (!rows.has(id) || removed.has(id)) return undefined;
   const row = rows.get(id);
-  return row && !removed.names(row) ? row : undefined;
+  return row && !removed.names(row, id) ? row : undefined;
 }
 
 /** The same of several, in their order. */
 export function shownRows(index: OpenedIndex, ids: readonly number[]): readonly (ReleasedRow | undefined)[] {
   return ids.map((id) => shownRow(index, id));
+}
+
+function contentsOf({ release, sources }: IndexSummary): string {
+  const names = [release, ...sources.map((source) => source.release)];
+  return createHash('sha256').update(names.join(' ')).digest('hex').slice(0, 16);
 }
 
 /** Rows that may be shown. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namedTombstones, REPORTS_FILE, readReports } from '../pipeline/index.ts';
 import { TOMBSTONES_FILE, Tombstones } from '../safety/tombstones.ts';
-import { INDEX_FILES } from '../stages/index-files.ts';
+import { INDEX_FILES, type IndexSource } from '../stages/index-files.ts';
 import { readRemoved } from '../stages/unindex.ts';
 import { fileStorage } from '../storage/index.ts';
 import type { ReleasedRow } from './row-store.ts';
@@ -15,6 +15,9 @@ export interface RemovedRowsOptions {
   readonly hideReported?: boolean | undefined;
 }
 
+/** Where rows came from that were added, and which they are. */
+type Source = Pick<IndexSource, 'path' | 'first' | 'rows'>;
+
 /**
  * The rows that a service may not show: what was taken down before it began, and what `gleaner remove` takes down while
  * it runs. Tombstones are the first that a takedown leaves: by them a row is not shown before it is known which numbers
@@ -24,10 +27,12 @@ export class RemovedRows {
   readonly #dir: string;
   readonly #onError: (error: unknown) => void;
   /** Of the table of rows that the service has open: `gleaner index` may put another in its place. */
-  readonly #table: bigint | undefined;
+  readonly table: bigint | undefined;
   readonly #ids = new Set<number>();
   readonly #hideReported: boolean;
   #tombstones = new Tombstones();
+  /** What was taken down where rows came from is not shown here either. */
+  readonly #sources: (Source & { tombstones: Tombstones })[];
   /** uids of rows that wait for the operator: these may come back. */
   #reported: ReadonlySet<string> = new Set();
   /** States of the files that were read last, by their paths. */
@@ -40,11 +45,13 @@ export class RemovedRows {
     onError: (error: unknown) => void,
     table: bigint | undefined,
     hideReported: boolean,
+    sources: readonly Source[],
   ) {
     this.#hideReported = hideReported;
     this.#dir = dir;
     this.#onError = onError;
-    this.#table = table;
+    this.table = table;
+    this.#sources = sources.map((source) => ({ ...source, tombstones: new Tombstones() }));
   }
 
   /**
@@ -54,10 +61,9 @@ export class RemovedRows {
   static async open(
     dir: string,
     onError: (error: unknown) => void,
-    { hideReported = false }: RemovedRowsOptions = {},
+    { hideReported = false, sources = [] }: RemovedRowsOptions & { sources?: readonly Source[] } = {},
   ): Promise<RemovedRows> {
-    const table = await stateOf(join(dir, INDEX_FILES.metadata));
-    const removed = new RemovedRows(dir, onError, table?.ino, hideReported);
+    const removed = new RemovedRows(dir, onError, await tableOf(dir), hideReported, sources);
     await removed.#look();
     removed.#timer = setInterval(() => removed.#lookAgain(), LOOK_EVERY_MS).unref();
     return removed;
@@ -69,9 +75,12 @@ export class RemovedRows {
   }
 
   /** Whether a row was taken down, or is not to be shown until a report is handled, by what it says. */
-  names({ uid, URL: url, page_url, sha256 }: ReleasedRow): boolean {
+  names({ uid, URL: url, page_url, sha256 }: ReleasedRow, id: number): boolean {
     if (this.#reported.has(uid)) return true;
-    return this.#tombstones.names({ uid, url, page_url }) || this.#tombstones.hasSha256(sha256);
+    const source = this.#sources.findLast(({ first, rows }) => id >= first && id < first + rows);
+    return [this.#tombstones, source?.tombstones].some(
+      (tombstones) => tombstones?.names({ uid, url, page_url }) || tombstones?.hasSha256(sha256),
+    );
   }
 
   /** The numbers of rows that are known to be gone. */
@@ -101,14 +110,17 @@ export class RemovedRows {
     await this.#whenChanged(TOMBSTONES_FILE, async () => {
       this.#tombstones = new Tombstones(await namedTombstones(this.#dir));
     });
+    for (const source of this.#sources)
+      await this.#whenChanged(join(source.path, TOMBSTONES_FILE), async () => {
+        source.tombstones = new Tombstones(await namedTombstones(join(this.#dir, source.path)));
+      });
     if (this.#hideReported)
       await this.#whenChanged(REPORTS_FILE, async () => {
         this.#reported = new Set((await readReports(this.#dir)).open.map(({ uid }) => uid));
       });
     await this.#whenChanged(INDEX_FILES.removed, async () => {
-      const table = await stateOf(join(this.#dir, INDEX_FILES.metadata));
       // The numbers of another index are not this one's.
-      if (table?.ino !== this.#table) return;
+      if ((await tableOf(this.#dir)) !== this.table) return;
       for (const id of (await readRemoved(fileStorage(this.#dir))).ids) this.#ids.add(id);
     });
   }
@@ -121,6 +133,11 @@ export class RemovedRows {
     await read();
     this.#read.set(path, now);
   }
+}
+
+/** The number of the file of the table of rows, by which one index is told from another. */
+export async function tableOf(dir: string): Promise<bigint | undefined> {
+  return (await stateOf(join(dir, INDEX_FILES.metadata)))?.ino;
 }
 
 async function stateOf(path: string) {

@@ -30,9 +30,10 @@ export function reportSecurity(): MiddlewareHandler {
 }
 
 /** The report of the release, with a way to the other pages before it; the file stays as it is. */
-export function reportPageRoutes({ map, storage }: OpenedIndex): Hono {
+export function reportPageRoutes(index: OpenedIndex): Hono {
   const app = new Hono();
   app.get(REPORT_PAGE, async (c) => {
+    const { map, storage } = index;
     if ((await storage.size(REPORT_FILE)) === undefined)
       throw new RequestError(404, 'this release has no report');
     c.header('Content-Type', 'text/html; charset=utf-8');

@@ -6,9 +6,10 @@ import { type AppOptions, createApp } from './app.ts';
 import type { Embedder } from './embedder.ts';
 import { Guard, type GuardLimits, guardLimits } from './guard/index.ts';
 import { listenOn } from './listen.ts';
-import { openIndex, shownCount } from './opened-index.ts';
+import { LiveIndex } from './live-index.ts';
+import { shownCount } from './opened-index.ts';
 
-export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'dir'> {
+export interface ServiceOptions extends Omit<AppOptions, 'index' | 'guard' | 'dir' | 'hold'> {
   /** The folder of a run with a release and its index. */
   readonly dir: string;
   /** 0 for any that is free. */
@@ -62,17 +63,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   } = options;
   const { embedder } = rest;
   const guard = new Guard(guardLimits(limits), onNotice);
-  const index = await openIndex(dir, rest.onError, { hideReported, searchThreads });
+  const live = await LiveIndex.open(dir, {
+    onError: rest.onError,
+    ...{ hideReported, searchThreads },
+    check: ({ summary }) => checkModel(summary.model, embedder),
+  });
+  const { index } = live;
   try {
-    checkModel(index.summary.model, embedder);
-    const app = await createApp({ ...rest, dir, guard, index });
+    const app = await createApp({ ...rest, dir, guard, index, hold: (work) => live.hold(work) });
     const watch = (server: Server) => guard.connections.watch(server);
     const listening = await listenOn(app.fetch, port, host, { closeTimeoutMs, watch });
     const end = async () => {
       guard.drain();
       if (drainMs > 0) await setTimeout(drainMs);
       await listening.close();
-      await index.close();
+      await live.close();
     };
     let closing: Promise<void> | undefined;
     return {
@@ -85,7 +90,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       },
     };
   } catch (error) {
-    await index.close();
+    await live.close();
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import type { Storage } from '../storage/index.ts';
 import type { IndexedVectors, VectorCertificate, VectorKind } from './index-vectors.ts';
 
 /** recall@10 that indices are tuned to where nobody says otherwise: nineteen of twenty true neighbours. */
@@ -11,6 +12,8 @@ export interface IndexCertificate {
   readonly version: 1;
   readonly made: string;
   readonly rows: number;
+  /** Rows that were added since it was measured, of later releases: nothing was measured with them. */
+  readonly added?: number;
   readonly dimension: number;
   /** recall@10 that was asked for. */
   readonly targetRecall: number;
@@ -39,4 +42,12 @@ export function certify(
     text: text.certificate,
     node: process.version,
   };
+}
+
+/** Writes into a certificate that rows were added since it was measured. */
+export async function noteAdded(storage: Storage, path: string, rows: number): Promise<void> {
+  if ((await storage.size(path)) === undefined) return;
+  const certificate: IndexCertificate = JSON.parse(new TextDecoder().decode(await storage.read(path)));
+  const now: IndexCertificate = { ...certificate, added: (certificate.added ?? 0) + rows };
+  await storage.put(path, `${JSON.stringify(now, null, 2)}\n`);
 }

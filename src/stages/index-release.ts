@@ -1,21 +1,26 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
-import { type Column, parquetInfo, readParquetRowGroup } from '../formats/index.ts';
 import { FullTextIndex, type TextBatch } from '../fulltext/index.ts';
 import { FieldTable, FLAT_MAX_ROWS, type KnnEngineName, type KnnFieldsBatch } from '../knn/index.ts';
-import { GleanerError } from '../schema/index.ts';
-import { type FileInfo, type Storage, streamSource } from '../storage/index.ts';
+import type { FileInfo, Storage } from '../storage/index.ts';
 import { certify, type IndexCertificate, TARGET_RECALL } from './index-certificate.ts';
-import { IMAGE_RECORD_BYTES, INDEX_FILES, type IndexSummary, modelSchema } from './index-files.ts';
+import { INDEX_FILES, type IndexSource, type IndexSummary, readSummary } from './index-files.ts';
 import { indexVectorsInThread } from './index-in-thread.ts';
+import { buildingName, sweepIndices, takePlace } from './index-place.ts';
+import {
+  damaged,
+  fieldsOf,
+  NO_PLACE,
+  type Place,
+  releasedPlaces,
+  rowGroups,
+  TableWriter,
+} from './index-tables.ts';
 import { indexVectors, VECTOR_PASSES, type VectorKind } from './index-vectors.ts';
 import { drawMap } from './map/draw-map.ts';
-import { RELEASE_COLUMNS, type ReleaseFiles, releaseFiles } from './released.ts';
+import { readReleaseStats } from './release-stats.ts';
+import { type ReleaseFiles, releaseFiles } from './released.ts';
 import type { StageContext, StageResult } from './stage.ts';
-import { storedImages } from './stored-images.ts';
 import { writeRemoved } from './unindex.ts';
 import { writeFiles } from './write-file.ts';
 
@@ -28,6 +33,8 @@ export interface IndexReleaseOptions {
   readonly targetRecall?: number;
   /** What making an index may hold in memory, for each of the two, in bytes. @default the engine's */
   readonly memoryBytes?: number;
+  /** Told of releases that had been added to the index before: they are not in the new one. */
+  readonly onLeftOut?: (sources: readonly IndexSource[]) => void;
   /** Told of the certificate, DIR/index/recall.json. */
   readonly onCertificate?: (certificate: IndexCertificate) => void;
   /** Whether the map of the image embeddings is drawn. @default true */
@@ -36,14 +43,6 @@ export interface IndexReleaseOptions {
 
 /** Rows that `indexRelease` reports as progress, as times that it goes over them: metadata, fields, captions, and both kinds of vectors. */
 export const INDEX_PASSES = 3 + 2 * VECTOR_PASSES;
-
-/** What the index needs to know of release/stats.json. */
-const statsSchema = z.object({
-  rows: z.int().min(0),
-  removed: z.int().min(0).default(0),
-  parts: z.int().positive(),
-  model: modelSchema,
-});
 
 /**
  * Builds DIR/index from DIR/release: a kNN index of the image embeddings and one of the text embeddings, the
@@ -58,8 +57,8 @@ const statsSchema = z.object({
 export async function indexRelease(options: IndexReleaseOptions, ctx: StageContext): Promise<StageResult> {
   const { dir, engine = 'ivf', targetRecall = TARGET_RECALL } = options;
   const root = resolve(dir);
-  const { stats, release } = await readStats(ctx.storage);
-  await sweep(root);
+  const { stats, release } = await readReleaseStats(ctx.storage);
+  await sweepIndices(root);
   const building = buildingName();
   const at = (path: string) => path.replace(/^index/, building);
   try {
@@ -99,13 +98,16 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
       rows,
       removed,
       parts: stats.parts,
+      sources: [],
       model,
       nsfw,
       knn,
     } satisfies IndexSummary;
     const info = await ctx.storage.put(at(INDEX_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
     if (info) files.push(info);
+    const sources = await sourcesOf(ctx.storage);
     await takePlace(root, building);
+    if (sources.length > 0) options.onLeftOut?.(sources);
     return {
       files: files.map((file) => ({ ...file, path: file.path.replace(building, 'index') })),
       ledgers: { rows: { in: rows, out: rows, dropped: {} } },
@@ -114,6 +116,12 @@ export async function indexRelease(options: IndexReleaseOptions, ctx: StageConte
   } finally {
     await rm(join(root, building), { recursive: true, force: true });
   }
+}
+
+/** Releases that were added to the index that is there, if it can be read. */
+async function sourcesOf(storage: Storage): Promise<readonly IndexSource[]> {
+  if ((await storage.size(INDEX_FILES.summary)) === undefined) return [];
+  return (await readSummary(storage).catch(() => undefined))?.sources ?? [];
 }
 
 /** Waits for both; where one fails the other is ended, so that nothing is written any more when the error is told. */
@@ -133,23 +141,6 @@ async function together<T>(
   }
 }
 
-async function readStats(storage: Storage): Promise<{ stats: z.infer<typeof statsSchema>; release: string }> {
-  const path = 'release/stats.json';
-  if ((await storage.size(path)) === undefined)
-    throw new GleanerError('RUN_NOT_FOUND', {
-      path: storage.location,
-      what: 'release',
-      hint: 'Make one with gleaner run.',
-    });
-  const bytes = await storage.read(path);
-  const release = createHash('sha256').update(bytes).digest('hex');
-  try {
-    return { stats: statsSchema.parse(JSON.parse(new TextDecoder().decode(bytes))), release };
-  } catch (cause) {
-    throw damaged(path, 'lacks rows, parts or model', cause);
-  }
-}
-
 /** Metadata and image tables, in one go over the parts; a SAMPLE_ID without a row has a blank line and no picture. */
 async function writeTables(
   parts: readonly ReleaseFiles[],
@@ -161,23 +152,10 @@ async function writeTables(
   const gaps: number[] = [];
   const paths = [INDEX_FILES.metadata, INDEX_FILES.metadataOffsets, INDEX_FILES.images].map(at);
   const files = await writeFiles(ctx.storage, paths, async ([lines, offsets, images]) => {
+    if (!lines || !offsets || !images) throw new Error('a table has no file');
+    const tables = new TableWriter({ lines, offsets, images });
     let id = 0;
-    let position = 0;
-    /** Writes what comes next: rows, and blanks before them. */
-    const write = async (places: readonly Place[], part: number) => {
-      const starts = new BigUint64Array(places.length);
-      const table = new DataView(new ArrayBuffer(places.length * IMAGE_RECORD_BYTES));
-      for (const [i, { offset, length, line }] of places.entries()) {
-        table.setBigUint64(i * IMAGE_RECORD_BYTES, BigInt(offset), true);
-        table.setUint32(i * IMAGE_RECORD_BYTES + 8, length, true);
-        table.setUint32(i * IMAGE_RECORD_BYTES + 12, part, true);
-        starts[i] = BigInt(position);
-        position += line.length;
-      }
-      await lines?.write(Buffer.concat(places.map(({ line }) => line)));
-      await offsets?.write(new Uint8Array(starts.buffer));
-      await images?.write(new Uint8Array(table.buffer));
-    };
+    /** Blanks before the row that comes next. */
     const skipTo = (next: number, path: string): readonly Place[] => {
       if (next < id || gaps.length + next - id > removed)
         throw damaged(path, `row ${id - gaps.length} has SAMPLE_ID ${next}`);
@@ -185,48 +163,24 @@ async function writeTables(
       for (; id < next; id++) gaps.push(id);
       return blanks;
     };
-    for (const [part, { metadata, images: tar }] of parts.entries()) {
-      const members = storedImages(ctx.storage, tar);
-      for await (const group of rowGroups(ctx.storage, metadata, RELEASE_COLUMNS)) {
+    for (const [part, of] of parts.entries())
+      for await (const group of releasedPlaces(ctx.storage, of)) {
+        ctx.signal.throwIfAborted();
         const places: Place[] = [];
-        for (const { SAMPLE_ID, ...row } of group) {
-          ctx.signal.throwIfAborted();
-          places.push(...skipTo(Number(SAMPLE_ID), metadata));
-          const { value: member } = await members.next();
-          if (member?.name !== `${row.key}.jpg`)
-            throw damaged(tar, `has ${member?.name ?? 'no member'} in place of ${row.key}.jpg`);
-          const { offset, length } = member;
-          places.push({ offset, length, line: Buffer.from(`${JSON.stringify(row)}\n`) });
+        for (const { id: next, row, place } of group) {
+          places.push(...skipTo(next, of.metadata), place);
           nsfw.set(row.NSFW, (nsfw.get(row.NSFW) ?? 0) + 1);
           id++;
         }
-        await write(places, part);
+        await tables.write(places, part);
         ctx.progress(group.length);
       }
-      if (!(await members.next()).done) throw damaged(tar, 'holds more images than its metadata has rows');
-    }
     if (id - gaps.length !== rows)
       throw damaged('release/metadata', `has ${id - gaps.length} rows, but stats.json says ${rows}`);
-    await write(skipTo(rows + removed, 'release/metadata'), parts.length - 1);
-    await offsets?.write(new Uint8Array(BigUint64Array.of(BigInt(position)).buffer));
+    await tables.write(skipTo(rows + removed, 'release/metadata'), parts.length - 1);
+    await tables.end();
   });
   return { files, nsfw: Object.fromEntries([...nsfw].sort()), gaps };
-}
-
-/** A row in the tables: where its picture lies, and what is said of it. */
-interface Place {
-  readonly offset: number;
-  readonly length: number;
-  readonly line: Uint8Array;
-}
-const NO_PLACE: Place = { offset: 0, length: 0, line: Buffer.from('\n') };
-
-function rowGroups<const C extends readonly Column[]>(storage: Storage, path: string, columns: C) {
-  return streamSource(storage, path, async function* (source) {
-    const info = await parquetInfo(source, path);
-    for (const group of info.rowGroups.keys())
-      yield await readParquetRowGroup(source, columns, group, { info, name: path });
-  });
 }
 
 /** Texts and numbers that searches go by, and the number of their row. */
@@ -251,28 +205,10 @@ async function* fieldBatches(
       ctx.signal.throwIfAborted();
       yield {
         ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)),
-        fields: rows.map(
-          ({
-            URL: url,
-            NSFW: nsfw,
-            WIDTH: width,
-            HEIGHT: height,
-            similarity,
-            language,
-            LICENSE: license,
-          }) => ({
-            ...{ nsfw, width, height, similarity, language, license },
-            host: hostOf(url),
-          }),
-        ),
+        fields: rows.map(fieldsOf),
       };
       ctx.progress(rows.length);
     }
-}
-
-/** The host of a URL as it is asked for, or nothing where it is none. */
-function hostOf(url: string): string {
-  return URL.parse(url)?.hostname ?? '';
 }
 
 const CAPTION_COLUMNS = [
@@ -290,56 +226,4 @@ async function* captionBatches(
       yield { ids: rows.map(({ SAMPLE_ID }) => Number(SAMPLE_ID)), texts: rows.map(({ TEXT }) => TEXT) };
       ctx.progress(rows.length);
     }
-}
-
-/** Begins the name of a folder in which an index is being made; machine, process and a random number follow. */
-const BUILDING = '.index-building-';
-
-function buildingName(): string {
-  return `${BUILDING}${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-}
-
-/** Removes what killed builds of this machine left. */
-async function sweep(root: string): Promise<void> {
-  const prefix = `${BUILDING}${hostname()}-`;
-  for (const name of await readdir(root)) {
-    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN;
-    if (Number.isInteger(pid) && !isRunning(pid))
-      await rm(join(root, name), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
-/** Puts the new index in the place of the old. A service that has the old one open keeps its files. */
-async function takePlace(root: string, building: string): Promise<void> {
-  const place = join(root, 'index');
-  const old = join(root, `${building}-old`);
-  while (!(await renamed(join(root, building), place, ['ENOTEMPTY', 'EEXIST']))) {
-    // Whoever else builds at once may take it away first.
-    await renamed(place, old, ['ENOENT']);
-    await rm(old, { recursive: true, force: true });
-  }
-}
-
-/** @returns false where it failed with one of these codes */
-async function renamed(from: string, to: string, codes: readonly string[]): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && codes.includes(String(error.code))) return false;
-    throw error;
-  }
-}
-
-function damaged(path: string, problem: string, cause?: unknown): GleanerError {
-  return new GleanerError('DAMAGED', { path, problem: `${problem}.` }, cause === undefined ? {} : { cause });
 }

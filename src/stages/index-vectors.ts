@@ -164,8 +164,8 @@ async function sampleQueries(
 const ID_COLUMNS = [{ name: 'SAMPLE_ID', type: 'int64' }] as const;
 
 /** Embeddings of one kind with their SAMPLE_IDs. */
-async function* vectorBatches(
-  { parts, dimension }: IndexVectorsTask,
+export async function* vectorBatches(
+  { parts, dimension }: Pick<IndexVectorsTask, 'parts' | 'dimension'>,
   kind: VectorKind,
   ctx: StageContext,
 ): AsyncGenerator<KnnBatch, void, undefined> {

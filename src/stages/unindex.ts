@@ -8,7 +8,8 @@ import { FieldTable, openKnn } from '../knn/index.ts';
 import type { Tombstones } from '../safety/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { Storage } from '../storage/index.ts';
-import { IMAGE_RECORD_BYTES, INDEX_FILES, indexSummarySchema } from './index-files.ts';
+import { IMAGE_RECORD_BYTES, INDEX_FILES, placesOf, readSummary } from './index-files.ts';
+import { finishPlace, sweepIndices } from './index-place.ts';
 import { removeFromMap } from './map/unmap.ts';
 import { releaseFiles } from './released.ts';
 import { storedImages } from './stored-images.ts';
@@ -53,11 +54,25 @@ export async function writeRemoved(
   await storage.put(path, `${JSON.stringify(removed)}\n`);
 }
 
+/** Rows of a release that was added to an index. */
+export interface HiddenOfSource {
+  /** Its folder, from that of the index on. */
+  readonly path: string;
+  readonly rows: number;
+}
+
 /**
  * Takes rows out of what searches find, those of a service that runs included. Reads the table of rows once.
+ * @returns how many rows that were not hidden before came from each release that was added: they are still there
  */
-export async function hideInIndex(dir: string, storage: Storage, tombstones: Tombstones): Promise<void> {
-  if ((await storage.size(INDEX_FILES.summary)) === undefined) return;
+export async function hideInIndex(
+  dir: string,
+  storage: Storage,
+  tombstones: Tombstones,
+): Promise<readonly HiddenOfSource[]> {
+  await finishPlace(dir);
+  await sweepIndices(dir);
+  if ((await storage.size(INDEX_FILES.summary)) === undefined) return [];
   const before = await readRemoved(storage);
   const ids = new Set(before.ids);
   let id = 0;
@@ -80,6 +95,12 @@ export async function hideInIndex(dir: string, storage: Storage, tombstones: Tom
   };
   await writeRemoved(storage, removed);
   await deletePending(dir, storage);
+  const gone = new Set(before.ids);
+  const hidden = removed.ids.filter((one) => !gone.has(one));
+  return (await readSummary(storage)).sources.flatMap(({ path, first, rows }) => {
+    const count = hidden.filter((one) => one >= first && one < first + rows).length;
+    return count > 0 ? [{ path, rows: count }] : [];
+  });
 }
 
 const rowSchema = z.object({
@@ -97,16 +118,6 @@ function parseRow(line: string): z.infer<typeof rowSchema> {
   } catch (cause) {
     const problem = 'holds a line that is no row. Make the index again with gleaner index.';
     throw new GleanerError('DAMAGED', { path: INDEX_FILES.metadata, problem }, { cause });
-  }
-}
-
-async function readSummary(storage: Storage): Promise<z.infer<typeof indexSummarySchema>> {
-  const path = INDEX_FILES.summary;
-  try {
-    return indexSummarySchema.parse(JSON.parse(new TextDecoder().decode(await storage.read(path))));
-  } catch (cause) {
-    const problem = 'is not what this version of gleaner writes. Make the index again with gleaner index.';
-    throw new GleanerError('DAMAGED', { path, problem }, { cause });
   }
 }
 
@@ -153,8 +164,10 @@ export async function indexFollows(dir: string, storage: Storage): Promise<void>
   if ((await storage.size(INDEX_FILES.summary)) === undefined) return;
   const removed = await readRemoved(storage);
   if (removed.following) {
-    const { parts } = await readSummary(storage);
-    await movePictures(dir, storage, removed.ids, parts);
+    const summary = await readSummary(storage);
+    // Pictures of releases that were added lie where they lay.
+    const { own: places } = placesOf(summary);
+    await movePictures(dir, storage, removed.ids, { places, parts: summary.parts });
   }
   await blankRows(dir, storage, removed.ids);
   await removeFromMap(dir, storage, removed.ids);
@@ -207,19 +220,19 @@ async function movePictures(
   dir: string,
   storage: Storage,
   ids: readonly number[],
-  parts: number,
+  { places, parts }: { readonly places: number; readonly parts: number },
 ): Promise<void> {
   const table = await open(join(dir, INDEX_FILES.images), 'r+');
   try {
     const changed = new Set<number>();
-    for (const id of ids) {
+    for (const id of ids.filter((one) => one < places)) {
       const { length, part } = await readRecord(table, id);
       if (length > 0 && part < parts) changed.add(part);
     }
     const gone = new Set(ids);
     for (const part of changed) {
       const { images } = releaseFiles(part, parts);
-      let id = await firstOf(table, part);
+      let id = await firstOf(table, part, places);
       for await (const member of storedImages(storage, images)) {
         while (gone.has(id)) id++;
         const record = Buffer.alloc(IMAGE_RECORD_BYTES);
@@ -244,9 +257,9 @@ async function readRecord(table: FileHandle, id: number): Promise<{ length: numb
   return { length: record.readUInt32LE(8), part: record.readUInt32LE(PART_OFFSET) };
 }
 
-/** The first number of a part, or of a later one where it has none. */
-async function firstOf(table: FileHandle, part: number): Promise<number> {
-  let [low, high] = [0, (await table.stat()).size / IMAGE_RECORD_BYTES];
+/** The first number of a part, or of a later one where it has none, of so many places. */
+async function firstOf(table: FileHandle, part: number, places: number): Promise<number> {
+  let [low, high] = [0, places];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((await readRecord(table, middle)).part < part) low = middle + 1;

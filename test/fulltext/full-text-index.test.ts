@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FullTextIndex } from '../../src/fulltext/index.ts';
+import { FullTextIndex, FullTextThread } from '../../src/fulltext/index.ts';
 import { RowSet } from '../../src/knn/index.ts';
 
 let folder = '';
@@ -27,10 +27,18 @@ async function built(texts: readonly string[]): Promise<string> {
   return path;
 }
 
+const closing = <T extends { close(): Promise<void> }>(index: T) =>
+  Object.assign(index, { [Symbol.asyncDispose]: () => index.close() });
+
 async function opened(path: string, readOnly = true) {
-  const index = await FullTextIndex.open(path, { readOnly });
-  return Object.assign(index, { [Symbol.asyncDispose]: () => index.close() });
+  return closing(await FullTextIndex.open(path, { readOnly }));
 }
+
+const searchers = [
+  ['on this thread', 40, async (path: string) => closing(await FullTextIndex.open(path))],
+  // A thread begins for each.
+  ['on a thread of its own', 8, async (path: string) => closing(await FullTextThread.open(path))],
+] as const;
 
 /**
  * BM25 by the formula of FTS5's documentation (https://www.sqlite.org/fts5.html#the_bm25_function), over texts that
@@ -89,7 +97,7 @@ const hostile = fc.oneof(
     .map((parts) => parts.join('')),
 );
 
-describe('FullTextIndex', () => {
+describe.each(searchers)('search by words %s', (_, numRuns, opened) => {
   test('orders as BM25 computed by hand', async () => {
     const word = fc.constantFrom('cat', 'dog', 'red', 'blue', 'old', 'sea', 'sky', 'sun', 'oak', 'elm');
     const text = fc.array(word, { minLength: 1, maxLength: 9 }).map((words) => words.join(' '));
@@ -123,7 +131,7 @@ describe('FullTextIndex', () => {
             expect(of).toEqual(query.filter((one) => texts[id]?.split(' ').includes(one)));
         },
       ),
-      { numRuns: 40, seed: 3 },
+      { numRuns, seed: 3 },
     );
   });
 
@@ -191,6 +199,73 @@ describe('FullTextIndex', () => {
     expect((await index.search('猫'.repeat(5000), { k: 9 })).map(({ id }) => id)).toEqual([3]);
   });
 
+  test('common words choose no texts beside others, and the least common of them alone do', async () => {
+    const texts = Array.from({ length: 24_000 }, (_, i) =>
+      [
+        i % 2 === 0 ? 'the' : 'a',
+        i % 2 === 0 ? 'and' : 'other',
+        i < 10 ? 'zebra' : 'x',
+        i % 24_000 < 11_000 ? 'of' : 'y',
+      ].join(' '),
+    );
+    await using index = await opened(await built(texts));
+    expect(await index.search('the zebra', { k: 50 })).toHaveLength(10);
+    expect(await index.search('THE and', { k: 50_000 })).toHaveLength(12_000);
+    expect(await index.search('the of', { k: 50_000 })).toHaveLength(11_000);
+    expect((await index.matched('the zebra', [0, 1])).get(0)).toEqual(['the', 'zebra']);
+  });
+});
+
+describe('a thread that searches', () => {
+  test('answers searches in their order, those among some rows too, while the caller goes on', async () => {
+    await using index = closing(await FullTextThread.open(await built(['red cat', 'blue dog', 'red dog'])));
+    const order: number[] = [];
+    const searches = Array.from({ length: 50 }, async (_, i) => {
+      const among = RowSet.of(3, [i % 3]);
+      const hits = await index.search('red dog', { k: 3, among });
+      order.push(i);
+      expect(hits.map(({ id }) => id)).toEqual([i % 3]);
+    });
+    expect(order).toEqual([]);
+    await Promise.all(searches);
+    expect(order).toEqual(Array.from({ length: 50 }, (_, i) => i));
+  });
+
+  test('that cannot open its file says so to each search, and begins again with the next', async () => {
+    const path = await built(['red cat']);
+    await using index = closing(await FullTextThread.open(path));
+    await rename(path, `${path}-away`);
+    const both = [index.search('cat', { k: 1 }), index.matched('cat', [0])];
+    for (const one of both) await expect(one).rejects.toThrow('is no index of words');
+    await rename(`${path}-away`, path);
+    expect(await index.search('cat', { k: 1 })).toHaveLength(1);
+  });
+
+  test('is closed when closed, with what waits; a file that is none is refused', async () => {
+    await expect(FullTextThread.open(join(folder, 'nowhere.sqlite'))).rejects.toMatchObject({
+      code: 'DAMAGED',
+    });
+    const index = await FullTextThread.open(await built(['a']));
+    const waiting = index.search('a', { k: 1 });
+    await Promise.all([index.close(), expect(waiting).rejects.toThrow(/closed/)]);
+    await index.close();
+    await expect(index.search('a', { k: 1 })).rejects.toThrow(/closed/);
+    await expect(index.matched('a', [0])).rejects.toThrow(/closed/);
+  });
+
+  test('holds up no process that has nothing else to do', async () => {
+    const room = new URL('../../src/fulltext/index.ts', import.meta.url).href;
+    const script = `const { FullTextThread } = await import(${JSON.stringify(room)});
+      const index = await FullTextThread.open(${JSON.stringify(await built(['a cat']))});
+      console.log((await index.search('cat', { k: 1 })).length);`;
+    const file = join(folder, 'searches.mjs');
+    await writeFile(file, script);
+    const { stdout } = await promisify(execFile)(process.execPath, [file]);
+    expect(stdout).toBe('1\n');
+  });
+});
+
+describe('FullTextIndex', () => {
   test('never fails, and never gives a text that was removed', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -257,22 +332,6 @@ describe('FullTextIndex', () => {
     }
     await using index = await opened(path);
     expect((await index.search('dog bird', { k: 5 })).map(({ id }) => id).sort()).toEqual([1, 5]);
-  });
-
-  test('common words choose no texts beside others, and the least common of them alone do', async () => {
-    const texts = Array.from({ length: 24_000 }, (_, i) =>
-      [
-        i % 2 === 0 ? 'the' : 'a',
-        i % 2 === 0 ? 'and' : 'other',
-        i < 10 ? 'zebra' : 'x',
-        i % 24_000 < 11_000 ? 'of' : 'y',
-      ].join(' '),
-    );
-    await using index = await opened(await built(texts));
-    expect(await index.search('the zebra', { k: 50 })).toHaveLength(10);
-    expect(await index.search('THE and', { k: 50_000 })).toHaveLength(12_000);
-    expect(await index.search('the of', { k: 50_000 })).toHaveLength(11_000);
-    expect((await index.matched('the zebra', [0, 1])).get(0)).toEqual(['the', 'zebra']);
   });
 
   test('a file that is none is refused in one line, and is closed when closed', async () => {

@@ -395,7 +395,7 @@ describe('rows and the release', () => {
   test('what is searched, and by what', async () => {
     expect((await release.get('/api/v1/release')).body).toEqual({
       ...{ name: expect.stringMatching(/^api-/), rows: 75, model: shapeEmbedder.name, unsafe: 2 },
-      ...{ hasMap: false, hasReport: false },
+      ...{ hasMap: true, hasReport: false },
     });
   });
 });

@@ -107,7 +107,11 @@ describe('a service that runs while pairs are taken down', () => {
       };
       expect(results.map(({ id }) => id).sort((a, b) => a - b)).toEqual(others());
     }
-    expect(await (await ask('/healthz')).json()).toMatchObject({ rows: others().length });
+    // Tombstones hide rows before their numbers are known.
+    await vi.waitFor(
+      async () => expect(await (await ask('/healthz')).json()).toMatchObject({ rows: others().length }),
+      { timeout: 20_000 },
+    );
     expect(await (await ask('/metrics')).text()).toContain(`\ngleaner_rows ${others().length}\n`);
   }
 

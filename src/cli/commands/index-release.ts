@@ -1,5 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { IndexPlan } from '../../executors/index.ts';
+import type { AddedRelease } from '../../stages/index-add.ts';
 import type { IndexCertificate } from '../../stages/index-certificate.ts';
 import { formatCount, formatShare } from '../../stages/report/numbers.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
@@ -10,6 +12,7 @@ interface IndexFlags {
   readonly targetRecall: number;
   readonly memory?: number;
   readonly map: boolean;
+  readonly add?: string;
   readonly json?: true;
 }
 
@@ -19,6 +22,7 @@ export function indexCommand(context: CommandContext): Command {
   return newCommand('index', 'Build the search index of a release, in DIR/index.', [
     'gleaner index out',
     'gleaner index out --target-recall 0.99',
+    'gleaner index out --add later',
   ])
     .argument('<dir>', 'folder of a finished run')
     .option(
@@ -33,8 +37,15 @@ export function indexCommand(context: CommandContext): Command {
       wholeNumber,
     )
     .option('--no-map', 'leave out the map of the pictures')
+    .addOption(
+      new Option(
+        '--add <dir2>',
+        "add the release of this run to the index of <dir> instead, which is not built again; pairs that it has are left out. Pictures stay in <dir2>. 'gleaner index <dir>' alone builds the index without it",
+      ).conflicts(['targetRecall', 'memory', 'map']),
+    )
     .option('--json', 'print the result as JSON')
     .action(async (dir: string, flags: IndexFlags) => {
+      if (flags.add !== undefined) return addRelease(context, dir, flags.add, flags);
       const { indexRun } = await import('../../executors/index.ts');
       const { targetRecall, memory, map } = flags;
       let certificate: IndexCertificate | undefined;
@@ -43,6 +54,9 @@ export function indexCommand(context: CommandContext): Command {
           ...{ signal: context.signal, map, targetRecall, onProgress: progress },
           ...(memory !== undefined && { memoryBytes: memory * MEGABYTE }),
           onPlan: (plan) => process.stderr.write(`gleaner: ${describePlan(plan)}\n`),
+          onLeftOut: (sources) => {
+            for (const { path } of sources) process.stderr.write(`gleaner: ${describeLeftOut(dir, path)}\n`);
+          },
           onCertificate: (made) => {
             certificate = made;
           },
@@ -54,6 +68,33 @@ export function indexCommand(context: CommandContext): Command {
           : `Indexed to ${dir}/index\n${certificate ? describeCertificate(certificate) : ''}`,
       );
     });
+}
+
+async function addRelease(
+  context: CommandContext,
+  dir: string,
+  from: string,
+  { json }: IndexFlags,
+): Promise<void> {
+  const { addToIndex } = await import('../../executors/index.ts');
+  const { signal } = context;
+  const result = await withProgress(new ProgressLines(), { name: 'index', unit: 'rows' }, (onProgress) =>
+    addToIndex(dir, from, { signal, onProgress }),
+  );
+  context.print(json ? asJson({ index: `${dir}/index`, ...result }) : describeAdded(dir, from, result));
+}
+
+function describeAdded(dir: string, from: string, { added, known, removed, before }: AddedRelease): string {
+  if (before) return `The release of ${from} is in ${dir}/index already: nothing was added\n`;
+  const had = known === 0 ? '' : `, ${formatCount(known)} that it had left out`;
+  const were = removed === 1 ? 'was' : 'were';
+  const gone = removed === 0 ? '' : `, ${formatCount(removed)} that ${were} taken down left out`;
+  return `Added ${formatCount(added)} rows of ${from} to ${dir}/index${had}${gone}\n`;
+}
+
+function describeLeftOut(dir: string, path: string): string {
+  const from = join(dir, path);
+  return `the release of ${from} had been added to the index and is not in the new one. Add it with: gleaner index ${dir} --add ${from}`;
 }
 
 function recallShare(text: string): number {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Removal } from '../../pipeline/index.ts';
+import type { LocalRemoval } from '../../executors/index.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { formatCount } from '../../stages/report/numbers.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
@@ -94,7 +94,7 @@ or 'gleaner remove DIR' alone, ends it.`,
 }
 
 /** Counts and uids: a line of output may end in a log that stays. */
-function describe({ takedowns, pairs, kept }: Removal, dryRun: boolean): string {
+function describe({ takedowns, pairs, kept, hidden }: LocalRemoval, dryRun: boolean): string {
   if (takedowns.length === 0) return 'Nothing that was not taken down before.\n';
   const would = dryRun ? 'would be ' : '';
   const uids = pairs.slice(0, SHOWN).map(({ uid }) => `  ${uid}\n`);
@@ -105,5 +105,14 @@ function describe({ takedowns, pairs, kept }: Removal, dryRun: boolean): string 
     `${takedowns.length === 1 ? 'entry' : 'entries'}\n`,
     ...uids,
     ...(more > 0 ? [`  and ${formatCount(more)} more (--json names all)\n`] : []),
+    ...hidden.map(({ path, rows }) => describeHidden(path, rows)),
   ].join('');
+}
+
+function describeHidden(path: string, rows: number): string {
+  const [was, found, it] =
+    rows === 1
+      ? ['row that was', 'is found no more. It stays', 'it is']
+      : ['rows that were', 'are found no more. They stay', 'they are'];
+  return `${formatCount(rows)} ${was} added to the index from ${path} ${found} in that release until ${it} taken down there: gleaner remove ${path}\n`;
 }

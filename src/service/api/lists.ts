@@ -1,4 +1,4 @@
-import type { FullTextIndex } from '../../fulltext/index.ts';
+import type { TextSearcher } from '../../fulltext/index.ts';
 import type { KnnIndex, RowSet } from '../../knn/index.ts';
 
 /** A row in a list, and why it is where it is. */
@@ -49,7 +49,7 @@ export function nearestRows(
 }
 
 /** The rows whose captions have one of the words, best by BM25. */
-export function rowsWithWords(captions: FullTextIndex, words: string): List {
+export function rowsWithWords(captions: TextSearcher, words: string): List {
   return async (k, among) => {
     const hits = await captions.search(words, { k, among });
     const rows = hits.map(({ id, score }, i) => ({ id, cosine: null, keywords: { rank: i + 1, score } }));

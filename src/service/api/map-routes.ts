@@ -18,7 +18,8 @@ export function mapRoutes(index: OpenedIndex): Hono {
       ...region,
       picture: region.picture !== null && index.removed.has(region.picture) ? null : region.picture,
     }));
-    return c.json({ rows, similarity, languages, tiles, finest, regions } satisfies MapInfoAnswer);
+    const added = index.summary.sources.reduce((sum, source) => sum + source.rows, 0);
+    return c.json({ rows, added, similarity, languages, tiles, finest, regions } satisfies MapInfoAnswer);
   });
 
   app.get('/api/v1/map', async (c) => {
@@ -41,8 +42,8 @@ function mapOf({ map }: OpenedIndex): MapStore {
 }
 
 /** Names an answer, and whether the browser has it: it changes only with the release and by takedowns. */
-function known(c: Context, { summary, removed }: OpenedIndex, name: string): boolean {
-  const etag = `"map-${summary.release.slice(0, 16)}-${removed.size}-${name}"`;
+function known(c: Context, { contents, removed }: OpenedIndex, name: string): boolean {
+  const etag = `"map-${contents}-${removed.size}-${name}"`;
   c.header('Cache-Control', 'private, no-cache');
   c.header('ETag', etag);
   return c.req.header('If-None-Match') === etag;

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { describeModel } from '../../clip/index.ts';
+import { sourceOf } from '../../stages/index-files.ts';
 import { parse, parseBody } from '../errors.ts';
 import { type OpenedIndex, shownCount } from '../opened-index.ts';
 import type { CountsResponse, PageRelease, PageRowDetails, SearchResponse } from '../page-types.ts';
@@ -46,14 +47,16 @@ export function apiRoutes(tools: QueryTools): Hono {
     const id = rowId(index, c.req.param('id'));
     const row = rowOf(index, id);
     const found = { id, score: null, row, why: { cosine: null, rank: 1 } };
-    const details: PageRowDetails = { ...pageRow(found), kept: keptSteps(id, row, index.recipe) };
+    // A row that was added went through another run.
+    const recipe = sourceOf(index.summary, id) ? undefined : index.recipe;
+    const details: PageRowDetails = { ...pageRow(found), kept: keptSteps(id, row, recipe) };
     return c.json(details);
   });
 
   const remembered = new Map<string, CountsResponse>();
   app.post('/api/v1/counts', async (c) => {
     const { filter, nsfw } = await parseBody(c.req.raw, countsRequest);
-    const key = JSON.stringify([filter, nsfw, index.removed.size]);
+    const key = JSON.stringify([filter, nsfw, index.removed.size, index.contents]);
     const counts = remembered.get(key) ?? countsOf(index.fields, knnFilter(filter), nsfw);
     remembered.delete(key);
     remembered.set(key, counts);

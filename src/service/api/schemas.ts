@@ -175,6 +175,7 @@ export const mapQuery = z.strictObject({
 
 export const mapInfo = z.strictObject({
   rows: z.int(),
+  added: z.int().describe('Rows that were added since the map was drawn: they are not on it.'),
   similarity: z.strictObject({ min: z.number(), max: z.number() }),
   languages: z
     .array(z.strictObject({ value: z.string(), rows: z.int() }))

@@ -1,5 +1,6 @@
 import { readTar } from '../../formats/index.ts';
 import { GleanerError } from '../../schema/index.ts';
+import { placesOf } from '../../stages/index-files.ts';
 import { releaseFiles } from '../../stages/released.ts';
 import type { ReviewSample } from '../../stages/review/index.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
@@ -79,8 +80,8 @@ async function locateByIndex(
   const summary = await readIndexSummary(dir).catch(() => undefined);
   if (!summary) return undefined;
   const store = await ImageStore.open(storage, {
-    places: summary.rows + summary.removed,
-    parts: summary.parts,
+    ...summary,
+    places: placesOf(summary).places,
   });
   try {
     const located: LocatedSample[] = [];

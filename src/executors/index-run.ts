@@ -46,10 +46,10 @@ export async function indexRun(dir: string, options: IndexRunOptions = {}): Prom
 }
 
 /**
- * Of a process that has loaded what it needs, of a row in the tables of filters (28 bytes) and on the map, and of metadata
+ * Of a process that has loaded what it needs and reads tables, of a row in the tables of filters (28 bytes) and on the map, and of metadata
  * and captions (1,000 bytes a row, of LAION-400M's captions and addresses), in bytes: measured on 200,000 rows.
  */
-const [PROCESS_BYTES, TABLE_BYTES, ROW_BYTES] = [250e6, 60, 1000];
+const [PROCESS_BYTES, TABLE_BYTES, ROW_BYTES] = [800e6, 60, 1000];
 
 function planOf(rows: number, dimension: number, memoryBytes: number | undefined): IndexPlan {
   return {

@@ -22,7 +22,7 @@ export const CODE_ZERO = 7.5;
 const STEP = 0.3352;
 
 /** Codes of what rows differ from centres by. */
-export class Coder {
+class Coder {
   readonly #dimension: number;
   readonly #residual: Float32Array;
 

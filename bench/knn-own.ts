@@ -18,7 +18,7 @@ import { baseBatches, QUERY_KINDS, queriesOf, shapeOf } from './knn-data.ts';
 import { filteredSearches } from './knn-filters.ts';
 
 /** Multiples of what the index was tuned to. */
-const EFFORTS = [0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 8];
+const EFFORTS = [0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2];
 /** As bench-faiss.py: the median of three repetitions of so many seconds. */
 const REPETITIONS = 3;
 const SECONDS = 0.25;

@@ -384,7 +384,7 @@ class IvfIndex implements KnnIndex {
       const [before, last] = segments.slice(-2);
       if (!before || !last || before.rows >= 2 * last.rows) return;
       const number = last.number + 1;
-      const rows = [...this.#rowsIn(before), ...this.#rowsIn(last)].reduce((n, { ids }) => n + ids.length, 0);
+      const rows = this.#countRows(before) + this.#countRows(last);
       const both = function* (this: IvfIndex) {
         yield* this.#rowsIn(before);
         yield* this.#rowsIn(last);
@@ -394,6 +394,18 @@ class IvfIndex implements KnnIndex {
       for (const old of [before, last])
         for (const file of ['lists', 'ids', 'high', 'low', 'factors', 'vectors'] as const)
           rmSync(segmentFile(this.#path, old.number, file), { force: true });
+    }
+  }
+
+  /** How many rows of a segment were not taken out. */
+  #countRows({ number, rows }: Segment): number {
+    const fd = openSync(segmentFile(this.#path, number, 'ids'), 'r');
+    try {
+      const ids = new Uint32Array(rows);
+      readAt(this.#path, fd, new Uint8Array(ids.buffer), 0);
+      return ids.reduce((count, id) => (id === NO_ID ? count : count + 1), 0);
+    } finally {
+      closeSync(fd);
     }
   }
 

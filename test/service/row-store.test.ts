@@ -7,6 +7,7 @@ import { RowStore } from '../../src/service/row-store.ts';
 const ROW = {
   ...{ URL: 'https://example.org/a.jpg', TEXT: 'größe 猫 🐈', HEIGHT: 3, WIDTH: 4, LICENSE: '?' },
   ...{ NSFW: 'UNLIKELY', similarity: 0.5, language: 'de', page_url: '', uid: 'u', sha256: '', phash: '' },
+  ...{ language_confidence: 0.9, harvested_at: '2026-01-02T03:04:05.000Z', tags: '' },
   ...{ format: 'png', stored_width: 4, stored_height: 3, wat: 'w#1', key: '000000000000' },
 };
 

@@ -1,11 +1,10 @@
 import { Best, type Taken } from './best.ts';
-import { CENTRE_ZERO, quantizeRow } from './ivf-bytes.ts';
 import { CODE_ZERO, codeStride, planeStride } from './ivf-codes.ts';
 import { NO_ID, readAt } from './ivf-files.ts';
-import { type LoadedIvf, type LoadedSegment, queryStride } from './ivf-load.ts';
+import type { LoadedIvf, LoadedSegment } from './ivf-load.ts';
+import { NearCells } from './ivf-near-cells.ts';
 import type { CellPlan } from './ivf-plan.ts';
 import { unpackVectors } from './ivf-write.ts';
-import { Rotation } from './rotation.ts';
 import type { RowSet } from './row-set.ts';
 import { normalizeRows } from './vector.ts';
 
@@ -41,10 +40,6 @@ const READ_GAP = 8;
 const READ_ROWS = 64;
 /** Candidates are so many more than rerank × k: of few, many may be wrong. */
 const MORE_CANDIDATES = 20;
-/** Cells that are looked at before more of them are put in order. */
-const FIRST_CELLS = 24;
-/** Centres that a query is compared with, those of the nearest groups, for each cell that is put in order. */
-const CENTRES_A_PROBE = 32;
 /**
  * Estimates are off by so much, times the square root of the dimension, three times in a thousand: three standard
  * deviations of the best 4-bit quantizer's error (.107 of a row's length) where rows are .8 from their centres. Candidates
@@ -66,20 +61,10 @@ const ALL_OF = 8192;
 /** Searches an index on the thread that calls it. */
 export class IvfSearcher {
   readonly #loaded: LoadedIvf;
-  readonly #plan: CellPlan | undefined;
-  readonly #rotation: Rotation;
+  /** undefined in a flat index. */
+  readonly #cells: Cells | undefined;
   readonly #best = new Best();
-  readonly #probes = new Best();
-  /** For each cell the number of the search that looked at it last. */
-  readonly #visited: Uint32Array;
-  #visit = 0;
-  readonly #queryAt: number;
   readonly #exactAt: number;
-  readonly #productsAt: number;
-  readonly #groupProductsAt: number;
-  readonly #someProductsAt: number;
-  /** Cells whose centres were compared. */
-  readonly #numbers: Uint32Array;
   readonly #positionsAt: number;
   readonly #estimatesAt: number;
   readonly #readAt: number;
@@ -87,27 +72,18 @@ export class IvfSearcher {
   /** Where codes and factors of a cell that is not resident are read to. */
   readonly #cellCodesAt: number;
   readonly #cellFactorsAt: number;
-  readonly #rotated: Float32Array;
 
   constructor(loaded: LoadedIvf) {
     const { memory, dimension, plan, segments } = loaded;
     this.#loaded = loaded;
-    this.#plan = plan.index === 'ivf' ? plan : undefined;
-    this.#rotation = new Rotation(memory, dimension, this.#plan?.seed ?? 0);
-    this.#rotated = new Float32Array(dimension);
-    this.#queryAt = memory.reserve(queryStride(dimension));
+    this.#cells = plan.index === 'ivf' ? { plan, near: new NearCells(loaded, plan) } : undefined;
     this.#exactAt = memory.reserve(dimension * 4);
-    this.#productsAt = memory.reserve(((this.#plan?.nList ?? 0) + 1) * 4);
-    this.#groupProductsAt = memory.reserve(((this.#plan?.nGroups ?? 0) + 3) * 4);
-    this.#someProductsAt = memory.reserve(((this.#plan?.nList ?? 0) + 3) * 4);
-    this.#numbers = new Uint32Array(this.#plan?.nList ?? 0);
-    this.#visited = new Uint32Array(this.#plan?.nList ?? 0);
-    const longest = this.#plan ? Math.max(1, ...segments.map(longestList)) : 1;
+    const longest = this.#cells ? Math.max(1, ...segments.map(longestList)) : 1;
     this.#positionsAt = memory.reserve(longest * 4);
     this.#estimatesAt = memory.reserve(longest * 4);
     this.#readAt = memory.reserve(READ_ROWS * loaded.vectorBytes);
     this.#dotsAt = memory.reserve(READ_ROWS * 16);
-    const streamed = segments.some(({ resident, segment }) => this.#plan && resident < segment.rows);
+    const streamed = segments.some(({ resident, segment }) => this.#cells && resident < segment.rows);
     this.#cellCodesAt = memory.reserve(streamed ? (longest + 3) * codeStride(dimension) : 0);
     this.#cellFactorsAt = memory.reserve(streamed ? (longest + 3) * 4 : 0);
   }
@@ -116,8 +92,8 @@ export class IvfSearcher {
   search(query: Float32Array, { k, among, effort = 1, vectors = false }: IvfQuery): IvfHits {
     this.#loaded.memory.floats(this.#exactAt, query.length).set(query);
     if (k < 1 || this.#loaded.places === 0) return NO_HITS;
-    if (this.#plan) this.#estimate(query, this.#plan, { k, among, effort });
-    const hits = this.#plan ? this.#measured(k) : this.#searchAll(k, among?.set);
+    if (this.#cells) this.#estimate(query, this.#cells, { k, among, effort });
+    const hits = this.#cells ? this.#measured(k) : this.#searchAll(k, among?.set);
     return vectors ? { ...hits, vectors: this.vectorsAt(hits.places) } : hits;
   }
 
@@ -152,109 +128,33 @@ export class IvfSearcher {
   }
 
   /** Leaves the candidates of an index with cells in `#best`. */
-  #estimate(query: Float32Array, plan: CellPlan, { k, among, effort = 1 }: IvfQuery): void {
+  #estimate(query: Float32Array, { plan, near }: Cells, { k, among, effort = 1 }: IvfQuery): void {
     const { places, meanLength } = this.#loaded;
-    const { scale, sum } = this.#quantizeQuery(query);
+    const { scale, sum } = near.start(query);
     const allowed = among ? Math.min(among.count, places) : places;
     const wanted = Math.min(Math.ceil(k * plan.rerank) + MORE_CANDIDATES, allowed);
     this.#best.start(wanted);
     const share = Math.max(allowed, 1) / places;
-    const scan = { scale, sum, among: among && { set: among.set, sparse: share * SPARSE < 1 } };
+    const sparse = share * SPARSE < 1;
+    const scan = { queryAt: near.queryAt, scale, sum, among: among && { set: among.set, sparse } };
     if (among && allowed <= ALL_OF) {
-      this.#compareCentres(0, plan.nList);
-      for (let cell = 0; cell < plan.nList; cell++)
-        this.#scanCell(cell, this.#cosineTo(cell, plan, scan), scan);
+      for (const cell of near.all()) this.#scanCell(cell, near.cosineTo(cell), scan);
       return;
     }
     const reach = plan.reach * effort;
     // Candidates lie in the more cells the fewer rows may be among them.
-    const most = Math.min(plan.nList, (plan.nProbe * Math.max(1, effort)) / Math.sqrt(share));
-    const cells = new NearCells(this.#nearestGroups(plan), this.#numbers);
-    for (let count = FIRST_CELLS; ; count *= 3) {
-      for (const cell of this.#nearestCells(Math.min(count, plan.nList), cells, plan)) {
-        if (this.#visited[cell] === this.#visit) continue;
-        this.#visited[cell] = this.#visit;
-        const cosine = this.#cosineTo(cell, plan, scan);
-        const enough = this.#best.size >= wanted;
-        if (enough && (cosine * meanLength < this.#best.threshold - reach || cells.done >= most)) return;
-        this.#scanCell(cell, cosine, scan);
-        cells.done++;
-      }
-      if (count >= plan.nList) return;
+    const most = (plan.nProbe * Math.max(1, effort)) / Math.sqrt(share);
+    let done = 0;
+    for (const cell of near.nearest()) {
+      const cosine = near.cosineTo(cell);
+      const enough = this.#best.size >= wanted;
+      if (enough && (cosine * meanLength < this.#best.threshold - reach || done >= most)) return;
+      this.#scanCell(cell, cosine, scan);
+      done++;
     }
   }
 
-  /** Leaves the query's bytes, rotated, where kernels find them. @returns what they are multiplied with, and their sum */
-  #quantizeQuery(query: Float32Array): { scale: number; sum: number } {
-    const { memory, dimension } = this.#loaded;
-    this.#rotated.set(query);
-    this.#rotation.apply(this.#rotated);
-    const bytes = memory.signedBytes(this.#queryAt, queryStride(dimension));
-    const scale = quantizeRow(this.#rotated, bytes);
-    let sum = 0;
-    for (const x of bytes) sum += x;
-    this.#visit++;
-    return { scale, sum };
-  }
-
-  /** All groups, nearest first. */
-  #nearestGroups({ nGroups }: CellPlan): Uint32Array {
-    const { memory, groupsAt, dimension } = this.#loaded;
-    memory.kernels.products(this.#queryAt, groupsAt, nGroups, queryStride(dimension), this.#groupProductsAt);
-    const products = memory.ints(this.#groupProductsAt, nGroups);
-    this.#probes.start(nGroups);
-    for (let group = 0; group < nGroups; group++) this.#probes.push(products[group] ?? 0, group, group);
-    return this.#probes.take().ids;
-  }
-
-  /** The nearest cells, best first, as far as those of the nearest groups; their products are in memory. */
-  #nearestCells(count: number, cells: NearCells, plan: CellPlan): Uint32Array {
-    const { groupStarts } = this.#loaded;
-    const wanted = CENTRES_A_PROBE * count;
-    for (; cells.seen < wanted && cells.opened < cells.groups.length; cells.opened++) {
-      const group = cells.groups[cells.opened] ?? 0;
-      const start = groupStarts[group] ?? 0;
-      const end = groupStarts[group + 1] ?? 0;
-      this.#compareCentres(start, end);
-      for (let cell = start; cell < end; cell++) cells.numbers[cells.seen++] = cell;
-    }
-    const products = this.#loaded.memory.ints(this.#productsAt, plan.nList);
-    this.#probes.start(count);
-    let threshold = this.#probes.threshold;
-    for (let i = 0; i < cells.seen; i++) {
-      const cell = cells.numbers[i] ?? 0;
-      const product = products[cell] ?? 0;
-      if (product < threshold) continue;
-      this.#probes.push(product, cell, cell);
-      threshold = this.#probes.threshold;
-    }
-    return this.#probes.take().ids;
-  }
-
-  /** Leaves the products of the query with the centres of cells in memory. */
-  #compareCentres(start: number, end: number): void {
-    const { memory, dimension, centresAt } = this.#loaded;
-    const stride = queryStride(dimension);
-    // More than there are centres are written: to a place of their own, since what stands behind is another group's.
-    memory.kernels.products(
-      this.#queryAt,
-      centresAt + start * stride,
-      end - start,
-      stride,
-      this.#someProductsAt,
-    );
-    memory
-      .ints(this.#productsAt + start * 4, end - start)
-      .set(memory.ints(this.#someProductsAt, end - start));
-  }
-
-  /** The cosine of the query to a cell's centre, which it was compared with. */
-  #cosineTo(cell: number, plan: CellPlan, { scale, sum }: Scan): number {
-    const product = this.#loaded.memory.ints(this.#productsAt, plan.nList)[cell] ?? 0;
-    return (product - CENTRE_ZERO * sum) * scale * plan.centreScale;
-  }
-
-  #scanCell(cell: number, cosine: number, { scale, sum, among }: Scan): void {
+  #scanCell(cell: number, cosine: number, { queryAt, scale, sum, among }: Scan): void {
     const { memory, dimension, segments, lengths } = this.#loaded;
     const base = cosine * (lengths[cell] ?? 1);
     const bias = CODE_ZERO * sum;
@@ -274,7 +174,7 @@ export class IvfSearcher {
           factors,
           this.#positionsAt,
           count,
-          this.#queryAt,
+          queryAt,
           base,
           scale,
           bias,
@@ -288,7 +188,7 @@ export class IvfSearcher {
           plane,
           factors,
           end - start,
-          this.#queryAt,
+          queryAt,
           base,
           scale,
           bias,
@@ -393,26 +293,14 @@ export class IvfSearcher {
   }
 }
 
-/** How far the cells of a search have been put in order. */
-class NearCells {
-  /** Nearest first. */
-  readonly groups: Uint32Array;
-  /** Groups whose cells' centres were compared, and how many these are. */
-  opened = 0;
-  seen = 0;
-  /** Cells that were looked at. */
-  done = 0;
-
-  /** The first `seen` of these are the cells of those groups. */
-  readonly numbers: Uint32Array;
-
-  constructor(groups: Uint32Array, numbers: Uint32Array) {
-    this.groups = groups;
-    this.numbers = numbers;
-  }
+interface Cells {
+  readonly plan: CellPlan;
+  readonly near: NearCells;
 }
 
 interface Scan {
+  /** Address of the query's bytes. */
+  readonly queryAt: number;
   readonly scale: number;
   /** Of the query's bytes. */
   readonly sum: number;

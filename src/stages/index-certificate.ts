@@ -1,3 +1,4 @@
+import { GLEANER_VERSION } from '../config/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { IndexedVectors, VectorCertificate, VectorKind } from './index-vectors.ts';
 
@@ -22,6 +23,8 @@ export interface IndexCertificate {
   /** Whose embeddings are searched. */
   readonly image: VectorCertificate;
   readonly text: VectorCertificate;
+  /** Versions of what made it. */
+  readonly gleaner: string;
   readonly node: string;
 }
 
@@ -40,6 +43,7 @@ export function certify(
     reached: worst >= facts.targetRecall,
     image: image.certificate,
     text: text.certificate,
+    gleaner: GLEANER_VERSION,
     node: process.version,
   };
 }

@@ -8,8 +8,8 @@ import { embedQuery, type FetchImage, MAX_QUERY_CHARS, type Query } from './quer
 import type { ReleasedRow } from './row-store.ts';
 import { search } from './search.ts';
 
-/** Most results of one search, and most rows of one request for metadata: clip-front asks for 3,000 by default. */
-const MAX_RESULTS = 3000;
+/** Most results of one search, and most rows of one request for metadata: clip-front asks for 3,000, to download for 10,000. */
+const MAX_RESULTS = 10_000;
 
 /** A number that may come as a text, as clip-front sends aesthetic_score; '' and null are none. */
 const looseNumber = z

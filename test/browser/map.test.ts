@@ -90,7 +90,7 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     for (const name of names)
       for (const word of name.split(', '))
         expect(['red', 'green', 'blue', 'yellow', 'purple', 'square', 'circle', 'triangle']).toContain(word);
-    await page.getByRole('switch', { name: 'Show NSFW' }).click();
+    await page.getByRole('switch', { name: 'Safe mode' }).click();
     await drawn(page, '[data-points="75"]');
     await page.waitForURL(/nsfw=1/);
   });
@@ -289,7 +289,7 @@ describe.skipIf(!built)('the page of the map', { timeout: 30_000 }, () => {
     const page = await visit('/map');
     await drawn(page, '[data-points="73"]');
     await page.route(/\/api\/v1\/map\?/, (route) => route.abort());
-    await page.getByRole('switch', { name: 'Show NSFW' }).click();
+    await page.getByRole('switch', { name: 'Safe mode' }).click();
     await page.getByText('The service cannot be reached.').waitFor();
     // It is asked for again, until it is there.
     await page.unroute(/\/api\/v1\/map\?/);

@@ -96,8 +96,8 @@ export function MapPage() {
           type="button"
           class="switch"
           role="switch"
-          aria-checked={nsfw}
-          title="Pictures that may not be safe for work are hidden unless this is on"
+          aria-checked={!nsfw}
+          title="Pictures that may not be safe for work are hidden while this is on"
           onClick={() => {
             setPicked(null);
             setPlace({ ...place, nsfw: !nsfw });
@@ -105,7 +105,7 @@ export function MapPage() {
         >
           <span class="knob" />
           <span>
-            <span class="switch-verb">Show </span>NSFW
+            Safe<span class="switch-noun"> mode</span>
           </span>
         </button>
       </header>

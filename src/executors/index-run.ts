@@ -46,16 +46,22 @@ export async function indexRun(dir: string, options: IndexRunOptions = {}): Prom
 }
 
 /**
- * Of a process that has loaded what it needs and reads tables, of a row in the tables of filters (28 bytes) and on the map, and of metadata
- * and captions (1,000 bytes a row, of LAION-400M's captions and addresses), in bytes: measured on 200,000 rows.
+ * In bytes, measured on 200,000 rows: of a process that has loaded what it needs; of a row in a row group that is read; of a row
+ * in the tables of filters (28) and on the map; and on disk of its metadata and caption, which are LAION-400M's as a rule.
  */
-const [PROCESS_BYTES, TABLE_BYTES, ROW_BYTES] = [800e6, 60, 1000];
+const [PROCESS_BYTES, READ_BYTES, TABLE_BYTES, ROW_BYTES] = [250e6, 11_000, 60, 1000];
+/** Rows of a row group of released metadata, at most. */
+const GROUP_ROWS = 50_000;
 
 function planOf(rows: number, dimension: number, memoryBytes: number | undefined): IndexPlan {
   return {
     rows,
     dimension,
-    memoryBytes: PROCESS_BYTES + rows * TABLE_BYTES + 2 * buildBytes(rows, dimension, memoryBytes),
+    memoryBytes:
+      PROCESS_BYTES +
+      Math.min(rows, GROUP_ROWS) * READ_BYTES +
+      rows * TABLE_BYTES +
+      2 * buildBytes(rows, dimension, memoryBytes),
     // Two indices: float16 vectors and 4-bit codes, and the vectors once more as they come in, with the codes.
     diskBytes: rows * (ROW_BYTES + 2 * (2 * dimension * 2 + 2 * (dimension / 2))),
   };

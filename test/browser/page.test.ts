@@ -11,7 +11,7 @@ describe.skipIf(!built)('the search page', { timeout: 30_000 }, () => {
     expect((await idsOn(page)).length).toBeGreaterThan(20);
     await page.getByText('60 of 75 pairs').waitFor();
     await page.getByText(shapeEmbedder.name).waitFor();
-    // By key: the button moves while pictures come.
+    // The button stays while more comes; by key, since it moves down then.
     await page.getByRole('button', { name: 'Another handful' }).press('Enter');
     await expect.poll(() => page.url()).toMatch(/seed=\d+/);
   });

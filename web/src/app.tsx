@@ -189,7 +189,7 @@ export function App() {
           onClearFilters={() => filter(NO_FILTERS)}
           onHome={home}
         />
-        {isSample(place.search) && results.state === 'here' && length > 0 && (
+        {isSample(place.search) && length > 0 && (
           <button
             type="button"
             class="button quiet"

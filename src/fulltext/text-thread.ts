@@ -1,21 +1,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 // Not all of the room: a thread is there sooner.
+import type { ThreadReply } from '../knn/asked-thread.ts';
 import { RowSet } from '../knn/row-set.ts';
 import { FullTextIndex } from './full-text-index.ts';
-import type { TextReply, TextRequest } from './full-text-thread.ts';
+import type { TextAnswer, TextRequest } from './full-text-thread.ts';
 
 /* The thread of a `FullTextThread`. */
 
 const path: string = workerData;
 const index = await FullTextIndex.open(path);
-const answer = (reply: TextReply, transferred: ArrayBuffer[] = []) =>
+const tell = (reply: ThreadReply<TextAnswer>, transferred: ArrayBuffer[] = []) =>
   parentPort?.postMessage(reply, transferred);
 
-parentPort?.on('message', async (request: TextRequest) => {
+parentPort?.on('message', async (request: TextRequest & { id: number }) => {
   const { id, query } = request;
   try {
     if ('ids' in request) {
-      answer({ id, matched: await index.matched(query, request.ids) });
+      tell({ id, answer: { matched: await index.matched(query, request.ids) } });
       return;
     }
     const { k, among } = request;
@@ -23,8 +24,8 @@ parentPort?.on('message', async (request: TextRequest) => {
     const hits = await index.search(query, { k, ...(set && { among: set }) });
     const ids = Float64Array.from(hits, (hit) => hit.id);
     const scores = Float64Array.from(hits, (hit) => hit.score);
-    answer({ id, hits: { ids, scores } }, [ids.buffer, scores.buffer]);
+    tell({ id, answer: { hits: { ids, scores } } }, [ids.buffer, scores.buffer]);
   } catch (error) {
-    answer({ id, error: error instanceof Error ? error.message : String(error) });
+    tell({ id, error: error instanceof Error ? error.message : String(error) });
   }
 });

@@ -58,6 +58,16 @@ export const ERRORS = {
     template:
       '{path}: there is no room left for it ({problem}). Make room and run the same command again: it goes on from here.',
   },
+  DATABASE_UNREACHABLE: {
+    exit: 1,
+    template: '{where}: no answer from the database ({problem}). Is it up, and reachable from here?',
+  },
+  DATABASE_REFUSED: { exit: 1, template: '{where}: the database refuses: {problem}.' },
+  SCHEMA_MISMATCH: {
+    exit: 1,
+    template:
+      '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
+  },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

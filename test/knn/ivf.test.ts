@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -204,6 +204,26 @@ describe('an IVF index with cells', () => {
       await harm(join(path, file));
       await expect(openKnn(path), file).rejects.toMatchObject({ code: 'DAMAGED' });
     }
+  });
+
+  test('effort is set in the layout, whatever else is there, and holds when it is opened', async () => {
+    const [main, alone] = [join(folder, 'main'), join(folder, 'layout-alone')];
+    await mkdir(alone);
+    await cp(join(main, 'knn.json'), join(alone, 'knn.json'));
+    const { parameters: before } = await readLayout(main);
+    const parameters = await ivfEngine.setEffort(alone, 1.5);
+    expect(parameters).toEqual({
+      ...before,
+      nProbe: Math.ceil(Number(before.nProbe) * 1.5),
+      reach: Number(before.reach) * 1.5,
+    });
+    expect(await readLayout(alone)).toEqual({ ...(await readLayout(main)), parameters });
+    const path = join(folder, 'tuned');
+    await cp(main, path, { recursive: true });
+    await cp(join(alone, 'knn.json'), join(path, 'knn.json'));
+    const index = await openKnn(path);
+    expect((await index.stats()).parameters).toEqual(parameters);
+    await index.close();
   });
 
   test('an id that comes twice is refused', async () => {

@@ -7,7 +7,7 @@ import { loadIvf } from '../../src/knn/ivf-load.ts';
 import { parsePlan } from '../../src/knn/ivf-plan.ts';
 import { IvfSearcher } from '../../src/knn/ivf-search.ts';
 import { readLayout } from '../../src/knn/layout.ts';
-import { mulberry } from '../support/random.ts';
+import { gaussian, mulberry } from '../support/random.ts';
 
 /** Enough for cells: a smaller index is flat. */
 const ROWS = 24_000;
@@ -35,11 +35,7 @@ function clustered(seed: number, rows: number): Float32Array {
 }
 
 function normal(seed: number, count: number): Float32Array {
-  const next = mulberry(seed);
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-  );
+  return Float32Array.from({ length: count }, gaussian(mulberry(seed)));
 }
 
 async function* inBatches(vectors: Float32Array, firstId = 0): AsyncGenerator<KnnBatch> {

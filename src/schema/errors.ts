@@ -64,7 +64,8 @@ export const ERRORS = {
   },
   DATABASE_UNREACHABLE: {
     exit: 1,
-    template: '{where}: no answer from the database ({problem}). Is it up, and reachable from here?',
+    template:
+      '{where}: no answer from the database ({problem}). Look whether it is up, and reachable from here.',
   },
   DATABASE_REFUSED: { exit: 1, template: '{where}: the database refuses: {problem}.' },
   SCHEMA_MISMATCH: {

@@ -15,6 +15,7 @@ export function stagedRelease(storage: Storage): Storage {
     return staged !== undefined && (await storage.size(staged)) !== undefined ? staged : path;
   }
   return {
+    kind: storage.kind,
     location: storage.location,
     async open(path) {
       return storage.open(await find(path));
@@ -42,6 +43,9 @@ export function stagedRelease(storage: Storage): Storage {
     },
     async size(path) {
       return storage.size(await find(path));
+    },
+    async version(path) {
+      return storage.version(await find(path));
     },
     async list(prefix) {
       const there = await storage.list(prefix);

@@ -58,6 +58,7 @@ export const ERRORS = {
     template:
       '{path}: there is no room left for it ({problem}). Make room and run the same command again: it goes on from here.',
   },
+  STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

@@ -4,6 +4,7 @@ import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink }
 import { dirname, join, resolve, sep } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 import type { FileInfo, OpenSource } from './bytes.ts';
+import { replaceVersion, versionOf } from './file-version.ts';
 import type { CreateOptions, PendingFile, Storage } from './storage.ts';
 
 /** Names of files that are being written begin so: no reader and no listing sees them. */
@@ -24,6 +25,7 @@ export function fileStorage(root: string): Storage {
     return full;
   };
   return {
+    kind: 'file',
     location: base,
     async open(path) {
       return openFile(at(path));
@@ -50,6 +52,9 @@ export function fileStorage(root: string): Storage {
     async size(path) {
       const found = await stat(at(path)).catch(absent);
       return found?.isFile() ? found.size : undefined;
+    },
+    async version(path) {
+      return versionOf(at(path));
     },
     async list(prefix) {
       const entries = await readdir(at(prefix), { recursive: true, withFileTypes: true }).catch(absent);
@@ -184,6 +189,10 @@ async function createFile(
       });
       open_ = false;
       const info: FileInfo = { path, bytes, sha256: digest.digest('hex') };
+      if (options?.ifVersion !== undefined) {
+        const replaced = await replaceVersion(pending, full, options.ifVersion);
+        return replaced ? info : undefined;
+      }
       if (!options?.ifAbsent) {
         await rename(pending, full);
         return info;

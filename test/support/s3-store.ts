@@ -92,7 +92,7 @@ export function makeExact(store: Store): void {
   const uploadFolder = (bucket: string, uploadId: string) =>
     join(store.getResourcePath(bucket, undefined, 'uploads'), uploadId);
 
-  const { getObject, deleteObject } = store;
+  const { getObject } = store;
   Object.assign(store, {
     async getObject(bucket, key, options) {
       return inTurn(bucket, key, async () => {
@@ -106,7 +106,11 @@ export function makeExact(store: Store): void {
       });
     },
     async deleteObject(bucket, key) {
-      await inTurn(bucket, key, () => deleteObject.call(store, bucket, key));
+      // Folders stay: another may be about to put something there.
+      await inTurn(bucket, key, async () => {
+        for (const resource of ['object', 'object.md5', 'metadata.json'])
+          await rm(store.getResourcePath(bucket, key, resource), { force: true });
+      });
     },
     async putObject({ bucket, key, content, metadata }) {
       const { path, size, md5 } = await spool(content, true);

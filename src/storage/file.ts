@@ -15,8 +15,13 @@ const STREAM_CHUNK_BYTES = 1 << 20;
 /**
  * Files below a folder of this machine. The folder is made when the first file is written.
  * Paths that lead out of it are refused: they may come from a manifest that somebody else wrote.
+ * @throws GleanerError USAGE for a URL; `openStorage` takes those of S3
  */
 export function fileStorage(root: string): Storage {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(root))
+    throw new GleanerError('USAGE', {
+      problem: `${root}: this needs a folder of this machine. Copy it to one, and name that.`,
+    });
   const base = resolve(root);
   const at = (path: string): string => {
     const full = resolve(base, path);

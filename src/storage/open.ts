@@ -1,4 +1,7 @@
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileStorage } from './file.ts';
+import { isRemote } from './locate.ts';
 import { s3Place } from './s3-place.ts';
 import type { Storage } from './storage.ts';
 
@@ -8,6 +11,19 @@ import type { Storage } from './storage.ts';
  */
 export function openStorage(location: string): Storage {
   return /^s3:/i.test(location) ? lazyS3(location) : fileStorage(location);
+}
+
+/** A location as it is kept: a path of this machine becomes absolute. */
+export function resolveLocation(location: string): string {
+  return isRemote(location) ? location.replace(/\/+$/, '') : resolve(location);
+}
+
+/**
+ * Where what works on a storage puts files of this machine that nobody else sees: in a folder of it, so that they are on the
+ * same disk, or, where it has no disk of this machine, among temporary files (TMPDIR).
+ */
+export function scratchFolder(storage: Pick<Storage, 'kind' | 'location'>, folder: string): string {
+  return storage.kind === 'file' ? join(storage.location, folder) : join(tmpdir(), `gleaner-${folder}`);
 }
 
 /** The client of S3 is loaded with the first question: who works on files does not wait for it. */

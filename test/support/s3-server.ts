@@ -125,7 +125,6 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      s3rver.logger.close();
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     },
   };

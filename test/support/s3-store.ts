@@ -132,7 +132,9 @@ export function makeExact(store: Store): void {
         await rm(path, { force: true });
         throw noUpload(uploadId);
       });
-      await writeFile(join(folder, `${part}.md5`), md5);
+      await writeFile(join(folder, `${part}.md5`), md5).catch(() => {
+        throw noUpload(uploadId);
+      });
       return { size, md5 };
     },
     async putObjectMultipart(bucket, uploadId, parts) {

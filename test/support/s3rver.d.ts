@@ -58,7 +58,6 @@ declare module 's3rver' {
   export default class S3rver {
     constructor(options: Options);
     readonly store: Store;
-    readonly logger: { close(): void };
     configureBuckets(): Promise<void>;
     callback(): RequestListener;
   }

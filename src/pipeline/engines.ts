@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type ClipModel, loadClip } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
@@ -15,7 +14,7 @@ import {
 } from '../safety/index.ts';
 import { dropped } from '../schema/index.ts';
 import { type HarvestEngines, harvestEngines } from '../stages/harvest-engines.ts';
-import { fileStorage, openFile, streamFile } from '../storage/index.ts';
+import { openLocation, openStorage, scratchFolder, streamFile, streamLocation } from '../storage/index.ts';
 import { openWeb } from './open-web.ts';
 import type { ImagesFrom, RunSpec } from './run-file.ts';
 import { honouredTombstones } from './tombstones.ts';
@@ -23,7 +22,7 @@ import { honouredTombstones } from './tombstones.ts';
 /**
  * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
  *
- * @param root folder of the run
+ * @param root of the run
  * @param share this process is one of so many that ask the same hosts: each takes its part of the limits
  * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
  */
@@ -43,7 +42,8 @@ export async function loadEngines(
   const safety = await loadSafety(spec.categories, spec.recipe, model);
   const { knownContent } = spec.recipe.safety;
   const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
-  const removed = await honouredTombstones(fileStorage(root), spec);
+  const storage = openStorage(root);
+  const removed = await honouredTombstones(storage, spec);
   const classifiers: ImageClassifier[] = [];
   for (const { path, thresholds } of spec.recipe.safety.classifiers)
     classifiers.push(await loadClassifier(path, thresholds));
@@ -53,7 +53,7 @@ export async function loadEngines(
       { model, safety, images, known, removed, classifiers },
       spec.recipe,
       share,
-      join(root, 'harvest'),
+      scratchFolder(storage, 'harvest'),
     ),
     async [Symbol.asyncDispose]() {
       await images.close();
@@ -91,8 +91,8 @@ async function openImages(
     return createArchiveSource(
       from.files.map(({ name, path }) => ({
         name,
-        open: () => streamFile(path),
-        source: () => openFile(path),
+        open: () => streamLocation(path),
+        source: () => openLocation(path),
       })),
       {
         maxBodyBytes: recipe.fetch.maxBodyBytes,

@@ -8,11 +8,11 @@ import type { ReleaseFiles } from '../stages/released.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
+import { openStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { removedRows, runLedgers } from './accounting.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
-import { type Manifest, writeManifest } from './manifest.ts';
+import { type Manifest, manifestPath, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
@@ -33,7 +33,7 @@ export interface TaskHooks {
 /** Where and as a part of what tasks run. */
 export interface TaskEnvironment {
   readonly spec: RunSpec;
-  /** Folder of the run. */
+  /** Folder of the run, or s3://BUCKET/PREFIX. */
   readonly root: string;
   /** Processes or threads that harvest side by side: they share the limits of each host. */
   readonly share: number;
@@ -65,12 +65,13 @@ export class TaskRunner implements AsyncDisposable {
     this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
-  /** Runs one task to its manifest. */
+  /** Runs one task to its manifest; where another attempt at it was quicker, to that one's. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
     const endCpu = this.#cpu.begin();
     let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
+    const before = await this.#storage.version(manifestPath(task.stage, task.index));
     let result: StageResult;
     try {
       result = await this.#work(task, ctx, hooks);
@@ -81,7 +82,7 @@ export class TaskRunner implements AsyncDisposable {
     const seconds = (performance.now() - began) / 1000;
     return writeManifest(
       this.#storage,
-      { stage: task.stage, index: task.index, fingerprint },
+      { stage: task.stage, index: task.index, fingerprint, before },
       result,
       seconds,
       cpuSeconds,
@@ -109,7 +110,7 @@ export class TaskRunner implements AsyncDisposable {
   #parent(): { readonly subset: SubsetSpec; readonly parent: Storage } {
     const { subset } = this.#environment.spec;
     if (!subset) throw new Error('only a subset has a parent');
-    return { subset, parent: fileStorage(subset.parent.dir) };
+    return { subset, parent: openStorage(subset.parent.dir) };
   }
 
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */

@@ -3,6 +3,7 @@ import {
   endRelease,
   type Finished,
   finishedManifest,
+  looksAtOnce,
   type Manifest,
   manifestPath,
   planStage,
@@ -24,9 +25,6 @@ import { queueOf } from './queues.ts';
 import type { FleetRun } from './run-row.ts';
 import { GROUP_TASKS, sendGroup } from './send-group.ts';
 import type { JobData } from './task-queue.ts';
-
-/** Files that are looked at side by side: what limits it is the way to the storage and back. */
-const LOOKS_AT_ONCE = 64;
 
 /** The stages whose manifests a stage is planned by. */
 const NEEDS: Readonly<Record<StageName, readonly StageName[]>> = {
@@ -134,7 +132,7 @@ async function doneTasks(
   if (!first) return done;
   const there = new Set(await storage.list(`tasks/${first.stage}`));
   const begun = tasks.filter(({ stage, index }) => there.has(manifestPath(stage, index)));
-  const looks = mapOrdered(begun, LOOKS_AT_ONCE, async (task) => {
+  const looks = mapOrdered(begun, looksAtOnce(storage), async (task) => {
     const name = taskFingerprint(fingerprint, task);
     if (await finishedManifest(storage, task.stage, task.index, name)) done.add(task.index);
   });

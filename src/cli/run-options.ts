@@ -21,6 +21,8 @@ export interface RunFlags extends ModelFlags {
   readonly contact?: string;
   readonly seen?: readonly string[];
   readonly tombstones?: readonly string[];
+  readonly fetchApart?: true;
+  readonly keepFetched?: true;
   readonly workers?: number;
   readonly json?: true;
 }
@@ -93,6 +95,8 @@ export async function runWithProgress(
       onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
       ...(flags.seen && { seen: flags.seen }),
       ...(flags.tombstones && { tombstones: flags.tombstones }),
+      ...(flags.fetchApart && { fetchApart: true }),
+      ...(flags.keepFetched && { keepFetched: true }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
     });

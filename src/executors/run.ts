@@ -37,6 +37,12 @@ export interface RunLocallyOptions {
   readonly tombstones?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
+  /**
+   * Images are fetched first, by threads, and left in tars; then they are scored. The release is the same. @default false
+   */
+  readonly fetchApart?: boolean;
+  /** These tars stay. @default false: they are removed when all is harvested */
+  readonly keepFetched?: boolean;
   /** The last stage to run. @default all of them */
   readonly until?: StageName;
   /** Threads, and processes for the harvest. @default the number of cores */
@@ -75,7 +81,11 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
   await endRemoval(options.out, options);
   await runStages({
     root: options.out,
-    spec: { recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    spec: {
+      ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+      ...(options.fetchApart && { apart: true }),
+      ...(options.keepFetched && { keepFetched: true }),
+    },
     executor: localExecutor({
       ...(workers !== undefined && { workers }),
       ...(processFile && { processFile }),

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { fileStorage, type Storage } from '../storage/index.ts';
+import { removeFetched, removeStrayFetched } from './fetched-apart.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
-import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
+import { beginRun, type RunSpec, readRunFile, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
 import { settleRelease, stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
@@ -98,7 +99,9 @@ export async function runStage(
   for (const task of tasks)
     manifests.push(await finishedManifest(storage, stage, task.index, taskFingerprint(run, task)));
   const open = tasks.filter((task) => !manifests[task.index]);
-  return runTasks(stage, storage, manifests, open, options);
+  const done = await runTasks(stage, storage, manifests, open, options);
+  if (stage === 'harvest' && !spec.keepFetched) await removeFetched(storage);
+  return done;
 }
 
 /**
@@ -117,6 +120,7 @@ export async function runTasks(
   const { spec, root, executor, signal, fingerprint } = options;
   const manifests = [...before];
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
+  if (stage === 'fetch') await removeStrayFetched(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
     try {
@@ -162,6 +166,7 @@ export async function endRelease(storage: Storage, finished: Finished): Promise<
   const made = [near, release, trail, report].flat();
   const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
   await settleRelease(storage, named);
+  if (!(await readRunFile(storage))?.keepFetched) await removeFetched(storage);
   for (const folder of ['near', 'dropped/near'])
     for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
@@ -239,6 +244,7 @@ function workOf(task: Task): number {
   switch (task.stage) {
     case 'extract':
       return task.wat.bytes;
+    case 'fetch':
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { GleanerError } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { type RunFlags, runWithProgress, withInputs, withModelOptions, withSeen } from '../run-options.ts';
 
@@ -20,6 +21,8 @@ export function runCommand(context: CommandContext): Command {
       '--tombstones <file|dir...>',
       "bring nothing back that was taken down there: removed.jsonl of 'gleaner remove', or the run that has it",
     )
+    .option('--fetch-apart', 'fetch all images first and score them afterwards; the release is the same')
+    .option('--keep-fetched', 'keep the images as they were fetched, in fetched/: with --fetch-apart')
     .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .option(
@@ -27,6 +30,8 @@ export function runCommand(context: CommandContext): Command {
       'whom the owners of sites can write to; the open web is not crawled without',
     )
     .action(async (flags: RunFlags) => {
+      if (flags.keepFetched && !flags.fetchApart)
+        throw new GleanerError('USAGE', { problem: "'--keep-fetched' goes with '--fetch-apart'." });
       await runWithProgress(flags, undefined, context);
       const { formatSummary, readStats } = await import('../stats.ts');
       const { stats } = await readStats(flags.out);

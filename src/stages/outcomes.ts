@@ -15,6 +15,7 @@ import {
   type Pair,
 } from '../schema/index.ts';
 import type { ByteSink, ByteSource } from '../storage/index.ts';
+import { fetchTimes } from './fetch-times.ts';
 
 /** The files that a task of fetch leaves. */
 export interface FetchedFiles {
@@ -118,18 +119,16 @@ function outcomeRecord({ uid, url }: Pair, row: number, fate: FetchedFate): Outc
     offset: image ? BigInt(image.offset) : null,
     length: image?.length ?? null,
     sha256: image?.sha256 ?? null,
-    fetched_at: image?.fetchedAt === undefined ? null : BigInt(image.fetchedAt),
+    fetched_at: image?.fetchedAt === undefined ? null : BigInt(Math.floor(image.fetchedAt)),
     final_url: finalUrl === url ? null : finalUrl,
     http_status: facts?.status ?? null,
     tries: facts?.tries ?? null,
     wire_bytes: facts ? BigInt(facts.wireBytes) : null,
-    queue_ms: facts?.queueMs ?? null,
-    dns_ms: facts?.dnsMs ?? null,
-    connect_ms: facts?.connectMs ?? null,
-    first_byte_ms: facts?.firstByteMs ?? null,
-    total_ms: facts?.totalMs ?? null,
+    ...(facts ? fetchTimes(facts) : NO_TIMES),
   };
 }
+
+const NO_TIMES = { queue_ms: null, dns_ms: null, connect_ms: null, first_byte_ms: null, total_ms: null };
 
 /** The rows of outcomes.parquet. @throws GleanerError DAMAGED */
 export function readOutcomes(

@@ -1,16 +1,14 @@
 import { cp, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunLocallyOptions, retryRunLocally, runLocally } from '../../src/executors/index.ts';
-import { gzipMember, readParquetRows, readTar, readWebdataset } from '../../src/formats/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type RunLocallyOptions, runLocally } from '../../src/executors/index.ts';
+import { readParquetRows, readWebdataset } from '../../src/formats/index.ts';
 import { runCosts, runLedgers, verifyRun } from '../../src/pipeline/index.ts';
-import { FETCHED_COLUMNS } from '../../src/stages/fetched.ts';
 import { OUTCOME_COLUMNS, type OutcomeRecord } from '../../src/stages/outcomes.ts';
 import { fileStorage } from '../../src/storage/index.ts';
-import { makeSmallCrawl, type SmallCrawl, watRecord } from '../support/crawl.ts';
+import { makeSmallCrawl, type SmallCrawl } from '../support/crawl.ts';
 import { gleaner } from '../support/gleaner.ts';
-import { type ImageOrigin, startImageOrigin } from '../support/image-origin.ts';
 import { treeOf } from '../support/tree.ts';
 
 let folder: string;

@@ -46,11 +46,15 @@ export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
   const score = { ...recipe.score, provider: stored.provider ?? 'cpu' };
   const scoring = await checkScoring({ model: stored.modelDir }, { ...recipe, score }, images);
   const blocklists = await digestBlocklists(recipe);
-  const { wats, seen, tombstones } = stored;
+  const { wats, seen, tombstones, apart, keepFetched } = stored;
   await endRemoval(dir, options);
   await retryStages({
     root: dir,
-    spec: { recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    spec: {
+      ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+      ...(apart && { apart }),
+      ...(keepFetched && { keepFetched }),
+    },
     reasons,
     executor: localExecutor({
       ...(workers !== undefined && { workers }),

@@ -37,6 +37,12 @@ export interface RunLocallyOptions {
   readonly tombstones?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
+  /**
+   * Images are fetched first, by threads, and left in tars; then they are scored. The release is the same. @default false
+   */
+  readonly fetchApart?: boolean;
+  /** These tars stay. @default false: they are removed when all is harvested */
+  readonly keepFetched?: boolean;
   /** The last stage to run. @default all of them */
   readonly until?: StageName;
   /** Threads, and processes for the harvest. @default the number of cores */
@@ -97,7 +103,11 @@ export async function resolveRun(options: NamedRun, how?: { readonly elsewhere: 
   const seen = await identifySeen(options.seen ?? [], options.out);
   const tombstones = (options.tombstones ?? []).map(resolveLocation);
   for (const path of tombstones) await namedTombstones(path);
-  return { recipe, wats, images, ...scoring, blocklists, seen, tombstones };
+  return {
+    ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    ...(options.fetchApart && { apart: true }),
+    ...(options.keepFetched && { keepFetched: true }),
+  };
 }
 
 type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'provider' | 'categories'>;

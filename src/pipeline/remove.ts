@@ -8,6 +8,7 @@ import {
 } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { openStorage, type Storage } from '../storage/index.ts';
+import { removeFetchedOf } from './fetched-apart.ts';
 import { findNamed } from './find-named.ts';
 import { lockRoot } from './lock.ts';
 import { type Manifest, readManifests } from './manifest.ts';
@@ -164,6 +165,7 @@ async function apply(
   await removeStrayHarvests(storage, await readManifests(storage, 'harvest'));
   const spec = specOf(stored);
   const fingerprint = storedFingerprint(stored);
+  await removeFetchedOf(storage, tombstones);
   await scrubRun(storage, spec, fingerprint, tombstones, signal);
   // A run that has not come to its release has none to make anew.
   if ((await storage.list('release')).length > 0) {

@@ -1,9 +1,10 @@
 import { collected, mapOrdered } from '../stages/ordered.ts';
 import { openStorage, type Storage } from '../storage/index.ts';
+import { removeFetched, removeStrayFetched } from './fetched-apart.ts';
 import { lockRoot } from './lock.ts';
 import { finishedManifest, looksAtOnce, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
-import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
+import { beginRun, type RunSpec, readRunFile, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
 import { settleRelease, stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
@@ -100,7 +101,9 @@ export async function runStage(
     ),
   );
   const open = tasks.filter((task) => !manifests[task.index]);
-  return runTasks(stage, storage, manifests, open, options);
+  const done = await runTasks(stage, storage, manifests, open, options);
+  if (stage === 'harvest' && !spec.keepFetched) await removeFetched(storage);
+  return done;
 }
 
 /**
@@ -119,6 +122,7 @@ export async function runTasks(
   const { spec, root, executor, signal, fingerprint } = options;
   const manifests = [...before];
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
+  if (stage === 'fetch') await removeStrayFetched(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
     try {
@@ -164,6 +168,7 @@ export async function endRelease(storage: Storage, finished: Finished): Promise<
   const made = [near, release, trail, report].flat();
   const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
   await settleRelease(storage, named);
+  if (!(await readRunFile(storage))?.keepFetched) await removeFetched(storage);
   for (const folder of ['near', 'dropped/near'])
     for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
@@ -241,6 +246,7 @@ function workOf(task: Task): number {
   switch (task.stage) {
     case 'extract':
       return task.wat.bytes;
+    case 'fetch':
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;

@@ -30,7 +30,8 @@ import type { JobData } from './task-queue.ts';
 const NEEDS: Readonly<Record<StageName, readonly StageName[]>> = {
   extract: [],
   dedup: ['extract'],
-  harvest: ['dedup'],
+  fetch: ['dedup'],
+  harvest: ['dedup', 'fetch'],
   near: ['harvest'],
   select: [],
   release: ['harvest', 'near'],

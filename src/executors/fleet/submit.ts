@@ -57,6 +57,8 @@ export async function submitRun(database: Database, options: SubmitOptions): Pro
     seen: [...spec.seen],
     tombstones: [...(spec.tombstones ?? [])],
     blocklists: spec.blocklists,
+    ...(spec.apart && { apart: true }),
+    ...(spec.keepFetched && { keepFetched: true }),
     bundles: [...bundles],
   };
   const fingerprint = runFingerprint(spec);

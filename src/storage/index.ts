@@ -1,6 +1,7 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, PENDING, streamFile } from './file.ts';
+export { type BlockOptions, inBlocks } from './in-blocks.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
 export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';

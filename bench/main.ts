@@ -9,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    split: () => import('./split.ts'),
     subset: () => import('./subset.ts'),
     download: () => import('./download.ts'),
     'download-mix': () => import('./download-mix.ts'),

@@ -39,7 +39,7 @@ export function manifestText(manifest: Manifest): string {
 }
 
 /** Where the manifest of a task lies. */
-function manifestPath(stage: StageName, index: number): string {
+export function manifestPath(stage: StageName, index: number): string {
   return `tasks/${taskName(stage, index)}.json`;
 }
 
@@ -62,7 +62,15 @@ export async function readManifest(storage: Storage, path: string): Promise<Mani
 export async function readManifests(storage: Storage, stage: StageName): Promise<readonly Manifest[]> {
   const paths = await storage.list(`tasks/${stage}`);
   const manifests = await Promise.all(paths.map((path) => readManifest(storage, path)));
-  return manifests.filter((manifest) => manifest !== undefined);
+  // By their numbers: the names of more than 99,999 are no longer of one length.
+  return manifests
+    .filter((manifest) => manifest !== undefined)
+    .sort((a, b) => indexOfTask(a.task) - indexOfTask(b.task));
+}
+
+/** The number in the name of a task. */
+function indexOfTask(name: string): number {
+  return Number(name.slice(name.indexOf('/') + 1));
 }
 
 /** The manifest of a task that needs not be run again: same fingerprint, and its files are there, whole by their size. */

@@ -1,11 +1,11 @@
 import { GleanerError, type Reason } from '../schema/index.ts';
-import { fileStorage, type Storage } from '../storage/index.ts';
+import type { Storage } from '../storage/index.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest } from './manifest.ts';
 import { type Finished, harvestFolder, planStage } from './plan.ts';
 import { endRelease, type RunOptions, runStage, runTasks, type Signalled } from './run.ts';
 import { beginRun, runFingerprint } from './run-file.ts';
-import { stagedRelease } from './staged-release.ts';
+import { runStorage } from './staged-release.ts';
 import { STAGES, type StageName, taskFingerprint } from './task.ts';
 
 export interface RetryStagesOptions extends Omit<RunOptions, 'until'> {
@@ -27,7 +27,7 @@ export async function retryStages(options: RetryStagesOptions): Promise<Finished
   const { root, spec, signal = new AbortController().signal } = options;
   const unlock = await lockFolder(root);
   try {
-    const storage = stagedRelease(fileStorage(root));
+    const storage = runStorage(root);
     await beginRun(storage, spec);
     await storage.sweep();
     const signalled: Signalled = { ...options, signal };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { GLEANER_VERSION } from '../config/index.ts';
+import { GLEANER_VERSION, type Recipe } from '../config/index.ts';
 import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
@@ -16,7 +16,7 @@ import { type Manifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
-import { stagedRelease } from './staged-release.ts';
+import { runStorage } from './staged-release.ts';
 import { type ReleaseFileInfos, type Task, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
@@ -39,6 +39,8 @@ export interface TaskEnvironment {
   readonly share: number;
   /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
   readonly fingerprint?: string;
+  /** The recipe as it was given, where that of `spec` names copies of its lists: what a report tells of. @default that of `spec` */
+  readonly given?: Recipe;
 }
 
 type Engines = Awaited<ReturnType<typeof loadEngines>>;
@@ -59,7 +61,7 @@ export class TaskRunner implements AsyncDisposable {
   constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
     this.#cpu = cpu;
     this.#environment = environment;
-    this.#storage = stagedRelease(fileStorage(environment.root));
+    this.#storage = runStorage(environment.root);
     this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
@@ -215,7 +217,7 @@ export class TaskRunner implements AsyncDisposable {
         const ledgers = await runLedgers(ctx.storage);
         const files = await writeReport(ctx.storage, {
           gleaner: GLEANER_VERSION,
-          recipe,
+          recipe: this.#environment.given ?? recipe,
           model,
           ledgers,
           removed: await removedRows(ctx.storage),

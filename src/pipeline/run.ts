@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises';
-import { fileStorage, type Storage } from '../storage/index.ts';
+import type { Storage } from '../storage/index.ts';
 import { lockFolder } from './lock.ts';
 import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
 import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
-import { settleRelease, stagedRelease } from './staged-release.ts';
+import { runStorage, settleRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
 
 /** Runs tasks somewhere: in threads of this process, or on other machines. */
@@ -65,7 +65,7 @@ export async function runStages(options: RunOptions): Promise<Finished> {
   await mkdir(root, { recursive: true });
   const unlock = await lockFolder(root);
   try {
-    const storage = stagedRelease(fileStorage(root));
+    const storage = runStorage(root);
     const spec = await withKeptCard(storage, options.spec);
     await beginRun(storage, spec);
     await storage.sweep();

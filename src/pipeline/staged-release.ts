@@ -1,9 +1,14 @@
-import type { Storage } from '../storage/index.ts';
+import { fileStorage, type Storage } from '../storage/index.ts';
 
 /** Where files of a release lie. */
 const RELEASE = 'release';
 /** Where they are made: beside a release that stands, which stays whole until this one is. */
 const STAGED = 'release.new';
+
+/** The files of a run, by its location. */
+export function runStorage(location: string): Storage {
+  return stagedRelease(fileStorage(location));
+}
 
 /**
  * The files of a run while a release is made: what is written below release/ goes beside it, and is found there before

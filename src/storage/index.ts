@@ -1,4 +1,5 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
+export { readFull, writeFull } from './descriptor.ts';
 export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, PENDING, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';

@@ -3,7 +3,7 @@ import type { Executor, Task, TaskHooks } from '../pipeline/index.ts';
 import { type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
 import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { harvestInProcesses, isHarvest } from './harvest.ts';
-import { TaskThreads, ThreadFailure } from './task-threads.ts';
+import { TaskThreads } from './task-threads.ts';
 
 export interface LocalExecutorOptions {
   /** Threads, or processes, that run tasks side by side. @default the number of cores */
@@ -72,9 +72,7 @@ async function runInThreads(
       try {
         onDone(await pool.run(task, { ...told, signal: new AbortController().signal }));
       } catch (error) {
-        if (!(error instanceof ThreadFailure)) throw error;
-        const { told: problem } = error.problem;
-        throw problem ? failed(task, error.message) : error;
+        throw error instanceof GleanerError ? failed(task, error.message) : error;
       }
     });
     await Promise.race([Promise.all(all), stopped]);

@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import type { Manifest, Task, TaskEnvironment, TaskHooks } from '../pipeline/index.ts';
 import { CpuMeter } from '../pipeline/index.ts';
-import { type Problem, problemOf } from './problem.ts';
+import { GleanerError } from '../schema/index.ts';
 import type { WorkerAnswer, WorkerData, WorkerMessage, WorkerTask } from './worker.ts';
 
 /** The worker's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
@@ -10,16 +10,6 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 
 /** A stopped task ends by itself, and tidies up; a thread that does not come to it in so long, in milliseconds, is ended. */
 const STOP_MS = 5_000;
-
-/** A task that failed in a thread. */
-export class ThreadFailure extends Error {
-  readonly problem: Problem;
-
-  constructor(problem: Problem) {
-    super(problem.problem);
-    this.problem = problem;
-  }
-}
 
 type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
@@ -58,7 +48,7 @@ export class TaskThreads implements AsyncDisposable {
 
   /**
    * Runs a task, when a thread is free for it.
-   * @throws ThreadFailure; the reason of the signal where it was stopped
+   * @throws GleanerError for the user's eyes; the reason of the signal where it was stopped
    */
   async run(task: Task, { signal, progress, read }: TaskHooks): Promise<Manifest> {
     signal.throwIfAborted();
@@ -83,13 +73,12 @@ export class TaskThreads implements AsyncDisposable {
         // Piscina takes a list, and nothing else; its types name another form of what Node takes.
         { transferList: [port2] as unknown as NonNullable<RunOptions['transferList']>, signal: end.signal },
       );
-      if (!answer.ok) throw new ThreadFailure(answer);
+      if (!answer.ok) throw answer.told ? GleanerError.from(answer.told) : new Error(answer.problem);
       // The answer comes by another way than what was told before it.
       await told;
       return answer.manifest;
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw error instanceof ThreadFailure ? error : new ThreadFailure(problemOf(error));
+      throw signal.aborted ? signal.reason : error;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);

@@ -151,7 +151,9 @@ async function sendGroup(
   for (const task of tasks) {
     const data: JobData = { run: run.id, stage, index: task.index, task: await packer.pack(task) };
     const id = jobId(run.id, stage, task.index);
-    jobs.push({ ref: String(task.index), name: queueOf(stage, gpu), data, options: { id, priority } });
+    // The run as its group: a machine that cannot do it leaves it to others (`TaskQueue.take`).
+    const options = { id, priority, group: { id: run.id } };
+    jobs.push({ ref: String(task.index), name: queueOf(stage, gpu), data, options });
   }
   const data: JobData = { run: run.id, stage, index: number, task: null };
   const dependsOn = jobs.map(({ ref }) => ref);

@@ -39,13 +39,19 @@ export class TaskQueue {
 
   /**
    * Takes tasks, by priority and then in their order, from the first of the queues that has some.
+   * @param without runs of which none is taken
    * @returns none where there is nothing to do now
    */
-  async take(queues: readonly QueueName[], limit: number): Promise<readonly LeasedTask[]> {
+  async take(
+    queues: readonly QueueName[],
+    limit: number,
+    without: readonly string[] = [],
+  ): Promise<readonly LeasedTask[]> {
     const { boss } = this.#database;
+    const ignored = without.length > 0 ? { ignoreGroups: [...without] } : {};
     for (const queue of queues) {
       const jobs = await this.#database.persevere(() =>
-        boss.fetch<unknown>(queue, { batchSize: limit, includeMetadata: true }),
+        boss.fetch<unknown>(queue, { batchSize: limit, includeMetadata: true, ...ignored }),
       );
       // What comes together comes in no order.
       jobs.sort((a, b) => b.priority - a.priority || Number(a.createdOn) - Number(b.createdOn));

@@ -18,8 +18,10 @@ import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { submitCommand } from './commands/submit.ts';
 import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { workerCommand } from './commands/worker.ts';
 
 /** In the order of the work, which is the order of the help. */
 const COMMANDS = [
@@ -41,6 +43,8 @@ const COMMANDS = [
   reportsCommand,
   removeCommand,
   modelsCommand,
+  submitCommand,
+  workerCommand,
 ];
 
 function createProgram(context: CommandContext): Command {

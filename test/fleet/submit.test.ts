@@ -126,7 +126,7 @@ describe('a run that is submitted', () => {
     const { run } = await submitRun(database, { ...named(), out, priority: 3 });
     await cancelRun(database, run);
     expect(await workPlainly(database)).toEqual([]);
-    await expect(cancelRun(database, run)).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });
+    await expect(cancelRun(database, run)).rejects.toMatchObject({ code: 'RUN_NOT_UNDER_WAY' });
     await submitRun(database, { ...named(), out });
     await workPlainly(database);
     await expectWhole(out);

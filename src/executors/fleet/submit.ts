@@ -40,7 +40,7 @@ export interface Submission {
  */
 export async function submitRun(database: Database, options: SubmitOptions): Promise<Submission> {
   const { priority = 0, signal = new AbortController().signal } = options;
-  const location = isRemote(options.out) ? options.out.replace(/\/+$/, '') : resolve(options.out);
+  const location = locationOf(options.out);
   const name = options.name ?? (location.split(/[/\\]/).at(-1) || location);
   const storage = runStorage(location);
   const spec = await withKeptCard(storage, await resolveRun(options, { elsewhere: true }));
@@ -99,20 +99,40 @@ async function tryAgain(database: Database, run: string): Promise<number> {
 }
 
 /**
+ * Stops what is under way at a location: see `cancelRun`.
+ * @returns names of the runs
+ * @throws GleanerError RUN_NOT_UNDER_WAY where nothing is
+ */
+export async function cancelRuns(database: Database, out: string): Promise<readonly string[]> {
+  const location = locationOf(out);
+  const rows = await database.query<{ id: string }>(
+    "SELECT id FROM gleaner.run WHERE location = $1 AND state = 'running'",
+    [location],
+  );
+  if (rows.length === 0) throw nothingUnderWay(location);
+  for (const { id } of rows) await cancelRun(database, id);
+  return rows.map(({ id }) => id);
+}
+
+/** Where a run lies, as all machines name it. */
+export function locationOf(out: string): string {
+  return isRemote(out) ? out.replace(/\/+$/, '') : resolve(out);
+}
+
+function nothingUnderWay(path: string): GleanerError {
+  return new GleanerError('RUN_NOT_UNDER_WAY', { path });
+}
+
+/**
  * Stops a run: tasks under way are stopped within seconds, none is begun. What is done stays; submitted again, it goes on.
- * @throws GleanerError RUN_NOT_FOUND
+ * @throws GleanerError RUN_NOT_UNDER_WAY
  */
 export async function cancelRun(database: Database, run: string): Promise<void> {
   const rows = await database.query(
     "UPDATE gleaner.run SET state = 'cancelled' WHERE id = $1 AND state = 'running' RETURNING id",
     [run],
   );
-  if (rows.length === 0)
-    throw new GleanerError('RUN_NOT_FOUND', {
-      path: run,
-      what: 'run under way',
-      hint: "'gleaner status' lists them.",
-    });
+  if (rows.length === 0) throw nothingUnderWay(run);
   for (const queue of QUEUES)
     await database.query(
       `UPDATE pgboss.job SET state = 'cancelled', completed_on = now()

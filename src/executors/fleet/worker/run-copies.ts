@@ -13,6 +13,7 @@ export class RunCopies {
   readonly #cache: BundleCache;
   readonly #copies = new Map<string, { readonly copy: Promise<RunCopy>; usedMs: number }>();
   readonly #left = new Map<string, number>();
+  readonly #end = new AbortController();
 
   constructor(database: Database, cache: BundleCache) {
     this.#database = database;
@@ -20,11 +21,11 @@ export class RunCopies {
   }
 
   /** @throws as `copyRun` */
-  async of(id: string, signal: AbortSignal): Promise<RunCopy> {
+  async of(id: string): Promise<RunCopy> {
     const now = performance.now();
     for (const [other, { usedMs }] of this.#copies) if (now - usedMs > KEPT_MS) this.#copies.delete(other);
     const known = this.#copies.get(id) ?? {
-      copy: copyRun(this.#database, id, this.#cache, signal),
+      copy: copyRun(this.#database, id, this.#cache, this.#end.signal),
       usedMs: now,
     };
     this.#copies.set(id, known);
@@ -35,6 +36,11 @@ export class RunCopies {
       this.#copies.delete(id);
       throw error;
     }
+  }
+
+  /** Stops what is being brought here. */
+  end(reason: Error): void {
+    this.#end.abort(reason);
   }
 
   /** This machine cannot do that run, now. @returns whether that is new */

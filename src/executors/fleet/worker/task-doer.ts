@@ -55,7 +55,7 @@ export class TaskDoer {
 
   async #run({ task, signal }: Lease): Promise<Manifest> {
     const { copies, slots, progress } = this.#tools;
-    const copy = await copies.of(task.run, signal);
+    const copy = await copies.of(task.run);
     if (task.stage === 'harvest') await copy.canScore();
     const whole = await copy.packer.unpack(task.packed);
     const fingerprint = taskFingerprint(copy.fingerprint, whole);

@@ -286,6 +286,7 @@ export class Worker implements AsyncDisposable {
   async #stopAll(): Promise<void> {
     this.#draining = true;
     const left = [...this.#leases];
+    this.#copies.end(new Stopped('drained'));
     for (const [lease] of left) lease.stop('drained');
     await within(TIDY_MS, Promise.all(left.map(([, ended]) => ended)));
     const stubborn = left.filter(([lease]) => this.#leases.has(lease)).map(([{ task }]) => task);

@@ -113,15 +113,19 @@ export class TaskQueue {
     await this.#database.persevere(() => this.#database.boss.fail(task.queue, task.id, { message: problem }));
   }
 
-  /** Others may have them at once. */
+  /**
+   * Others may have them at once, as if nobody had begun them: it is no failure. Those that are not this worker's any more
+   * stay as they are, a cancelled run's above all.
+   */
   async giveBack(tasks: readonly LeasedTask[]): Promise<void> {
-    for (const [queue, mine] of Map.groupBy(tasks, (task) => task.queue)) {
-      const ids = mine.map(({ id }) => id);
-      await this.#database.transaction(async (_sql, db) => {
-        await this.#database.boss.cancel(queue, ids, { db });
-        await this.#database.boss.resume(queue, ids, { db });
-      });
-    }
+    for (const [queue, mine] of Map.groupBy(tasks, (task) => task.queue))
+      await this.#database.query(
+        // As pg-boss's own restoreJobs does, which no function of it calls for a queue that has workers.
+        `UPDATE pgboss.job j SET state = 'created', started_on = NULL, heartbeat_on = NULL
+         FROM unnest($2::uuid[], $3::int[]) AS mine (id, retry_count)
+         WHERE j.name = $1 AND j.id = mine.id AND j.state = 'active' AND j.retry_count = mine.retry_count`,
+        [queue, mine.map(({ id }) => id), mine.map(({ attempt }) => attempt - 1)],
+      );
   }
 }
 

@@ -10,14 +10,16 @@ export class Bell {
     this.#wake();
   }
 
-  /** Waits until it rings, and no longer than so many milliseconds. */
-  async wait(ms: number): Promise<void> {
+  /** Waits until it rings, and no longer than so many milliseconds. @returns whether it rang */
+  async wait(ms: number): Promise<boolean> {
     const rings = new Promise<void>((resolve) => {
       this.#wake = resolve;
       if (this.#rung) resolve();
     });
     await within(ms, rings);
+    const rang = this.#rung;
     this.#rung = false;
+    return rang;
   }
 }
 

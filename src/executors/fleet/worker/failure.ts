@@ -16,6 +16,7 @@ const BLAMES: Readonly<Record<string, Blame>> = {
   PROVIDER_FAILED: 'run',
   MODEL_INVALID: 'run',
   CLASSIFIER_INVALID: 'run',
+  RUN_UNSEEN: 'run',
   USAGE: 'run',
 };
 

@@ -22,7 +22,7 @@ export interface RunCopy {
 /**
  * Brings a run to this machine: what it is made of, from the database, and its lists, its model and the like, from its storage.
  *
- * @throws GleanerError DAMAGED; FILE_NOT_FOUND where this machine does not see the run's files; of the storage
+ * @throws GleanerError DAMAGED; RUN_UNSEEN; of the storage
  */
 export async function copyRun(
   database: Database,
@@ -35,10 +35,7 @@ export async function copyRun(
   const storage = runStorage(location);
   // A folder that is not mounted here would be made, and filled, for nobody.
   if ((await storage.size('run.json')) === undefined)
-    throw new GleanerError('FILE_NOT_FOUND', {
-      path: `${location}/run.json`,
-      hint: 'Every worker has to see the folder of the run under this name; or submit it to s3://BUCKET/PREFIX.',
-    });
+    throw new GleanerError('RUN_UNSEEN', { path: location });
   for (const bundle of localBundles(run.spec)) await cache.bring(storage, bundle, signal);
   const spec = localRun(run.spec, location, (bundle) => cache.pathOf(bundle));
   let scores: Promise<void> | undefined;

@@ -200,8 +200,9 @@ export class Worker implements AsyncDisposable {
       if (exitWhenIdleMs !== undefined && performance.now() - idleSinceMs >= exitWhenIdleMs) return;
       // Where there was something, there may be more.
       if (taken.length > 0 && this.#room().slots > 0) continue;
-      await this.#bell.wait(waitMs * (0.75 + Math.random() / 2));
-      waitMs = Math.min(MAX_POLL_MS, waitMs * 1.5);
+      const rang = await this.#bell.wait(waitMs * (0.75 + Math.random() / 2));
+      // What ended here may be the last that others wait for.
+      waitMs = rang ? POLL_MS : Math.min(MAX_POLL_MS, waitMs * 1.5);
       await this.#slots.sweep();
     }
   }

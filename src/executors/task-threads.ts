@@ -11,11 +11,16 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 /** A stopped task ends by itself, and tidies up; a thread that does not come to it in so long, in milliseconds, is ended. */
 const STOP_MS = 5_000;
 
+/** Tasks of fetch that a thread has open: while the slow answers of one are waited for, there are those of others. */
+export const OPEN_FETCHES = 3;
+
 type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
 export interface TaskThreadsOptions {
   /** Threads at most. */
   readonly threads: number;
+  /** Tasks that a thread has open at once. @default 1 */
+  readonly open?: number;
   /** A thread without a task is ended after so long, in milliseconds. @default never; all are begun at once */
   readonly idleMs?: number;
 }
@@ -31,7 +36,7 @@ export class TaskThreads implements AsyncDisposable {
   /** @param cpu meter of this process, where others run tasks too */
   static async open(
     environment: Omit<TaskEnvironment, 'share'>,
-    { threads, idleMs }: TaskThreadsOptions,
+    { threads, open = 1, idleMs }: TaskThreadsOptions,
     cpu = new CpuMeter(),
   ): Promise<TaskThreads> {
     const { Piscina } = await import('piscina');
@@ -41,6 +46,7 @@ export class TaskThreads implements AsyncDisposable {
         filename: WORKER,
         ...(idleMs === undefined ? { minThreads: threads } : { minThreads: 0, idleTimeout: idleMs }),
         maxThreads: threads,
+        concurrentTasksPerWorker: open,
         workerData: data,
       }),
     );

@@ -78,6 +78,7 @@ export const ERRORS = {
     template:
       '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
   },
+  STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

@@ -138,6 +138,11 @@ async function ended({ child }: Started): Promise<number | null> {
   return child.exitCode;
 }
 
+function stop(worker: Started): Promise<number | null> {
+  worker.child.kill('SIGTERM');
+  return ended(worker);
+}
+
 describe('a worker', () => {
   it('does a run from its plan to its release, and ends when there is nothing more', {
     timeout: 120_000,
@@ -229,7 +234,7 @@ describe('a worker', () => {
     const other = await submitRun(database, { ...named(), out });
     await expectWhole(other.run, out);
     expect(await stateOf(run)).toBe('cancelled');
-    expect(await ended((holding.child.kill('SIGTERM'), holding))).toBe(0);
+    expect(await stop(holding)).toBe(0);
   });
 
   it('leaves a run that this machine does not see to others, and says so once', {
@@ -239,7 +244,7 @@ describe('a worker', () => {
     const { run } = await submitRun(database, { ...named(), out });
     const worker = start('--stages', 'extract');
     await vi.waitFor(async () => expect(await jobs(run, 'extract')).toHaveLength(2), soon);
-    await ended((worker.child.kill('SIGTERM'), worker));
+    await stop(worker);
     await rm(join(out, 'run.json'));
     await database.query(
       "UPDATE pgboss.job SET state = 'created', started_on = NULL WHERE name = 'extract' AND data->>'run' = $1",
@@ -279,7 +284,7 @@ describe('a worker', () => {
     const { run } = await submitRun(database, { ...named(), out });
     const before = start('--stages', 'extract,dedup');
     await vi.waitFor(async () => expect((await jobs(run, 'harvest')).length).toBeGreaterThan(0), soon);
-    await ended((before.child.kill('SIGTERM'), before));
+    await stop(before);
     origin.hold();
     // A worker and its first process take more than this before the process has anything to do.
     const worker = start('--stages', 'harvest', '--memory', '250MiB');

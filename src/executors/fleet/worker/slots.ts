@@ -2,7 +2,7 @@ import type { Manifest, Task } from '../../../pipeline/index.ts';
 import { CpuMeter } from '../../../pipeline/index.ts';
 import { isHarvest } from '../../harvest.ts';
 import type { RunningProcess } from '../../processes.ts';
-import { TaskThreads } from '../../task-threads.ts';
+import { OPEN_FETCHES, TaskThreads } from '../../task-threads.ts';
 import { Lane } from './lane.ts';
 import type { RunCopy } from './run-copy.ts';
 
@@ -51,7 +51,9 @@ export class Slots implements AsyncDisposable {
   readonly #waiting: Waiting[] = [];
   readonly #cpu = new CpuMeter();
   readonly #closing = new Set<Promise<void>>();
-  #inThreads = 0;
+  /** Tasks in threads: of fetch, which mostly wait, and of all others. */
+  #fetching = 0;
+  #computing = 0;
   #slots: number;
 
   constructor(options: SlotsOptions) {
@@ -64,7 +66,7 @@ export class Slots implements AsyncDisposable {
     return this.#slots;
   }
   get busy(): number {
-    return this.#inThreads + [...this.#lanes].filter(({ tasks }) => tasks > 0).length;
+    return this.#threadSlots + [...this.#lanes].filter(({ tasks }) => tasks > 0).length;
   }
 
   /** From here on one less works, but one at least. */
@@ -77,10 +79,19 @@ export class Slots implements AsyncDisposable {
     return Math.max(0, this.slots - this.busy - this.#waiting.length);
   }
 
-  /** Processes at work that could begin another task of harvest. */
-  get hungry(): number {
-    if (this.#waiting.length > 0) return 0;
-    return [...this.#lanes].filter(({ hungry, broken }) => hungry && !broken).length;
+  /** Slots at work that could begin another task beside theirs: of harvest, and of fetch. */
+  get hungry(): { readonly harvest: number; readonly fetch: number } {
+    if (this.#waiting.length > 0) return { harvest: 0, fetch: 0 };
+    const harvest = [...this.#lanes].filter(({ hungry, broken }) => hungry && !broken).length;
+    return { harvest, fetch: this.#spareFetches };
+  }
+
+  get #threadSlots(): number {
+    return this.#computing + Math.ceil(this.#fetching / OPEN_FETCHES);
+  }
+
+  get #spareFetches(): number {
+    return Math.ceil(this.#fetching / OPEN_FETCHES) * OPEN_FETCHES - this.#fetching;
   }
 
   /**
@@ -111,8 +122,10 @@ export class Slots implements AsyncDisposable {
   }
 
   async #runInThread(task: Task, copy: RunCopy, { signal, progress }: SlotHooks): Promise<Manifest> {
-    this.#inThreads++;
-    const threads = this.#threadsOf(copy);
+    const fetches = task.stage === 'fetch';
+    if (fetches) this.#fetching++;
+    else this.#computing++;
+    const threads = this.#threadsOf(copy, fetches);
     threads.tasks++;
     try {
       const opened = await threads.opened;
@@ -124,7 +137,8 @@ export class Slots implements AsyncDisposable {
     } finally {
       threads.tasks--;
       threads.usedMs = performance.now();
-      this.#inThreads--;
+      if (fetches) this.#fetching--;
+      else this.#computing--;
       this.#roomAgain();
     }
   }
@@ -157,17 +171,20 @@ export class Slots implements AsyncDisposable {
     }
   }
 
-  /** A slot that is free; for want of one, a process of the run whose rows are all begun. */
+  /** A slot that is free; for want of one, what is at work with room for another beside it. */
   #find({ task, copy }: Waiting): Place | undefined {
     const lanes = [...this.#lanes].filter(({ broken }) => !broken);
     const mine = lanes.filter(({ runId }) => runId === copy.id);
     const harvest = isHarvest(task);
-    if (this.busy >= this.slots) return harvest ? mine.find(({ hungry }) => hungry) : undefined;
+    if (this.busy >= this.slots) {
+      if (task.stage === 'fetch' && this.#spareFetches > 0) return 'thread';
+      return harvest ? mine.find(({ hungry }) => hungry) : undefined;
+    }
     const warm = harvest ? mine.find(({ tasks }) => tasks === 0) : undefined;
     if (warm) return warm;
     const idle = lanes.filter(({ tasks }) => tasks === 0).sort((a, b) => a.usedMs - b.usedMs);
     // Its memory is for this task now.
-    if (this.#inThreads + lanes.length >= this.slots && idle[0]) this.#close(idle[0]);
+    if (this.#threadSlots + lanes.length >= this.slots && idle[0]) this.#close(idle[0]);
     return harvest ? this.#openLane(copy) : 'thread';
   }
 
@@ -193,12 +210,14 @@ export class Slots implements AsyncDisposable {
     this.#closing.add(closed);
   }
 
-  #threadsOf({ id, environment }: RunCopy) {
-    const known = this.#threads.get(id);
+  #threadsOf({ id, environment }: RunCopy, fetches: boolean) {
+    const key = fetches ? `${id}/fetch` : id;
+    const known = this.#threads.get(key);
     if (known) return known;
-    const opened = TaskThreads.open(environment, { threads: this.slots, idleMs: WARM_MS }, this.#cpu);
+    const open = fetches ? OPEN_FETCHES : 1;
+    const opened = TaskThreads.open(environment, { threads: this.slots, open, idleMs: WARM_MS }, this.#cpu);
     const threads = { opened, tasks: 0, usedMs: performance.now() };
-    this.#threads.set(id, threads);
+    this.#threads.set(key, threads);
     return threads;
   }
 

@@ -12,6 +12,7 @@ const WORKER_BYTES = 150 * MIB;
 const STAGE_BYTES: Readonly<Record<StageName, number>> = {
   extract: 250 * MIB, // npm run bench -- extract: 84 MB of WAT
   dedup: 350 * MIB, // npm run bench -- dedup --pairs 50000000: a bucket of the default size
+  fetch: 250 * MIB, // as extract: bodies that wait are bounded by 16 MiB (src/stages/intake.ts)
   harvest: 1_100 * MIB, // gleaner run with ViT-B/32, fp32: a process, its model and a batch of 64
   near: 700 * MIB, // npm run bench -- near: at most, whatever the number of rows
   select: 250 * MIB,

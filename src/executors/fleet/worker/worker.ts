@@ -199,7 +199,7 @@ export class Worker implements AsyncDisposable {
       const { exitWhenIdleMs } = this.#options;
       if (exitWhenIdleMs !== undefined && performance.now() - idleSinceMs >= exitWhenIdleMs) return;
       // Where there was something, there may be more.
-      if (taken.length > 0 && this.#room().slots > 0) continue;
+      if (taken.length > 0 && this.#slots.free > 0) continue;
       const rang = await this.#bell.wait(waitMs * (0.75 + Math.random() / 2));
       // What ended here may be the last that others wait for.
       waitMs = rang ? POLL_MS : Math.min(MAX_POLL_MS, waitMs * 1.5);
@@ -207,22 +207,23 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  #room(): { readonly slots: number; readonly harvest: number } {
-    if (this.#memory.tight) return { slots: 0, harvest: 0 };
-    return { slots: this.#slots.free, harvest: this.#slots.hungry };
-  }
-
   /** Takes what there is room for: gates and plans always, since others wait for them. */
   async #take(): Promise<readonly LeasedTask[]> {
-    const { slots, harvest } = this.#room();
     const queues = await this.#queue.busy(this.#queues);
-    const isHarvest = (queue: QueueName) => queue === 'harvest' || queue === 'harvest-gpu';
     const isControlQueue = (queue: QueueName) => CONTROL_QUEUES.some((name) => name === queue);
     const control = await this.#queue.take(queues.filter(isControlQueue), CONTROL_TASKS);
-    const work = queues.filter((queue) => !isControlQueue(queue) && (slots > 0 || isHarvest(queue)));
-    const limit = slots > 0 ? slots : harvest;
-    if (limit === 0 || work.length === 0) return control;
-    return [...control, ...(await this.#queue.take(work, limit, this.#copies.left))];
+    if (this.#memory.tight) return control;
+    const { free, hungry } = this.#slots;
+    const roomFor = (queue: QueueName) => {
+      if (free > 0) return free;
+      if (queue === 'fetch') return hungry.fetch;
+      return queue === 'harvest' || queue === 'harvest-gpu' ? hungry.harvest : 0;
+    };
+    for (const queue of queues.filter((name) => !isControlQueue(name) && roomFor(name) > 0)) {
+      const tasks = await this.#queue.take([queue], roomFor(queue), this.#copies.left);
+      if (tasks.length > 0) return [...control, ...tasks];
+    }
+    return control;
   }
 
   #begin(task: LeasedTask): void {

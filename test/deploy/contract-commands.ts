@@ -1,0 +1,68 @@
+import { Command } from 'commander';
+
+/**
+ * Commands of a fleet with their agreed options, for as long as the command line has them not: manifests are held against
+ * these until then. The real one is taken as soon as it is there.
+ */
+export function agreedCommands(): readonly Command[] {
+  const submit = new Command('submit')
+    .option('--wat <file...>')
+    .option('--crawl <name>')
+    .option('--wats <from:to>')
+    .option('--sample <n>')
+    .option('--seed <n>')
+    .option('--base-url <url>')
+    .requiredOption('--out <dir>')
+    .option('--recipe <name>')
+    .option('--model <model>')
+    .option('--model-variant <variant>')
+    .option('--provider <name>')
+    .option('--seen <dir|file.bloom...>')
+    .option('--tombstones <file|dir...>')
+    .option('--images-from <warc...>')
+    .option('--allow-host <host:port...>')
+    .option('--contact <mail|url>')
+    .option('--database <url>')
+    .option('--priority <n>')
+    .option('--name <text>')
+    .option('--fetch-apart')
+    .option('--cancel')
+    .option('--watch');
+  const worker = new Command('worker')
+    .option('--database <url>')
+    .option('--coordinator <url>')
+    .option('--token <token>')
+    .option('--stages <stages>')
+    .option('--gpu')
+    .option('--workers <n>')
+    .option('--memory <size>')
+    .option('--cache <dir>')
+    .option('--grace <seconds>')
+    .option('--metrics-port <port>')
+    .option('--name <text>')
+    .option('--exit-when-idle <seconds>')
+    .option('--log <form>');
+  const status = new Command('status')
+    .argument('[run]')
+    .option('--out <location>')
+    .option('--database <url>')
+    .option('--once')
+    .option('--json')
+    .option('--serve')
+    .option('--host <address>')
+    .option('--port <port>')
+    .option('--cpu-price <price>');
+  const coordinator = new Command('coordinator')
+    .option('--database <url>')
+    .option('--host <address>')
+    .option('--port <port>')
+    .option('--tls-cert <file>')
+    .option('--tls-key <file>')
+    .option('--public-url <url>');
+  const tokens = new Command('tokens');
+  tokens.addCommand(new Command('add').argument('<name>'));
+  tokens.addCommand(new Command('list'));
+  tokens.addCommand(new Command('block').argument('<name>'));
+  coordinator.addCommand(tokens);
+  return [submit, worker, status, coordinator];
+}

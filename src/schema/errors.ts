@@ -21,6 +21,10 @@ export const ERRORS = {
     template: '{path}: holds a run with another {what}. Use another --out, or remove that folder.',
   },
   RUN_NOT_FOUND: { exit: 1, template: '{path}: holds no finished {what}. {hint}' },
+  RUN_NOT_UNDER_WAY: {
+    exit: 1,
+    template: "{path}: no run is under way there. 'gleaner status' lists those that are.",
+  },
   RUN_UNFINISHED: {
     exit: 1,
     template:
@@ -60,7 +64,8 @@ export const ERRORS = {
   },
   DATABASE_UNREACHABLE: {
     exit: 1,
-    template: '{where}: no answer from the database ({problem}). Is it up, and reachable from here?',
+    template:
+      '{where}: no answer from the database ({problem}). Look whether it is up, and reachable from here.',
   },
   DATABASE_REFUSED: { exit: 1, template: '{where}: the database refuses: {problem}.' },
   SCHEMA_MISMATCH: {
@@ -68,6 +73,7 @@ export const ERRORS = {
     template:
       '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
   },
+  STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

@@ -38,7 +38,7 @@ function manifestOf(index: number): Manifest {
     version: 1,
     task: `extract/${index}`,
     fingerprint: 'f',
-    ledgers: { pair: { in: 10, out: 7, dropped: { text_short: 3 } } },
+    ledgers: { pair: { in: 10, out: 7, dropped: { text_short: 3 } } } as unknown as Manifest['ledgers'],
     facts: {},
     files: [],
     seconds: 2,

@@ -12,7 +12,10 @@ export function jobId(...parts: readonly (string | number)[]): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** What a database calls a run: the first 64 bits of its fingerprint. */
-export function runId(fingerprint: string): string {
-  return fingerprint.slice(0, 16);
+/** What a database calls a run: 64 bits of what it makes and where. */
+export function runId(fingerprint: string, location: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([fingerprint, location]))
+    .digest('hex')
+    .slice(0, 16);
 }

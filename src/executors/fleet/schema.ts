@@ -1,7 +1,10 @@
 /** Version of the tables below: a worker of one version does not write into those of another. */
 export const SCHEMA_VERSION = 1;
 
-/** Tables of a fleet beside those of its queue. Every time in them is the database's own. */
+/**
+ * Tables of a fleet beside those of its queue. Every time in them is the database's own. The spec is no jsonb, which would
+ * give its keys another order, and so the report.
+ */
 export const SCHEMA_SQL = `
 CREATE SCHEMA IF NOT EXISTS gleaner;
 CREATE TABLE IF NOT EXISTS gleaner.schema_version (version int NOT NULL);
@@ -10,7 +13,7 @@ CREATE TABLE IF NOT EXISTS gleaner.run (
   fingerprint text NOT NULL,
   name text NOT NULL,
   location text NOT NULL,
-  spec jsonb NOT NULL,
+  spec json NOT NULL,
   priority int NOT NULL DEFAULT 0,
   state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'cancelled')),
   submitted_at timestamptz NOT NULL DEFAULT now(),
@@ -22,7 +25,7 @@ CREATE TABLE IF NOT EXISTS gleaner.stage (
   tasks int NOT NULL,
   done_before int NOT NULL DEFAULT 0,
   open_groups int NOT NULL,
-  planned_at timestamptz NOT NULL DEFAULT now(),
+  planned_at timestamptz,
   finished_at timestamptz,
   PRIMARY KEY (run, stage)
 );

@@ -165,13 +165,13 @@ export function workTable(base: Assumptions, sizes: readonly number[]): string {
     [`network in, over ${base.days} days`, ({ bytesIn }) => bits(bytesIn.wats + bytesIn.images, base.days)],
     ['bucket', ({ bytesKept }) => bytes(bytesKept)],
     ['bucket besides, at most, if all is fetched before it is scored', ({ bytesApart }) => bytes(bytesApart)],
-    ['extract, core-hours', ({ coreHours }) => count(coreHours.extract)],
-    ['dedup, core-hours', ({ coreHours }) => count(coreHours.dedup)],
-    ['harvest at fp32, core-hours', ({ coreHours }) => count(coreHours.fp32)],
-    ['harvest at int8, core-hours', ({ coreHours }) => count(coreHours.int8)],
-    ['fetching apart, core-hours', ({ coreHours }) => count(coreHours.fetch)],
-    ['and GPU-hours', ({ gpuHours }) => count(gpuHours)],
-    ['release, core-hours', ({ coreHours }) => count(coreHours.release)],
+    ['extract, core-hours', ({ coreHours }) => hoursText(coreHours.extract)],
+    ['dedup, core-hours', ({ coreHours }) => hoursText(coreHours.dedup)],
+    ['harvest at fp32, core-hours', ({ coreHours }) => hoursText(coreHours.fp32)],
+    ['harvest at int8, core-hours', ({ coreHours }) => hoursText(coreHours.int8)],
+    ['fetching apart, core-hours', ({ coreHours }) => hoursText(coreHours.fetch)],
+    ['and GPU-hours', ({ gpuHours }) => hoursText(gpuHours)],
+    ['release, core-hours', ({ coreHours }) => hoursText(coreHours.release)],
     [`cores for ${base.days} days, at fp32`, ({ coreHours }) => cores(coreHours.fp32, coreHours, base)],
     [`cores for ${base.days} days, at int8`, ({ coreHours }) => cores(coreHours.int8, coreHours, base)],
     [
@@ -221,6 +221,11 @@ function table(heads: readonly string[], rows: readonly (readonly [string, reado
   ].join('\n');
 }
 
+/** Core-hours and the like: below ten with a digit behind the point. */
+function hoursText(n: number): string {
+  return n < 10 ? n.toFixed(1) : count(n);
+}
+
 /** Three digits of what is large, all of what is small. */
 function count(n: number): string {
   return (n < 1000 ? Math.round(n) : Number(n.toPrecision(3))).toLocaleString('en');
@@ -252,13 +257,14 @@ if (import.meta.main) {
       ...Object.fromEntries(names.map(([name]) => [name, { type: 'string' } as const])),
     },
   });
-  if (values.help) process.stdout.write(`${names.map(([name, value]) => `--${name} ${value}\n`).join('')}`);
+  const { help, ...given } = values as Readonly<Record<string, string | boolean | undefined>>;
+  if (help) process.stdout.write(`${names.map(([name, value]) => `--${name} ${value}\n`).join('')}`);
   else {
-    const given = Object.entries(values).map(([name, value]) => [name, Number(value)] as const);
-    const wrong = given.find(([, value]) => !Number.isFinite(value));
-    if (wrong) throw new Error(`--${wrong[0]}: give a number.`);
-    const base = { ...ASSUMPTIONS, ...Object.fromEntries(given) };
-    const sizes = values.wats === undefined ? SIZES : [base.wats];
+    const changed = Object.fromEntries(Object.entries(given).map(([name, text]) => [name, Number(text)]));
+    for (const [name, value] of Object.entries(changed))
+      if (!(value >= 0)) throw new Error(`--${name}: give a number.`);
+    const base = { ...ASSUMPTIONS, ...changed };
+    const sizes = changed.wats === undefined ? SIZES : [changed.wats];
     process.stdout.write(`${workTable(base, sizes)}\n\n${dollarTable(base, sizes)}\n`);
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { STAGES } from '../../src/pipeline/index.ts';
 import { parseCommandLine } from './command-line.ts';
 import {
   bytesOf,
@@ -108,8 +109,7 @@ describe('deploy/compose.yaml', () => {
     const stages = ours.flatMap(
       ([, service]) => optionOf(argumentsOf(service), '--stages')?.split(',') ?? [],
     );
-    // docs/architecture.md names them in their order.
-    expect(stages).toEqual(['extract', 'dedup', 'harvest', 'near', 'select', 'release', 'trail', 'report']);
+    expect(stages).toEqual([...STAGES]);
   });
 
   it('asks for the variables of .env.example and no others, and not without secrets', () => {

@@ -5,29 +5,6 @@ import { Command } from 'commander';
  * these until then. The real one is taken as soon as it is there.
  */
 export function agreedCommands(): readonly Command[] {
-  const submit = new Command('submit')
-    .option('--wat <file...>')
-    .option('--crawl <name>')
-    .option('--wats <from:to>')
-    .option('--sample <n>')
-    .option('--seed <n>')
-    .option('--base-url <url>')
-    .requiredOption('--out <dir>')
-    .option('--recipe <name>')
-    .option('--model <model>')
-    .option('--model-variant <variant>')
-    .option('--provider <name>')
-    .option('--seen <dir|file.bloom...>')
-    .option('--tombstones <file|dir...>')
-    .option('--images-from <warc...>')
-    .option('--allow-host <host:port...>')
-    .option('--contact <mail|url>')
-    .option('--database <url>')
-    .option('--priority <n>')
-    .option('--name <text>')
-    .option('--fetch-apart')
-    .option('--cancel')
-    .option('--watch');
   const worker = new Command('worker')
     .option('--database <url>')
     .option('--coordinator <url>')
@@ -64,5 +41,5 @@ export function agreedCommands(): readonly Command[] {
   tokens.addCommand(new Command('list'));
   tokens.addCommand(new Command('block').argument('<name>'));
   coordinator.addCommand(tokens);
-  return [submit, worker, status, coordinator];
+  return [worker, status, coordinator];
 }

@@ -6,9 +6,18 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { ASSUMPTIONS, dollars, dollarTable, SIZES, workOf, workTable } from '../../scripts/cost.ts';
 import { ROOT } from '../support/gleaner.ts';
 import { commandLinesIn, parseCommandLine } from './command-line.ts';
-import { composeVariables, DEPLOY, deployed, deployedFiles, manifestsOf, variablesIn } from './manifests.ts';
+import {
+  composeVariables,
+  DEPLOY,
+  deployed,
+  deployedFiles,
+  kubernetesFiles,
+  manifestsOf,
+  variablesIn,
+} from './manifests.ts';
 import { podsOf } from './pods.ts';
 
 const dockerfile = deployed('Dockerfile');
@@ -141,6 +150,25 @@ describe('deploy/healthy.js', () => {
 });
 
 describe('docs/operations.md', () => {
+  it('has the tables that scripts/cost.ts prints', () => {
+    expect(operations).toContain(`\n${workTable(ASSUMPTIONS, SIZES)}\n`);
+    expect(operations).toContain(`\n${dollarTable(ASSUMPTIONS, SIZES)}\n`);
+  });
+
+  it('reckons as by hand', () => {
+    // 100 WATs: 30,000,000 links, 45 % accepted, three of four not repeated; 80 % answer, a tenth matches.
+    const work = workOf({ ...ASSUMPTIONS, wats: 100 });
+    expect(work.urls).toBeCloseTo(10_125_000);
+    expect(work.rows).toBeCloseTo(810_000);
+    // 131 buckets of 256 MiB (268.4 MB) stand for 34.9 GB; 1,013 tasks of 10,000 pairs.
+    expect(work.tasks).toBe(100 + 131 + 1013);
+    // 8,100,000 pictures at 93.3 ms, and 10,125,000 URLs at 0.7 ms, in hours.
+    expect(work.coreHours.fp32).toBeCloseTo((8100 * 0.0933) / 3.6 + (10_125 * 0.0007) / 3.6, 6);
+    expect(
+      dollars({ ...ASSUMPTIONS, wats: 100, busy: 1, cpuHour: 1 }, 'fp32')['harvest, processors'],
+    ).toBeCloseTo(work.coreHours.fp32);
+  });
+
   const lines = commandLinesIn(operations);
 
   it('has examples', () => expect(lines.length).toBeGreaterThan(10));
@@ -150,8 +178,9 @@ describe('docs/operations.md', () => {
   });
 
   it('names every variable that a container is given', () => {
-    const files = deployedFiles('kubernetes/**/*.yaml');
-    const pods = files.flatMap((file) => manifestsOf(file, deployed(file))).flatMap(podsOf);
+    const pods = kubernetesFiles()
+      .flatMap((file) => manifestsOf(file, deployed(file)))
+      .flatMap(podsOf);
     const inPods = JSON.stringify(pods).matchAll(/\$\((\w+)\)|"name":"([A-Z][A-Z0-9_]+)"/g);
     const variables = new Set([
       ...composeVariables(),

@@ -13,6 +13,7 @@ import {
   DEPLOY,
   deployed,
   deployedFiles,
+  kubernetesFiles,
   type Manifest,
   manifestsOf,
   variablesIn,
@@ -20,8 +21,7 @@ import {
 import { exposed, optionOf, podsOf, policySchema, selectedSchema, serviceSchema } from './pods.ts';
 import { canRun, hasKubernetesTypes, isOfKubernetes, kubernetesProblems, kustomize } from './validators.ts';
 
-// names.yaml is a configuration of kustomize's own; `kubectl kustomize` reads it below.
-const files = deployedFiles('kubernetes/**/*.yaml').filter((file) => !file.endsWith('/names.yaml'));
+const files = kubernetesFiles();
 const all = files.flatMap((file) => manifestsOf(file, deployed(file)));
 const objects = all.filter(({ file }) => !file.endsWith('/kustomization.yaml'));
 const pods = objects.flatMap(podsOf);
@@ -50,15 +50,15 @@ describe('deploy/kubernetes', () => {
     async () => {
       await expectValid(objects);
       // And the types would tell.
-      const [deployment] = ofKind('Deployment');
-      const wrong = JSON.parse(
-        JSON.stringify(deployment)
-          .replace('"replicas":1', '"replicsa":1')
-          .replace('"fsGroup":1000', '"fsGroup":"1000"'),
-      );
-      const problems = await kubernetesProblems([wrong]);
-      expect(problems).toMatch(/replicsa/);
-      expect(problems).toMatch(/fsGroup/);
+      const [deployment] = ofKind('Deployment').filter(({ file }) => file.includes('worker-extract'));
+      for (const [right, wrong] of [
+        ['"replicas":1', '"replicsa":1'],
+        ['"fsGroup":1000', '"fsGroup":"1000"'],
+        ['"image":', '"imagine":'],
+      ] as const) {
+        const text = JSON.stringify(deployment?.object).replace(right, wrong);
+        expect(await kubernetesProblems(manifestsOf('wrong', text)), wrong).toContain('error TS');
+      }
     },
   );
 

@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { ROOT } from '../support/gleaner.ts';
@@ -11,6 +11,10 @@ export const deployed = (path: string) => readFileSync(join(DEPLOY, path), 'utf8
 
 /** Paths below deploy/, in order. */
 export const deployedFiles = (pattern: string) => globSync(pattern, { cwd: DEPLOY }).sort();
+
+/** Files with objects of Kubernetes, or for kustomize; names.yaml is a configuration of kustomize's own. */
+export const kubernetesFiles = () =>
+  deployedFiles('kubernetes/**/*.yaml').filter((file) => basename(file) !== 'names.yaml');
 
 /** An object of Kubernetes, and the file that it stands in. */
 export interface Manifest {

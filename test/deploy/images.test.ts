@@ -66,7 +66,7 @@ describe('images', () => {
     for (const file of deployedFiles('kubernetes/**/*.yaml'))
       for (const [, tag] of deployed(file).matchAll(/(?:newTag: |image: gleaner[\w-]*:)([\d.]+)/g))
         expect(tag, file).toBe(version);
-    expect(names.length).toBeGreaterThan(3);
+    expect(names).toHaveLength(3);
   });
 
   it('end as somebody who is not root, under an init', () => {

@@ -41,6 +41,7 @@ export function manifestsOf(file: string, text: string): readonly Manifest[] {
 const environmentSchema = z.record(z.string(), z.coerce.string());
 const serviceSchema = z.looseObject({
   image: z.string(),
+  build: z.unknown().optional(),
   entrypoint: z.array(z.string()).optional(),
   command: z.array(z.string()).optional(),
   environment: environmentSchema.optional(),

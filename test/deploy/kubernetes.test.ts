@@ -177,6 +177,35 @@ describe('deploy/kubernetes', () => {
   });
 });
 
+/** IANA's special-purpose registries (RFC 6890 and after), and multicast: what is not globally reachable. */
+const SPECIAL = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/96',
+  '::ffff:0:0/96',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2001::/32',
+  '2001:2::/48',
+  '2001:db8::/32',
+  '3fff::/20',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+] as const;
+
 describe('where workers may connect to', () => {
   const [web] = ofKind('NetworkPolicy').filter((manifest) => nameOf(manifest) === 'web');
   const rules = policySchema
@@ -225,11 +254,12 @@ describe('where workers may connect to', () => {
   });
 
   it('nowhere that gleaner itself would not go', () => {
-    const v4 = fc.ipV4();
-    const edges = fc.constantFrom(...rules.flatMap(({ cidr, except }) => [cidr, ...except]).flatMap(edgesOf));
+    const ranges = [...SPECIAL, ...rules.flatMap(({ cidr, except }) => [cidr, ...except])];
+    for (const address of ranges.flatMap(edgesOf))
+      expect([address, allows(address) && !isPublicAddress(address)]).toEqual([address, false]);
     fc.assert(
-      fc.property(fc.oneof(v4, fc.ipV6(), edges), (address) => !allows(address) || isPublicAddress(address)),
-      { numRuns: 20_000 },
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (address) => !allows(address) || isPublicAddress(address)),
+      { numRuns: 10_000 },
     );
   });
 });

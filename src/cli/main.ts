@@ -47,7 +47,8 @@ const COMMANDS = [
   workerCommand,
 ];
 
-function createProgram(context: CommandContext): Command {
+/** The whole command line. Exported for tests that hold documents and manifests against it. */
+export function createProgram(context: CommandContext): Command {
   const program = new Command('gleaner')
     .description(
       'From Common Crawl to a filtered, deduplicated, CLIP-scored and searchable image-text dataset.',

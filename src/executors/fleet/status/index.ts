@@ -1,0 +1,2 @@
+export { FleetReader, type FleetReaderOptions, readFleet } from './fleet-reader.ts';
+export type * from './types.ts';

@@ -1,0 +1,73 @@
+import type { StageRow, UnderWayRow } from './snapshot.ts';
+import { NOTHING, type StageTally } from './tally.ts';
+import type { StageStatus } from './types.ts';
+import type { StageWork } from './workers.ts';
+
+export interface StageInput {
+  readonly row: StageRow;
+  readonly tally: StageTally | undefined;
+  /** Of this stage of this run. */
+  readonly underWay: readonly UnderWayRow[];
+  /** What workers do of it now. */
+  readonly work: StageWork | undefined;
+  /** As they were counted a minute ago and now; null where that is not known. */
+  readonly inPerSecond: number | null;
+  readonly tasksPerSecond: number | null;
+  readonly isCancelled: boolean;
+  readonly at: Date;
+}
+
+/** Where a stage is. Free tasks are those of which nothing else is known. */
+export function stageStatus(input: StageInput): StageStatus {
+  const { row, tally = NOTHING, underWay, isCancelled } = input;
+  const count = (is: (row: UnderWayRow) => boolean) =>
+    underWay.reduce((sum, group) => sum + (is(group) ? group.tasks : 0), 0);
+  const done = Math.min(row.tasks, row.done_before + tally.tasks);
+  const active = count(({ state }) => state === 'active');
+  const waiting = count(({ state, later }) => state === 'retry' && later);
+  const dead = count(({ state }) => state === 'failed');
+  const queued = isCancelled ? 0 : Math.max(0, row.tasks - done - active - waiting - dead);
+  const isOver = row.finished_at !== null || isCancelled || done === row.tasks;
+  const speed = isOver ? undefined : speedOf(input, row.tasks - done, active);
+  return {
+    stage: row.stage,
+    unit: UNITS[row.stage] ?? 'pairs',
+    ...{ tasks: row.tasks, done, doneBefore: row.done_before, active, queued, waiting, dead },
+    in: tally.in,
+    out: tally.out,
+    perSecond: speed?.perSecond ?? null,
+    share: row.tasks === 0 ? 1 : Math.min(1, (done + (speed?.partly ?? 0)) / row.tasks),
+    etaSeconds: speed?.etaSeconds ?? null,
+    taskSeconds: tally.seconds,
+    cpuSeconds: tally.cpuSeconds,
+    finishedAt: row.finished_at?.toISOString() ?? null,
+  };
+}
+
+/** What the first step of a stage counts, where it is no pairs. */
+const UNITS: Readonly<Record<string, string>> = { extract: 'links', near: 'rows', select: 'rows' };
+
+/**
+ * By what workers say where they say something, else by what was counted over the last minute, else since the stage was planned.
+ *
+ * @param left tasks that are not done
+ */
+function speedOf(
+  { row, tally = NOTHING, work, at, ...rates }: StageInput,
+  left: number,
+  active: number,
+): { readonly perSecond: number | null; readonly partly: number; readonly etaSeconds: number | null } {
+  const seconds = (at.getTime() - row.planned_at.getTime()) / 1000;
+  const average = (n: number) => (n > 0 && seconds > 0 ? n / seconds : null);
+  const perTask = tally.tasks > 0 && tally.in !== null ? tally.in / tally.tasks : 0;
+  const said = work && work.perSecond > 0 ? work.perSecond : null;
+  const perSecond = said ?? rates.inPerSecond ?? (tally.in === null ? null : average(tally.in));
+  const partly = work && perTask > 0 ? Math.min(active, work.done / perTask) : 0;
+  if (perTask > 0 && perSecond !== null)
+    return {
+      ...{ perSecond, partly },
+      etaSeconds: perSecond > 0 ? ((left - partly) * perTask) / perSecond : null,
+    };
+  const tasksPerSecond = rates.tasksPerSecond ?? average(tally.tasks);
+  return { perSecond, partly, etaSeconds: tasksPerSecond ? left / tasksPerSecond : null };
+}

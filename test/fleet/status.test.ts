@@ -208,10 +208,12 @@ describe('rates, and what is left', () => {
     );
   });
 
-  it('come from what was counted since the stage was planned, where no worker says anything', async () => {
+  it('come from what was counted since the stage was planned, where workers are there and say nothing', async () => {
     await fleet.run('r');
     await fleet.stage('r', 'harvest', 10, { secondsAgo: 100 });
     await fleet.complete('harvest', 5, HARVESTED);
+    expect((await theRun()).stages[0]).toMatchObject({ perSecond: null, etaSeconds: null });
+    await fleet.worker('w');
     const [stage] = (await theRun()).stages;
     expect(stage?.perSecond).toBeCloseTo(5, 0);
     expect(stage?.etaSeconds).toBeCloseTo(100, -1);

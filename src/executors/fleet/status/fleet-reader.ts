@@ -1,14 +1,22 @@
+import { STAGES } from '../../../pipeline/index.ts';
 import type { Database } from '../database.ts';
 import { CONTROL_QUEUES } from '../queues.ts';
 import { costOf } from './cost.ts';
-import { groupProblems, withoutSecrets } from './problems.ts';
+import { groupProblems, withoutCredentials } from './problems.ts';
 import { Rates } from './rates.ts';
-import { type RunRow, readSnapshot, type Snapshot, type TallyRow, type WorkerRow } from './snapshot.ts';
+import {
+  type RunRow,
+  readSnapshot,
+  type Snapshot,
+  type StageRow,
+  type TallyRow,
+  type WorkerRow,
+} from './snapshot.ts';
 import { stageStatus } from './stage-status.ts';
 import { droppedCounts, type StageTally, sumTallies } from './tally.ts';
 import type { FleetStatus, Prices, RunCondition, RunStatus, StageStatus, WorkerState } from './types.ts';
 import { warningsOf } from './warnings.ts';
-import { type StageWork, workByStage, workerStatus } from './workers.ts';
+import { isLive, type StageWork, workByStage, workerStatus } from './workers.ts';
 
 /** Workers that are listed. */
 export const MAX_WORKERS = 200;
@@ -92,9 +100,11 @@ export class FleetReader {
   ): RunStatus {
     const work = workByStage(snapshot.workers);
     const mine = snapshot.underWay.filter(({ run }) => run === row.id);
-    const rows = snapshot.stages.filter(({ run }) => run === row.id);
+    const rows = stagesOf(snapshot, row.id);
+    // Most runs have nothing to do in some stage.
+    const withTasks = rows.filter(({ tasks }) => tasks > 0);
     const tallyOf = (stage: string) => tallies.get(keyOf({ run: row.id, stage }))?.tally;
-    const stages = rows.map((stageRow) =>
+    const stages = withTasks.map((stageRow) =>
       stageStatus({
         row: stageRow,
         tally: tallyOf(stageRow.stage),
@@ -103,6 +113,7 @@ export class FleetReader {
         inPerSecond: this.#rates.perSecond(`in ${keyOf(stageRow)}`),
         tasksPerSecond: this.#rates.perSecond(`tasks ${keyOf(stageRow)}`),
         isCancelled: row.state === 'cancelled',
+        isServed: snapshot.workers.some(isLive),
         at: snapshot.at,
       }),
     );
@@ -117,14 +128,14 @@ export class FleetReader {
     return {
       id: row.id,
       name: row.name,
-      location: withoutSecrets(row.location),
+      location: withoutCredentials(row.location),
       condition,
       priority: row.priority,
       submittedAt: row.submitted_at.toISOString(),
       finishedAt: row.finished_at?.toISOString() ?? null,
       seconds: (end.getTime() - row.submitted_at.getTime()) / 1000,
       stages,
-      allPlanned: stages.some(({ stage }) => stage === 'report'),
+      allPlanned: rows.some(({ stage, planned_at }) => stage === LAST_STAGE && planned_at !== null),
       etaSeconds:
         condition === 'going' && open.length > 0 && open.every(({ etaSeconds }) => etaSeconds !== null)
           ? open.reduce((sum, { etaSeconds }) => sum + (etaSeconds ?? 0), 0)
@@ -151,6 +162,8 @@ export function readFleet(database: Database, options?: FleetReaderOptions): Pro
 }
 
 const NONE = sumTallies([]);
+const STAGE_ORDER: readonly string[] = STAGES;
+const LAST_STAGE = STAGE_ORDER.at(-1);
 
 /** Names a stage of a run. */
 function keyOf({ run, stage }: { readonly run: string; readonly stage: string }): string {
@@ -162,6 +175,12 @@ function knownTally(rows: readonly TallyRow[]): KnownTally {
     tally: sumTallies(rows),
     secondsBy: new Map(rows.map(({ worker, seconds }) => [worker, seconds])),
   };
+}
+
+/** In their order. */
+function stagesOf({ stages }: Snapshot, run: string): readonly StageRow[] {
+  const place = ({ stage }: StageRow) => STAGE_ORDER.indexOf(stage);
+  return stages.filter((row) => row.run === run).sort((a, b) => place(a) - place(b));
 }
 
 function isControl(queue: string): boolean {

@@ -13,7 +13,7 @@ export function groupProblems(rows: readonly ProblemRow[]): ProblemGroup[] {
     .flatMap((tasks) => {
       const [first] = tasks.toSorted((a, b) => a.index - b.index);
       return first
-        ? [{ problem: withoutSecrets(first.problem), tasks: tasks.length, example: nameOf(first) }]
+        ? [{ problem: withoutCredentials(first.problem), tasks: tasks.length, example: nameOf(first) }]
         : [];
     })
     .sort((a, b) => b.tasks - a.tasks || a.example.localeCompare(b.example))
@@ -33,6 +33,6 @@ function nameOf({ queue, stage, index }: ProblemRow): string {
 }
 
 /** Without what an address may hold for its reader alone: user, password, signatures. */
-export function withoutSecrets(text: string): string {
+export function withoutCredentials(text: string): string {
   return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?/gi, '$1$2');
 }

@@ -25,7 +25,8 @@ export interface StageRow {
   readonly stage: string;
   readonly tasks: number;
   readonly done_before: number;
-  readonly planned_at: Date;
+  /** Null while its tasks are still being sent. */
+  readonly planned_at: Date | null;
   readonly finished_at: Date | null;
 }
 
@@ -144,7 +145,7 @@ function readRuns(sql: Sql, run: string | undefined): Promise<readonly RunRow[]>
 }
 
 const STAGES_SQL = `SELECT run, stage, tasks, done_before, planned_at, finished_at FROM gleaner.stage
-  WHERE run = ANY($1) ORDER BY planned_at`;
+  WHERE run = ANY($1)`;
 
 const TALLIES_SQL = `SELECT run, stage, worker, tasks::float8, seconds, cpu_seconds, ledgers FROM gleaner.tally
   WHERE run = ANY($1) AND NOT (run || ' ' || stage = ANY($2))`;

@@ -14,6 +14,8 @@ export interface StageInput {
   readonly inPerSecond: number | null;
   readonly tasksPerSecond: number | null;
   readonly isCancelled: boolean;
+  /** Whether any worker lives: without one nothing goes on at the rate that was. */
+  readonly isServed: boolean;
   readonly at: Date;
 }
 
@@ -53,12 +55,12 @@ const UNITS: Readonly<Record<string, string>> = { extract: 'links', near: 'rows'
  * @param left tasks that are not done
  */
 function speedOf(
-  { row, tally = NOTHING, work, at, ...rates }: StageInput,
+  { row, tally = NOTHING, work, at, isServed, ...rates }: StageInput,
   left: number,
   active: number,
 ): { readonly perSecond: number | null; readonly partly: number; readonly etaSeconds: number | null } {
-  const seconds = (at.getTime() - row.planned_at.getTime()) / 1000;
-  const average = (n: number) => (n > 0 && seconds > 0 ? n / seconds : null);
+  const seconds = row.planned_at ? (at.getTime() - row.planned_at.getTime()) / 1000 : 0;
+  const average = (n: number) => (isServed && n > 0 && seconds > 0 ? n / seconds : null);
   const perTask = tally.tasks > 0 && tally.in !== null ? tally.in / tally.tasks : 0;
   const said = work && work.perSecond > 0 ? work.perSecond : null;
   const perSecond = said ?? rates.inPerSecond ?? (tally.in === null ? null : average(tally.in));

@@ -24,8 +24,8 @@ export type RunCondition = 'going' | 'planning' | 'stuck' | 'done' | 'cancelled'
 export interface RunStatus {
   readonly id: string;
   readonly name: string;
-  /** Without credentials. */
-  readonly location: string;
+  /** Without credentials; null where strangers may read it. */
+  readonly location: string | null;
   readonly condition: RunCondition;
   readonly priority: number;
   /** ISO 8601. */
@@ -88,8 +88,8 @@ export interface DroppedCount {
 
 /** Tasks with the same problem but for numbers in it. */
 export interface ProblemGroup {
-  /** As one of them says it. */
-  readonly problem: string;
+  /** As one of them says it; null where strangers may read it. */
+  readonly problem: string | null;
   readonly tasks: number;
   /** One of them, as 'harvest/00003'. */
   readonly example: string;

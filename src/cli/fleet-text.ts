@@ -68,7 +68,7 @@ function formatRun(run: RunStatus): string[] {
     ...formatDropped(dropped),
     ...formatProblems('failed too often', dead),
     ...formatProblems('tried again', retrying),
-    formatRunCost(run),
+    ...formatRunCost(run),
   ];
 }
 
@@ -82,7 +82,7 @@ export function formatStage(stage: StageStatus): string[] {
     stage.in === null || stage.out === null || stage.in === 0
       ? ''
       : `${formatShare(stage.out / stage.in)} kept`;
-  const line = `  ${toWidth(name, 8)} ${bar}${`${formatCount(done)}/${formatCount(tasks)}`.padStart(20)}${counts.padStart(20)}${kept.padStart(14)}`;
+  const line = `  ${toWidth(name, 8)} ${bar}${`${formatCount(done)}/${formatCount(tasks)}`.padStart(20)}${counts.padStart(21)}${kept.padStart(13)}`;
   const going = goingOf(stage);
   return going.length === 0
     ? [line.trimEnd()]
@@ -134,7 +134,7 @@ function formatProblems(what: string, groups: readonly ProblemGroup[]): string[]
 }
 
 /** What is not in it stands in the help and in docs/fleet.md. */
-function formatRunCost({ cost, allPlanned, condition }: RunStatus): string {
+function formatRunCost({ cost, allPlanned, condition }: RunStatus): string[] {
   const hours = (n: number) => `${formatRate(Number(n.toPrecision(3)))} CPU-hours`;
   const gpu = cost.gpuHours > 0 ? ` and ${formatRate(Number(cost.gpuHours.toPrecision(3)))} GPU-hours` : '';
   const parts = [
@@ -144,7 +144,7 @@ function formatRunCost({ cost, allPlanned, condition }: RunStatus): string {
     parts.push(
       `${allPlanned ? '' : 'at least '}${hours(cost.cpuHoursLeft)} to go${cost.left === null ? '' : `, ${formatCost(cost.left)}`}`,
     );
-  return `  cost     ${parts.join('; ')}`;
+  return wrap('  cost     ', '           ', parts.join('; ').split(' '));
 }
 
 function formatWorkers({ workers, workerCounts }: FleetStatus): string[] {

@@ -65,7 +65,8 @@ export function statusCommand(context: CommandContext): Command {
         run: id,
         prices: { cpuHour: flags.cpuPrice, gpuHour: flags.gpuPrice },
       });
-      if (flags.serve) return serve(reader, flags, context);
+      // The database is let go of as this ends.
+      if (flags.serve) return await serve(reader, flags, context);
       const alone = id !== undefined;
       if (flags.json || flags.once) {
         const status = await reader.read();

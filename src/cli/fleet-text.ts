@@ -73,7 +73,7 @@ function formatRun(run: RunStatus): string[] {
 }
 
 /** As '  harvest  ━━━━━╌╌╌╌╌╌╌╌╌  120/312  1,234,567 pairs  37.2 % kept', and below it what goes on. */
-export function formatStage(stage: StageStatus): string[] {
+function formatStage(stage: StageStatus): string[] {
   const { stage: name, unit, tasks, done, share } = stage;
   const filled = share < 1 ? Math.min(BAR_WIDTH - 1, Math.floor(share * BAR_WIDTH)) : BAR_WIDTH;
   const bar = `${'━'.repeat(filled)}${'╌'.repeat(BAR_WIDTH - filled)}`;
@@ -96,6 +96,7 @@ function goingOf({
   etaSeconds,
   active,
   queued,
+  blocked,
   waiting,
   dead,
   done,
@@ -107,6 +108,7 @@ function goingOf({
     ...(etaSeconds === null ? [] : [`ETA ${formatDuration(etaSeconds)}`]),
     ...(active > 0 ? [`${formatCount(active)} under way`] : []),
     ...(queued > 0 ? [`${formatCount(queued)} free`] : []),
+    ...(blocked > 0 ? [`${formatCount(blocked)} not fetched yet`] : []),
     ...(waiting > 0 ? [`${formatCount(waiting)} to be tried again`] : []),
     ...(dead > 0 ? [`${formatCount(dead)} failed too often`] : []),
   ];

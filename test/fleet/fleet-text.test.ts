@@ -9,7 +9,17 @@ import type {
 
 const STAGE: StageStatus = {
   ...{ stage: 'extract', unit: 'links', tasks: 64, done: 64, doneBefore: 0 },
-  ...{ active: 0, queued: 0, waiting: 0, dead: 0, in: 256_000, out: 76_800, perSecond: null, share: 1 },
+  ...{
+    active: 0,
+    queued: 0,
+    blocked: 0,
+    waiting: 0,
+    dead: 0,
+    in: 256_000,
+    out: 76_800,
+    perSecond: null,
+    share: 1,
+  },
   ...{ etaSeconds: null, taskSeconds: 640, cpuSeconds: 600, finishedAt: '2026-11-22T01:00:00.000Z' },
 };
 const HARVEST: StageStatus = {

@@ -55,7 +55,7 @@ export async function fillLargeFleet(fleet: SmallFleet): Promise<void> {
   await fleet.database.query(
     `UPDATE gleaner.run SET state = 'done', finished_at = now() - interval '80 minutes' WHERE id = '6666'`,
   );
-  const doing = (per_second: number) => ({ harvest: { tasks: 4, done: 8000, per_second } });
+  const doing = (per_second: number) => ({ harvest: { tasks: 8, done: 8000, per_second } });
   const harvest = ['harvest'];
   await fleet.worker('w1', { name: 'node-a', state: 'working', busy: 8, slots: 8, doing: doing(61.2) });
   await fleet.worker('w2', {

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../../executors/fleet/status/index.ts';
 
-const TASK_STATES = ['queued', 'active', 'waiting', 'dead'] as const;
+const TASK_STATES = ['queued', 'blocked', 'active', 'waiting', 'dead'] as const;
 
 /**
  * What GET /metrics of the fleet's page tells. Counters are of the whole fleet, by what the database has counted since the

@@ -42,7 +42,8 @@ export function StageRow({ stage }: { readonly stage: StageStatus }) {
 }
 
 function Going({ stage }: { readonly stage: StageStatus }) {
-  const { unit, done, tasks, perSecond, etaSeconds, active, queued, waiting, dead, doneBefore } = stage;
+  const { unit, done, tasks, perSecond, etaSeconds, active, queued, blocked, waiting, dead, doneBefore } =
+    stage;
   if (done === tasks)
     return doneBefore === tasks ? <span class="stage-going soft">done by an earlier start</span> : null;
   const parts = [
@@ -50,6 +51,7 @@ function Going({ stage }: { readonly stage: StageStatus }) {
     ...(etaSeconds === null ? [] : [`${duration(etaSeconds)} to go`]),
     ...(active > 0 ? [`${whole(active)} under way`] : []),
     ...(queued > 0 ? [`${whole(queued)} free`] : []),
+    ...(blocked > 0 ? [`${whole(blocked)} not fetched yet`] : []),
     ...(waiting > 0 ? [`${whole(waiting)} to be tried again`] : []),
     ...(dead > 0 ? [`${whole(dead)} failed too often`] : []),
   ];

@@ -1,6 +1,6 @@
 import { GleanerError } from '../../../schema/index.ts';
+import { resolveLocation } from '../../../storage/index.ts';
 import type { Database } from '../database.ts';
-import { locationOf } from '../submit.ts';
 
 /** A run by its id or its name, or by where it lies. */
 export interface RunChoice {
@@ -14,7 +14,7 @@ export interface RunChoice {
  */
 export async function findRun(database: Database, { run, out }: RunChoice): Promise<string | undefined> {
   if (run === undefined && out === undefined) return undefined;
-  const location = out === undefined ? null : locationOf(out);
+  const location = out === undefined ? null : resolveLocation(out);
   const [row] = await database.query<{ id: string }>(
     `SELECT id FROM gleaner.run WHERE ($1::text IS NULL OR id = $1 OR name = $1) AND ($2::text IS NULL OR location = $2)
      ORDER BY id = $1 DESC, submitted_at DESC LIMIT 1`,

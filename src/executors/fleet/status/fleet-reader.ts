@@ -16,10 +16,10 @@ import { stageStatus } from './stage-status.ts';
 import { droppedCounts, type StageTally, sumTallies } from './tally.ts';
 import type { FleetStatus, Prices, RunCondition, RunStatus, StageStatus, WorkerState } from './types.ts';
 import { warningsOf } from './warnings.ts';
-import { isLive, type StageWork, workByStage, workerStatus } from './workers.ts';
+import { isLive, speedByStage, workerStatus } from './workers.ts';
 
 /** Workers that are listed. */
-export const MAX_WORKERS = 200;
+const MAX_WORKERS = 200;
 
 /** In this order they are listed: what is amiss first. */
 const WORKER_ORDER: readonly WorkerState[] = ['lost', 'draining', 'working', 'idle'];
@@ -98,7 +98,7 @@ export class FleetReader {
     gpuShares: ReadonlyMap<string, number>,
     prices: Prices,
   ): RunStatus {
-    const work = workByStage(snapshot.workers);
+    const speeds = speedByStage(snapshot.workers);
     const mine = snapshot.underWay.filter(({ run }) => run === row.id);
     const rows = stagesOf(snapshot, row.id);
     // Most runs have nothing to do in some stage.
@@ -109,7 +109,8 @@ export class FleetReader {
         row: stageRow,
         tally: tallyOf(stageRow.stage),
         underWay: mine.filter(({ queue, stage }) => stage === stageRow.stage && !isControl(queue)),
-        work: shareOfWork(work.get(stageRow.stage), stageRow.stage, row.id, snapshot),
+        before: stageRow.stage === 'harvest' ? tasksLeft(rows, 'fetch', tallyOf) : 0,
+        saidPerSecond: shareOfSpeed(speeds.get(stageRow.stage), stageRow.stage, row.id, snapshot),
         inPerSecond: this.#rates.perSecond(`in ${keyOf(stageRow)}`),
         tasksPerSecond: this.#rates.perSecond(`tasks ${keyOf(stageRow)}`),
         isCancelled: row.state === 'cancelled',
@@ -136,10 +137,7 @@ export class FleetReader {
       seconds: (end.getTime() - row.submitted_at.getTime()) / 1000,
       stages,
       allPlanned: rows.some(({ stage, planned_at }) => stage === LAST_STAGE && planned_at !== null),
-      etaSeconds:
-        condition === 'going' && open.length > 0 && open.every(({ etaSeconds }) => etaSeconds !== null)
-          ? open.reduce((sum, { etaSeconds }) => sum + (etaSeconds ?? 0), 0)
-          : null,
+      etaSeconds: condition === 'going' ? etaOf(open) : null,
       dropped: droppedCounts(stages.flatMap(({ stage }) => tallyOf(stage) ?? [])),
       dead: groupProblems(problems.get('failed') ?? []),
       retrying: groupProblems(problems.get('retry') ?? []),
@@ -201,23 +199,41 @@ function conditionOf(
   return stages.every(({ done, tasks }) => done === tasks) ? 'planning' : 'going';
 }
 
+/** Of stages that are not done, in seconds. What is fetched apart is harvested meanwhile. */
+function etaOf(open: readonly StageStatus[]): number | null {
+  let [sum, fetching] = [0, 0];
+  for (const { stage, etaSeconds } of open) {
+    if (etaSeconds === null) return null;
+    sum += stage === 'harvest' ? Math.max(0, etaSeconds - fetching) : etaSeconds;
+    if (stage === 'fetch') fetching = etaSeconds;
+  }
+  return open.length > 0 ? sum : null;
+}
+
+/** Tasks of a stage that are not done; 0 where the run does not have it. */
+function tasksLeft(
+  rows: readonly StageRow[],
+  name: string,
+  tallyOf: (stage: string) => StageTally | undefined,
+): number {
+  const row = rows.find(({ stage }) => stage === name);
+  return row ? Math.max(0, row.tasks - row.done_before - (tallyOf(name)?.tasks ?? 0)) : 0;
+}
+
 /** Workers do not say for which run they do it: runs in the same stage share it by their tasks under way. */
-function shareOfWork(
-  work: StageWork | undefined,
+function shareOfSpeed(
+  perSecond: number | undefined,
   stage: string,
   run: string,
   { underWay }: Snapshot,
-): StageWork | undefined {
-  if (!work) return undefined;
+): number | null {
   let [mine, all] = [0, 0];
   for (const row of underWay) {
     if (row.stage !== stage || row.state !== 'active' || isControl(row.queue)) continue;
     all += row.tasks;
     if (row.run === run) mine += row.tasks;
   }
-  if (mine === 0) return undefined;
-  const share = mine / all;
-  return { tasks: work.tasks * share, done: work.done * share, perSecond: work.perSecond * share };
+  return perSecond && mine > 0 ? (perSecond * mine) / all : null;
 }
 
 /** The time that workers with a GPU were there, by run, in seconds. */

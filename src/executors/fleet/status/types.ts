@@ -6,7 +6,7 @@ export interface FleetStatus {
   readonly at: string;
   /** Those under way by priority, then the last that ended. */
   readonly runs: readonly RunStatus[];
-  /** Those that live, and those that were lost within a day; the first `MAX_WORKERS` by name. */
+  /** Those that live, and those that were lost within a day; 200 of them at most. */
   readonly workers: readonly WorkerStatus[];
   /** All of them, those that are not listed too. */
   readonly workerCounts: Readonly<Record<WorkerState, number>>;
@@ -50,7 +50,7 @@ export interface RunStatus {
 
 export interface StageStatus {
   readonly stage: string;
-  /** What `in` and `out` count: 'links', 'pairs' or 'rows'. */
+  /** What `in`, `out` and `perSecond` count: 'links', 'pairs', 'rows' or 'files'. */
   readonly unit: string;
   readonly tasks: number;
   /** With `doneBefore`. */
@@ -61,6 +61,8 @@ export interface StageStatus {
   readonly active: number;
   /** Free to be taken. */
   readonly queued: number;
+  /** Wait for a task of the stage before them. */
+  readonly blocked: number;
   /** Failed, and not to be tried again yet. */
   readonly waiting: number;
   /** Failed too often. */
@@ -68,9 +70,9 @@ export interface StageStatus {
   /** What came in and went on, of tasks that this fleet has done; null where the stage counts none. */
   readonly in: number | null;
   readonly out: number | null;
-  /** Of `unit`, over the last minute; null where none is known. */
+  /** Of `unit`: what workers say of late, else over the last minute; null where none is known. */
   readonly perSecond: number | null;
-  /** 0 to 1, with what is known of tasks under way. */
+  /** Of its tasks, 0 to 1. */
   readonly share: number;
   readonly etaSeconds: number | null;
   /** Summed over tasks: wall time and CPU time. */

@@ -5,20 +5,9 @@ import type { WorkerState, WorkerStatus } from './types.ts';
 /** A worker that was silent for longer, in seconds, is lost: it says every 10 s that it is there. */
 const LOST_SECONDS = 60;
 
-const doingSchema = z.record(
-  z.string(),
-  z.object({ tasks: z.number().catch(0), done: z.number().catch(0), per_second: z.number().catch(0) }),
-);
+const doingSchema = z.record(z.string(), z.object({ per_second: z.number().min(0).catch(0) }));
 
-/** What the live workers do of one stage, together. */
-export interface StageWork {
-  readonly tasks: number;
-  /** Of the tasks under way. */
-  readonly done: number;
-  readonly perSecond: number;
-}
-
-export function workerState({ state, silent }: WorkerRow): WorkerState | 'gone' {
+function workerState({ state, silent }: WorkerRow): WorkerState | 'gone' {
   return state !== 'gone' && silent > LOST_SECONDS ? 'lost' : state;
 }
 
@@ -31,21 +20,15 @@ function workOf({ doing }: WorkerRow): z.infer<typeof doingSchema> {
   return doingSchema.safeParse(doing).data ?? {};
 }
 
-/** By stage; of workers that were heard of. */
-export function workByStage(rows: readonly WorkerRow[]): ReadonlyMap<string, StageWork> {
-  const stages = new Map<string, StageWork>();
+/** Things a second by stage, of all workers that were heard of. */
+export function speedByStage(rows: readonly WorkerRow[]): ReadonlyMap<string, number> {
+  const speeds = new Map<string, number>();
   for (const row of rows) {
     if (!isLive(row) && workerState(row) !== 'draining') continue;
-    for (const [stage, { tasks, done, per_second }] of Object.entries(workOf(row))) {
-      const sum = stages.get(stage) ?? { tasks: 0, done: 0, perSecond: 0 };
-      stages.set(stage, {
-        tasks: sum.tasks + tasks,
-        done: sum.done + done,
-        perSecond: sum.perSecond + per_second,
-      });
-    }
+    for (const [stage, { per_second }] of Object.entries(workOf(row)))
+      speeds.set(stage, (speeds.get(stage) ?? 0) + per_second);
   }
-  return stages;
+  return speeds;
 }
 
 /** Null for one that went by itself. */

@@ -18,6 +18,7 @@ import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { statusCommand } from './commands/status.ts';
 import { submitCommand } from './commands/submit.ts';
 import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -45,6 +46,7 @@ const COMMANDS = [
   modelsCommand,
   submitCommand,
   workerCommand,
+  statusCommand,
 ];
 
 /** The whole command line. Exported for tests that hold documents and manifests against it. */

@@ -240,7 +240,7 @@ export function scan(
   const shift = f32x4.splat(middle - bias);
   for (let r = 0; r < count; r += 4) {
     const at = <usize>r * stride;
-    const products = i32x4.shl(planesOf(high + at, query, stride), 2);
+    let products = i32x4.shl(planesOf(high + at, query, stride), 2);
     const four = v128.load(factors + ((<usize>r) << 2));
     const terms = f32x4.add(
       f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(products), shift), f32x4.splat(scale)),
@@ -248,11 +248,13 @@ export function scan(
     );
     let reached = i32x4.bitmask(f32x4.ge(f32x4.add(wide, f32x4.mul(four, terms)), bound));
     if (count - r < 4) reached &= (1 << (count - r)) - 1;
-    while (reached !== 0) {
-      const i = ctz(reached);
-      reached &= reached - 1;
-      const row = r + i;
-      const product = planeOf(high + <usize>row * stride, query, stride) << 2;
+    // The product of each row comes to the front in its turn.
+    for (let row = r; reached !== 0; row++) {
+      const product = i32x4.extract_lane(products, 0);
+      products = i32x4.shuffle(products, products, 1, 2, 3, 0);
+      const reaches = reached & 1;
+      reached >>= 1;
+      if (reaches === 0) continue;
       const factor = load<f32>(factors + ((<usize>row) << 2));
       const low2 = planeOf(low + <usize>row * stride, query, stride);
       const estimate = base + factor * (scale * (<f32>(product + low2) - bias));

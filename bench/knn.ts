@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { KNN_ENGINE_NAMES } from '../src/knn/index.ts';
 import type { FilterRow } from './knn-filters.ts';
 import type { OwnMemory } from './knn-own.ts';
+import { head, row } from './table.ts';
 
 const HARNESS = join(import.meta.dirname, '../../shared/peers/knn');
 const PEERS =
@@ -159,16 +160,6 @@ function rateOf(search: Search | undefined): string {
   if (!search) return '-';
   const setting = Object.entries(search.params).map(([name, value]) => `${name} ${value}`);
   return `${Math.round(1000 / search.cpu_ms_k10)} at ${search.recall_10_at_10.toFixed(3)} (${setting.join(', ')})`;
-}
-
-function row(...cells: readonly (string | number)[]): void {
-  process.stdout.write(`| ${cells.join(' | ')} |\n`);
-}
-
-function head(...cells: readonly string[]): void {
-  process.stdout.write('\n');
-  row(...cells);
-  row(...cells.map(() => '---'));
 }
 
 function printIndices(builds: readonly Build[], searches: readonly Search[]): void {

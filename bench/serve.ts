@@ -8,6 +8,7 @@ import { parseArgs, promisify } from 'node:util';
 import { measureTree, residentBytes } from './process-tree.ts';
 import type { Load, LoadOptions } from './serve-load.ts';
 import { makeServedRelease } from './serve-release.ts';
+import { head, row } from './table.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const HARNESS = join(ROOT, '../shared/peers/knn');
@@ -201,16 +202,6 @@ async function soak(server: Server, data: string, minutes: number): Promise<void
   process.stdout.write(
     `\n${minutes} minutes, 32 clients: ${qps.toFixed(0)}/s, p99 ${p99.toFixed(1)} ms, failures ${failures}; MB after each minute: ${seen.join(', ')}\n`,
   );
-}
-
-function row(...cells: readonly (string | number)[]): void {
-  process.stdout.write(`| ${cells.join(' | ')} |\n`);
-}
-
-function head(...cells: readonly string[]): void {
-  process.stdout.write('\n');
-  row(...cells);
-  row(...cells.map(() => '---'));
 }
 
 function printCases(all: readonly Measured[]): void {

@@ -18,6 +18,7 @@ import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { submitCommand } from './commands/submit.ts';
 import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
 
@@ -41,6 +42,7 @@ const COMMANDS = [
   reportsCommand,
   removeCommand,
   modelsCommand,
+  submitCommand,
 ];
 
 function createProgram(context: CommandContext): Command {

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ModelVariant, PROVIDER_CHOICES, type ProviderChoice, VARIANTS } from '../clip/choices.ts';
 import type { RecipeOverrides } from '../config/index.ts';
-import type { RunLocallyOptions } from '../executors/index.ts';
+import type { NamedRun, RunLocallyOptions } from '../executors/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { ProgressLines, stageStep } from './progress.ts';
@@ -27,7 +27,11 @@ export interface RunFlags extends ModelFlags {
   readonly json?: true;
 }
 
-export function withInputs(command: Command): Command {
+/** @param out what the help says of --out */
+export function withInputs(
+  command: Command,
+  out = 'folder of the run; started again, it goes on where it was stopped',
+): Command {
   return command
     .option('--wat <file...>', 'WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs')
     .option('--crawl <name>', 'or the WAT files of this crawl of Common Crawl')
@@ -35,14 +39,17 @@ export function withInputs(command: Command): Command {
     .option('--sample <n>', 'only so many of them, drawn at random', wholeNumber)
     .option('--seed <n>', 'what the sample is drawn by (default: 0)', naturalNumber)
     .option('--base-url <url>', "mirror of Common Crawl's files: http://, https:// or s3://")
-    .requiredOption('--out <dir>', 'folder of the run; started again, it goes on where it was stopped')
+    .requiredOption('--out <dir>', out)
     .option('--recipe <name>', 'built-in recipe, or the path of a YAML file', 'laion400m')
-    .option(
-      '--workers <n>',
-      'threads, and processes for the harvest (default: the number of cores)',
-      wholeNumber,
-    )
     .option('--json', 'print the result as JSON');
+}
+
+export function withWorkers(command: Command): Command {
+  return command.option(
+    '--workers <n>',
+    'threads, and processes for the harvest (default: the number of cores)',
+    wholeNumber,
+  );
 }
 
 /** Options of whatever embeds. */
@@ -72,31 +79,60 @@ export function withSeen(command: Command): Command {
   );
 }
 
+/** Options of whatever harvests, or has others harvest. */
+export function withHarvestOptions(command: Command): Command {
+  return command
+    .option(
+      '--model <model>',
+      "name as 'gleaner models' lists it, or a folder with an ONNX CLIP as the hub lays it out",
+      'gleaner-mini',
+    )
+    .option(
+      '--tombstones <file|dir...>',
+      "bring nothing back that was taken down there: removed.jsonl of 'gleaner remove', or the run that has it",
+    )
+    .option('--fetch-apart', 'fetch all images first and score them afterwards; the release is the same')
+    .option('--keep-fetched', 'keep the images as they were fetched, in fetched/: with --fetch-apart')
+    .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
+    .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
+    .option(
+      '--contact <mail|url>',
+      'whom the owners of sites can write to; the open web is not crawled without',
+    );
+}
+
+/** What the options of a run name. @throws GleanerError USAGE */
+export function namedRun(flags: RunFlags, { signal }: CommandContext): NamedRun {
+  return {
+    recipe: flags.recipe,
+    wats: watsOf(flags),
+    out: flags.out,
+    signal,
+    ...(flags.model !== undefined && { model: flags.model }),
+    ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
+    ...(flags.allowHost && { allowHosts: flags.allowHost }),
+    overrides: overridesOf(flags),
+    onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
+    ...(flags.seen && { seen: flags.seen }),
+    ...(flags.tombstones && { tombstones: flags.tombstones }),
+    ...(flags.fetchApart && { fetchApart: true }),
+    ...(flags.keepFetched && { keepFetched: true }),
+  };
+}
+
 /** Runs up to a stage with progress on standard error. */
 export async function runWithProgress(
   flags: RunFlags,
   until: RunLocallyOptions['until'],
-  { signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
   // Not at the top: the native libraries of a run cost time that neither help nor a wrong option should wait for.
   const { runLocally } = await import('../executors/index.ts');
   const lines = new ProgressLines();
   try {
     await runLocally({
-      recipe: flags.recipe,
-      wats: watsOf(flags),
-      out: flags.out,
-      signal,
+      ...namedRun(flags, context),
       onProgress: (progress) => lines.update(stageStep(progress)),
-      ...(flags.model !== undefined && { model: flags.model }),
-      ...(flags.imagesFrom && { imagesFrom: flags.imagesFrom }),
-      ...(flags.allowHost && { allowHosts: flags.allowHost }),
-      overrides: overridesOf(flags),
-      onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
-      ...(flags.seen && { seen: flags.seen }),
-      ...(flags.tombstones && { tombstones: flags.tombstones }),
-      ...(flags.fetchApart && { fetchApart: true }),
-      ...(flags.keepFetched && { keepFetched: true }),
       ...(flags.workers !== undefined && { workers: flags.workers }),
       ...(until && { until }),
     });
@@ -146,6 +182,12 @@ export function naturalNumber(value: string): number {
   const n = Number(value);
   if (!Number.isSafeInteger(n) || n < 0 || value.trim() === '')
     throw new InvalidArgumentError('Give a whole number of at least 0.');
+  return n;
+}
+
+export function integer(value: string): number {
+  const n = Number(value);
+  if (!Number.isSafeInteger(n) || value.trim() === '') throw new InvalidArgumentError('Give a whole number.');
   return n;
 }
 

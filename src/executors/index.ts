@@ -4,5 +4,5 @@ export { type IndexPlan, type IndexRunOptions, indexRun } from './index-run.ts';
 export { type LocalExecutorOptions, localExecutor } from './local.ts';
 export { type LocalRemoval, type RemoveLocallyOptions, removeLocally } from './remove.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';
-export { type RunLocallyOptions, runLocally } from './run.ts';
+export { type NamedRun, type RunLocallyOptions, runLocally } from './run.ts';
 export { type SubsetOptions, subsetRun } from './subset.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import {
   type CrawlSelection,
@@ -13,7 +13,7 @@ import {
   type StageName,
   type StageProgress,
 } from '../pipeline/index.ts';
-import { streamFile } from '../storage/index.ts';
+import { resolveLocation, streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 import { endRemoval } from './remove.ts';
 
@@ -25,7 +25,7 @@ export interface RunLocallyOptions {
   readonly overrides?: RecipeOverrides;
   /** WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs; or files of a crawl by its name. */
   readonly wats: readonly string[] | CrawlSelection;
-  /** Folder of the run; made where there is none, gone on with where there is one. */
+  /** Folder of the run, or s3://BUCKET/PREFIX; made where there is none, gone on with where there is one. */
   readonly out: string;
   /** A built-in model or a folder with an ONNX CLIP. @default 'gleaner-mini' */
   readonly model?: string;
@@ -62,6 +62,32 @@ export interface RunLocallyOptions {
  * @throws GleanerError
  */
 export async function runLocally(options: RunLocallyOptions): Promise<void> {
+  const spec = await resolveRun(options);
+  const { workers, processFile } = options;
+  await endRemoval(options.out, options);
+  await runStages({
+    root: options.out,
+    spec,
+    executor: localExecutor({
+      ...(workers !== undefined && { workers }),
+      ...(processFile && { processFile }),
+    }),
+    ...(options.until && { until: options.until }),
+    ...(options.signal && { signal: options.signal }),
+    ...(options.onProgress && { onProgress: options.onProgress }),
+  });
+}
+
+/** What a run is made of, by what a user names. */
+export type NamedRun = Omit<RunLocallyOptions, 'workers' | 'processFile' | 'onProgress'>;
+
+/**
+ * Looks at all that was named, and makes of it what a run is made of.
+ *
+ * @param how `elsewhere`: other machines are to run it; a provider is then taken as it is named, and tried there
+ * @throws GleanerError
+ */
+export async function resolveRun(options: NamedRun, how?: { readonly elsewhere: true }): Promise<RunSpec> {
   const recipe = loadRecipe(options.recipe ?? 'laion400m', options.overrides);
   const look = options.signal ? { signal: options.signal } : {};
   const wats =
@@ -72,28 +98,16 @@ export async function runLocally(options: RunLocallyOptions): Promise<void> {
     ? { kind: 'archive', files: await openInputs(options.imagesFrom, 'WARC') }
     : { kind: 'web', allowHosts: options.allowHosts ?? [] };
   const scores = options.until !== 'extract' && options.until !== 'dedup';
-  const scoring = scores ? await checkScoring(options, recipe, images) : NO_SCORING;
+  const scoring = scores ? await checkScoring(options, recipe, images, how) : NO_SCORING;
   const blocklists = await digestBlocklists(recipe);
   const seen = await identifySeen(options.seen ?? [], options.out);
-  const { workers, processFile } = options;
-  const tombstones = (options.tombstones ?? []).map((path) => resolve(path));
+  const tombstones = (options.tombstones ?? []).map(resolveLocation);
   for (const path of tombstones) await namedTombstones(path);
-  await endRemoval(options.out, options);
-  await runStages({
-    root: options.out,
-    spec: {
-      ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
-      ...(options.fetchApart && { apart: true }),
-      ...(options.keepFetched && { keepFetched: true }),
-    },
-    executor: localExecutor({
-      ...(workers !== undefined && { workers }),
-      ...(processFile && { processFile }),
-    }),
-    ...(options.until && { until: options.until }),
-    ...(options.signal && { signal: options.signal }),
-    ...(options.onProgress && { onProgress: options.onProgress }),
-  });
+  return {
+    ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    ...(options.fetchApart && { apart: true }),
+    ...(options.keepFetched && { keepFetched: true }),
+  };
 }
 
 type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'provider' | 'categories'>;
@@ -105,6 +119,7 @@ export async function checkScoring(
   options: Pick<RunLocallyOptions, 'model' | 'onNotice'>,
   recipe: Recipe,
   images: ImagesFrom,
+  how?: { readonly elsewhere: true },
 ): Promise<Scoring> {
   // Loaded here: extraction and dedup begin without waiting for network, images and models.
   const [clip, fetcher, safety] = await Promise.all([
@@ -122,7 +137,10 @@ export async function checkScoring(
   const modelDir = clip.resolveModel(options.model ?? 'gleaner-mini');
   const { variant, provider: choice } = recipe.score;
   const model = await clip.identifyModel(modelDir, { variant: variant ?? undefined });
-  const { provider, said } = await clip.chooseProvider(choice);
+  const { provider, said } =
+    how?.elsewhere && choice !== 'auto'
+      ? { provider: choice, said: undefined }
+      : await clip.chooseProvider(choice);
   if (said !== undefined) options.onNotice?.(said);
   const categories = await safety.loadSafetyCategories(recipe.safety.categories);
   return { model, modelDir, provider, categories };

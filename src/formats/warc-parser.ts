@@ -1,3 +1,4 @@
+import { StreamWindow } from './stream-window.ts';
 import { parseHeader } from './warc-header.ts';
 import type { WarcDamage, WarcRecord } from './warc-record.ts';
 import { onlyRecord } from './warc-whole.ts';
@@ -23,7 +24,7 @@ interface Place {
 /** A record that is complete but is not believed before something fitting follows it. */
 interface Held {
   readonly record: WarcRecord;
-  /** Position of its first payload byte in the buffer. */
+  /** Position of its first payload byte. */
   readonly payloadStart: number;
 }
 
@@ -41,22 +42,19 @@ export class WarcParser {
   #started = false;
   readonly #options: ParserOptions;
 
-  #buffer: Uint8Array = new Uint8Array();
-  #owned = false;
-  /** Of what is kept, of what is parsed next, and of what is there, as positions in the buffer. */
-  #start = 0;
+  readonly #window = new StreamWindow();
+  /** Position of what is parsed next. */
   #cursor = 0;
-  #end = 0;
 
-  /** Offset of the member, or of the file in a plain one, and the bytes in it before the buffer's position 0. */
+  /** Offset of the member, or of the file in a plain one, and the position at which it begins. */
   #member = 0;
-  #before = 0;
+  #memberStart = 0;
 
   #state: 'between' | 'record' | 'skip' | 'resync' = 'between';
   #place: Place = { offset: 0, skip: 0 };
   #held: Held | undefined;
   #skipLeft = 0;
-  /** No use in parsing before the buffer reaches to here. */
+  /** No use in parsing before the window reaches to here. */
   #need = 0;
   #fresh = false;
   /** Reading goes on at a guess since the last damage: what fails of it is no damage of its own. */
@@ -74,21 +72,18 @@ export class WarcParser {
    */
   release(): boolean {
     if (!this.#idle) return false;
-    this.#before += this.#end;
-    this.#buffer = new Uint8Array();
-    this.#owned = false;
-    this.#start = this.#cursor = this.#end = this.#need = 0;
+    this.#window.clear();
     return true;
   }
 
   get #idle(): boolean {
-    return this.#state === 'between' && this.#cursor === this.#end && !this.#held;
+    return this.#state === 'between' && this.#cursor === this.#window.end && !this.#held;
   }
 
   /** A member begins, or the file does. */
   begin(offset: number): void {
     this.#member = offset;
-    this.#before = -this.#end;
+    this.#memberStart = this.#window.end;
     this.#fresh = true;
     this.#reported = false;
   }
@@ -114,8 +109,8 @@ export class WarcParser {
       // A member that begins with a record ends whatever was still open, even if its length says otherwise.
       if (this.#state !== 'between' && startsWithMark(bytes, 0)) this.#abandon('length');
     }
-    this.#append(bytes);
-    if (this.#end >= this.#need) this.#parse(false);
+    this.#window.append(bytes);
+    if (this.#window.end >= this.#need) this.#parse(false);
   }
 
   /** The member or the file ends. If it is damaged, what is still open of it is lost. */
@@ -132,7 +127,7 @@ export class WarcParser {
 
   /** The last good end was that of the file. */
   close(): void {
-    if (this.#state === 'between' && this.#cursor < this.#end) {
+    if (this.#state === 'between' && this.#cursor < this.#window.end) {
       this.#release();
       this.#damage(this.#here(), 'cut off');
     }
@@ -150,7 +145,7 @@ export class WarcParser {
 
   /** The place of the next byte to be parsed. */
   #here(): Place {
-    const at = this.#before + this.#cursor;
+    const at = this.#cursor - this.#memberStart;
     return this.#options.plain ? { offset: this.#member + at, skip: 0 } : { offset: this.#member, skip: at };
   }
 
@@ -167,40 +162,8 @@ export class WarcParser {
 
   #forget(): void {
     this.#held = undefined;
-    this.#start = this.#cursor = this.#end;
+    this.#goOnAt(this.#window.end);
     this.#need = 0;
-  }
-
-  #append(bytes: Uint8Array): void {
-    if (this.#start === this.#end) {
-      this.#before += this.#end;
-      this.#buffer = bytes;
-      this.#owned = false;
-      this.#start = this.#cursor = 0;
-      this.#end = bytes.length;
-      this.#need = 0;
-      return;
-    }
-    const kept = this.#end - this.#start;
-    if (!this.#owned || this.#end + bytes.length > this.#buffer.length) {
-      // Payloads given out lie in the old buffer: it is left to them, never written to again.
-      const grown = new Uint8Array(Math.max(2 * kept, kept + bytes.length));
-      grown.set(this.#buffer.subarray(this.#start, this.#end));
-      this.#shift(this.#start);
-      this.#buffer = grown;
-      this.#owned = true;
-    }
-    this.#buffer.set(bytes, this.#end);
-    this.#end += bytes.length;
-  }
-
-  #shift(by: number): void {
-    this.#before += by;
-    this.#start -= by;
-    this.#cursor -= by;
-    this.#end -= by;
-    this.#need = Math.max(0, this.#need - by);
-    if (this.#held) this.#held = { ...this.#held, payloadStart: this.#held.payloadStart - by };
   }
 
   /** Parses as far as the bytes go. `final`: no more will come of this member or file. */
@@ -220,18 +183,21 @@ export class WarcParser {
 
   /** Before a record: line ends, then `WARC/`. */
   #between(final: boolean): boolean {
-    while (this.#cursor < this.#end && isLineEnd(this.#buffer[this.#cursor])) this.#cursor++;
-    if (!this.#held) this.#start = this.#cursor;
-    const have = this.#end - this.#cursor;
-    if (have === 0) {
+    const bytes = this.#window.view(this.#cursor);
+    let lineEnds = 0;
+    while (lineEnds < bytes.length && isLineEnd(bytes[lineEnds])) lineEnds++;
+    this.#cursor += lineEnds;
+    if (!this.#held) this.#window.keepFrom(this.#cursor);
+    const ahead = bytes.subarray(lineEnds);
+    if (ahead.length === 0) {
       if (final) this.#release();
       return false;
     }
-    if (have < MARK.length && startsLikeMark(this.#buffer.subarray(this.#cursor, this.#end))) {
+    if (ahead.length < MARK.length && startsLikeMark(ahead)) {
       this.#need = this.#cursor + MARK.length;
       return false;
     }
-    if (startsWithMark(this.#buffer.subarray(0, this.#end), this.#cursor)) {
+    if (startsWithMark(ahead, 0)) {
       this.#release();
       this.#started = true;
       this.#place = this.#here();
@@ -254,16 +220,17 @@ export class WarcParser {
   #release(): void {
     if (this.#held) this.out.push(this.#held.record);
     this.#held = undefined;
-    this.#start = this.#cursor;
+    this.#window.keepFrom(this.#cursor);
   }
 
   /** At a `WARC/` line: the header, then the payload. */
   #record(): boolean {
-    const limit = Math.min(this.#end, this.#cursor + MAX_HEADER_BYTES);
-    const header = parseHeader(this.#buffer.subarray(this.#cursor, limit));
+    const { end } = this.#window;
+    const limit = Math.min(end, this.#cursor + MAX_HEADER_BYTES);
+    const header = parseHeader(this.#window.view(this.#cursor, limit));
     if (header === 'incomplete') {
-      this.#need = this.#end + 1;
-      if (limit === this.#end) return false;
+      this.#need = end + 1;
+      if (limit === end) return false;
     }
     if (header === 'incomplete' || header === 'illegal') {
       if (!this.#guessing) this.#damage(this.#place, 'header');
@@ -276,14 +243,14 @@ export class WarcParser {
     if (contentLength > this.#options.maxRecordBytes) {
       const { offset } = this.#place;
       this.out.push({ kind: 'damage', offset, reason: 'record_too_large', detail: `${contentLength} bytes` });
-      this.#cursor = this.#start = payloadStart;
+      this.#goOnAt(payloadStart);
       this.#reported = true;
       this.#skipLeft = contentLength;
       this.#state = 'skip';
       return true;
     }
     const payloadEnd = payloadStart + contentLength;
-    if (payloadEnd > this.#end) {
+    if (payloadEnd > end) {
       this.#need = payloadEnd;
       return false;
     }
@@ -293,7 +260,7 @@ export class WarcParser {
         ...this.#place,
         type: (header.fields.get('warc-type') ?? '').toLowerCase(),
         headers: header.fields,
-        payload: this.#buffer.subarray(payloadStart, payloadEnd),
+        payload: this.#window.view(payloadStart, payloadEnd),
       },
       payloadStart,
     };
@@ -303,9 +270,9 @@ export class WarcParser {
   }
 
   #skip(): boolean {
-    const n = Math.min(this.#skipLeft, this.#end - this.#cursor);
+    const n = Math.min(this.#skipLeft, this.#window.end - this.#cursor);
     this.#skipLeft -= n;
-    this.#start = this.#cursor += n;
+    this.#goOnAt(this.#cursor + n);
     if (this.#skipLeft > 0) return false;
     this.#state = 'between';
     return true;
@@ -313,29 +280,35 @@ export class WarcParser {
 
   /** Looks for the next `WARC/` that begins a line. */
   #resync(): boolean {
-    const bytes = this.#buffer.subarray(0, this.#end);
-    for (let at = this.#cursor; ; at++) {
+    const bytes = this.#window.view(this.#cursor);
+    for (let at = 0; ; at++) {
       at = bytes.indexOf(MARK[0] ?? 0, at);
       if (at < 0) break;
-      if (at + MARK.length > this.#end && startsLikeMark(bytes.subarray(at))) {
-        this.#cursor = this.#start = at;
-        this.#need = at + MARK.length;
+      if (at + MARK.length > bytes.length && startsLikeMark(bytes.subarray(at))) {
+        this.#goOnAt(this.#cursor + at);
+        this.#need = this.#cursor + MARK.length;
         return false;
       }
-      const lineStart = at === 0 || at === this.#start || bytes[at - 1] === LF;
+      const lineStart = at === 0 || bytes[at - 1] === LF;
       if (lineStart && startsWithMark(bytes, at)) {
-        this.#cursor = this.#start = at;
+        this.#goOnAt(this.#cursor + at);
         this.#state = 'between';
         return true;
       }
     }
-    this.#cursor = this.#start = this.#end;
+    this.#goOnAt(this.#window.end);
     return false;
+  }
+
+  /** Parses from a position on; nothing before it is wanted. */
+  #goOnAt(position: number): void {
+    this.#cursor = position;
+    this.#window.keepFrom(position);
   }
 
   #resyncFrom(position: number): void {
     this.#held = undefined;
-    this.#cursor = this.#start = position;
+    this.#goOnAt(position);
     this.#need = 0;
     this.#state = 'resync';
     this.#guessing = true;

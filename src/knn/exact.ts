@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { toFloat16, toFloat32 } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { fileStorage } from '../storage/index.ts';
-import { readLayout, writeLayout } from './layout.ts';
+import { type Layout, readLayout, writeLayout } from './layout.ts';
 import type { RowSet } from './row-set.ts';
 import type {
   KnnBatch,
@@ -40,20 +40,22 @@ export const exactEngine: KnnEngine = {
     return stats;
   },
   async setEffort(path) {
-    const index = await exactEngine.open(path);
-    const stats = await index.stats();
-    await index.close();
-    return stats;
+    return (await readFlat(path)).parameters;
   },
   async open(path, { readOnly = true } = {}) {
-    const { engine, dimension, parameters } = await readLayout(path);
-    if (engine !== 'exact') throw new GleanerError('DAMAGED', { path, problem: `is an index of ${engine}.` });
+    const { dimension, parameters } = await readFlat(path);
     const precision = parameters.precision === 'float16' ? 'float16' : 'float32';
     const index = new ExactIndex(path, { dimension, precision, readOnly });
     await index.load();
     return index;
   },
 };
+
+async function readFlat(path: string): Promise<Layout> {
+  const layout = await readLayout(path);
+  if (layout.engine === 'exact') return layout;
+  throw new GleanerError('DAMAGED', { path, problem: `is an index of ${layout.engine}.` });
+}
 
 interface ExactOptions {
   readonly dimension: number;

@@ -32,6 +32,7 @@ export {
   type KnnSearchOptions,
   type KnnStats,
 } from './types.ts';
+export { dot } from './vector.ts';
 
 export const knnEngines: { readonly [E in KnnEngineName]: KnnEngine } = {
   ivf: ivfEngine,

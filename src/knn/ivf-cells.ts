@@ -1,7 +1,8 @@
 import { DotProducts } from './dot-products.ts';
 import { byteStride, type Centres, quantizeCentres } from './ivf-bytes.ts';
 import { IvfMemory } from './ivf-memory.ts';
-import { kMeans, mix, nearestRow, setRows } from './k-means.ts';
+import { drawNumbers, kMeans, nearestRow, setRows } from './k-means.ts';
+import { normalizeRows } from './vector.ts';
 
 /** Centres multiplied before the next rows: with 512 dimensions they are 32 KiB, a core's nearest cache. */
 const TILE = 64;
@@ -185,17 +186,13 @@ interface Sample {
 /** As many different rows as wanted, or all, as centres. */
 function draw(sample: Sample, among: Uint32Array, wanted: number, seed: number): Float32Array {
   const { dimension, rows, stride } = sample;
-  const numbers = among.slice();
-  const count = Math.min(wanted, numbers.length);
+  const count = Math.min(wanted, among.length);
   const centres = new Float32Array(count * dimension);
-  for (let c = 0; c < count; c++) {
-    // The head of a Fisher-Yates shuffle.
-    const j = c + Math.floor((mix(c, seed) / 2 ** 32) * (numbers.length - c));
-    [numbers[c], numbers[j]] = [numbers[j] ?? 0, numbers[c] ?? 0];
-    const at = (numbers[c] ?? 0) * stride;
+  for (const [c, drawn] of drawNumbers(among.length, count, seed).entries()) {
+    const at = (among[drawn] ?? 0) * stride;
     for (let i = 0; i < dimension; i++) centres[c * dimension + i] = rows[at + i] ?? 0;
   }
-  return normalized(centres, dimension);
+  return normalizeRows(centres, dimension);
 }
 
 /** How many of the cells each group gets: by its rows, one at least where it has any, never more than rows. */
@@ -282,16 +279,5 @@ function means(
     // The sum's length by the number of rows is the mean cosine with its direction.
     lengths[c] = Math.sqrt(square) / size;
   }
-  return { centres: normalized(sums, dimension), lengths };
-}
-
-/** Brings rows to length 1 where they are; a row of zeros stays. */
-function normalized(rows: Float32Array, dimension: number): Float32Array {
-  for (let at = 0; at < rows.length; at += dimension) {
-    let square = 0;
-    for (let i = at; i < at + dimension; i++) square += (rows[i] ?? 0) ** 2;
-    const scale = square === 0 ? 0 : 1 / Math.sqrt(square);
-    for (let i = at; i < at + dimension; i++) rows[i] = (rows[i] ?? 0) * scale;
-  }
-  return rows;
+  return { centres: normalizeRows(sums, dimension), lengths };
 }

@@ -1,7 +1,8 @@
-import { openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
+import { readFull } from '../storage/index.ts';
 import { byteStride } from './ivf-bytes.ts';
 import type { Cells } from './ivf-cells.ts';
 import type { CellPlan } from './ivf-plan.ts';
@@ -125,23 +126,9 @@ export function openToRead(path: string, file: string): number {
   }
 }
 
-/** Reads that are larger than this are parted: one call reads 2 GiB at most. */
-const MOST_BYTES = 64 << 20;
-
 /** Fills `bytes` from a place of a file. @throws GleanerError DAMAGED where it ends before */
 export function readAt(path: string, fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    const some = readSync(fd, bytes, done, Math.min(MOST_BYTES, bytes.length - done), position + done);
-    if (some === 0) throw damaged(path);
-    done += some;
-  }
-}
-
-export function writeAt(fd: number, bytes: Uint8Array, position: number | null): void {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(MOST_BYTES, bytes.length - done);
-    done += writeSync(fd, bytes, done, length, position === null ? null : position + done);
-  }
+  if (!readFull(fd, bytes, position)) throw damaged(path);
 }
 
 export function bytesOf(numbers: Float32Array | Uint32Array | Uint16Array): Uint8Array {

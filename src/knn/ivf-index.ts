@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { writeFull } from '../storage/index.ts';
 import { Encoder, planeStride } from './ivf-codes.ts';
 import {
   NO_ID,
@@ -8,7 +9,6 @@ import {
   type Segment,
   type SegmentFile,
   segmentFile,
-  writeAt,
   writeSegments,
 } from './ivf-files.ts';
 import { chunkOf, DifferentIds, turns } from './ivf-intake.ts';
@@ -254,7 +254,7 @@ export class IvfIndex implements KnnIndex {
     const blank = (file: SegmentFile, row: Uint8Array) => {
       const fd = openSync(segmentFile(this.#path, segment.number, file), 'r+');
       try {
-        for (const at of positions) writeAt(fd, row, at * row.length);
+        for (const at of positions) writeFull(fd, row, at * row.length);
         fsyncSync(fd);
       } finally {
         closeSync(fd);

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync } from 'node:fs';
-import { byteStride, type Centres } from './ivf-bytes.ts';
+import type { Centres } from './ivf-bytes.ts';
 import { codeStride, planeStride } from './ivf-codes.ts';
 import {
   damaged,
@@ -207,9 +207,4 @@ function residentRows(lists: Uint32Array, room: number): number {
 export function closeFiles(segments: readonly LoadedSegment[]): void {
   for (const { vectorsFile, highFile, lowFile, factorsFile } of segments)
     for (const fd of [vectorsFile, highFile, lowFile, factorsFile]) if (fd >= 0) closeSync(fd);
-}
-
-/** Bytes a row of a query in memory. */
-export function queryStride(dimension: number): number {
-  return byteStride(dimension);
 }

@@ -1,6 +1,6 @@
 import { Best } from './best.ts';
-import { CENTRE_ZERO, quantizeRow } from './ivf-bytes.ts';
-import { type LoadedIvf, queryStride } from './ivf-load.ts';
+import { byteStride, CENTRE_ZERO, quantizeRow } from './ivf-bytes.ts';
+import type { LoadedIvf } from './ivf-load.ts';
 import type { CellPlan } from './ivf-plan.ts';
 import { Rotation } from './rotation.ts';
 
@@ -22,7 +22,7 @@ export class NearCells {
   readonly #rotation: Rotation;
   readonly #rotated: Float32Array;
   readonly #best = new Best();
-  /** Address of the query's bytes, `queryStride` of them. */
+  /** Address of the query's bytes, `byteStride` of them. */
   readonly queryAt: number;
   readonly #productsAt: number;
   readonly #groupProductsAt: number;
@@ -40,7 +40,7 @@ export class NearCells {
     this.#plan = plan;
     this.#rotation = new Rotation(memory, dimension, plan.seed);
     this.#rotated = new Float32Array(dimension);
-    this.queryAt = memory.reserve(queryStride(dimension));
+    this.queryAt = memory.reserve(byteStride(dimension));
     this.#productsAt = memory.reserve(plan.nList * 4);
     // Up to three more than there are centres are written.
     this.#groupProductsAt = memory.reserve((plan.nGroups + 3) * 4);
@@ -54,7 +54,7 @@ export class NearCells {
     const { memory, dimension } = this.#loaded;
     this.#rotated.set(query);
     this.#rotation.apply(this.#rotated);
-    const bytes = memory.signedBytes(this.queryAt, queryStride(dimension));
+    const bytes = memory.signedBytes(this.queryAt, byteStride(dimension));
     const scale = quantizeRow(this.#rotated, bytes);
     let sum = 0;
     for (const x of bytes) sum += x;
@@ -100,7 +100,7 @@ export class NearCells {
   #nearestGroups(): Uint32Array {
     const { memory, groupsAt, dimension } = this.#loaded;
     const { nGroups } = this.#plan;
-    memory.kernels.products(this.queryAt, groupsAt, nGroups, queryStride(dimension), this.#groupProductsAt);
+    memory.kernels.products(this.queryAt, groupsAt, nGroups, byteStride(dimension), this.#groupProductsAt);
     const products = memory.ints(this.#groupProductsAt, nGroups);
     this.#best.start(nGroups);
     for (let group = 0; group < nGroups; group++) this.#best.push(products[group] ?? 0, group, group);
@@ -125,7 +125,7 @@ export class NearCells {
   /** Leaves the products of the query with the centres of cells in memory. */
   #compare(start: number, end: number): void {
     const { memory, dimension, centresAt } = this.#loaded;
-    const stride = queryStride(dimension);
+    const stride = byteStride(dimension);
     const count = end - start;
     // To a place of their own: what stands behind them is another group's.
     memory.kernels.products(this.queryAt, centresAt + start * stride, count, stride, this.#someProductsAt);

@@ -1,10 +1,11 @@
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { toFloat16, toFloat32 } from '../formats/index.ts';
+import { writeFull } from '../storage/index.ts';
 import { byteStride } from './ivf-bytes.ts';
 import { CellFinder, type Cells } from './ivf-cells.ts';
 import { codeStride, type Encoder } from './ivf-codes.ts';
-import { bytesOf, readAt, type Segment, segmentFile, writeAt } from './ivf-files.ts';
+import { bytesOf, readAt, type Segment, segmentFile } from './ivf-files.ts';
 import { CHUNK_ROWS } from './ivf-plan.ts';
 import type { KnnPrecision } from './types.ts';
 
@@ -61,8 +62,8 @@ export class Arrivals {
   }
 
   add({ ids, vectors }: RowChunk): void {
-    writeAt(this.#ids, bytesOf(ids), this.#rows * 4);
-    writeAt(this.#vectors, packVectors(vectors, this.#precision), this.#rows * this.#rowBytes);
+    writeFull(this.#ids, bytesOf(ids), this.#rows * 4);
+    writeFull(this.#vectors, packVectors(vectors, this.#precision), this.#rows * this.#rowBytes);
     this.#rows += ids.length;
   }
 
@@ -119,7 +120,7 @@ export async function writeSegment(
   try {
     const lists = await assignRows(cellsOfRows, segment, rows, options, options.cells);
     const at = openSync(segmentFile(path, segment.number, 'lists'), 'w');
-    writeAt(at, bytesOf(lists), 0);
+    writeFull(at, bytesOf(lists), 0);
     fdatasyncSync(at);
     closeSync(at);
     await placeRows(path, { cellsOfRows, lists }, segment, rows, options, options.cells);
@@ -138,8 +139,8 @@ async function writeFlat(
   const vectors = openSync(segmentFile(path, segment.number, 'vectors'), 'w');
   try {
     for (const chunk of rows()) {
-      writeAt(ids, bytesOf(chunk.ids), null);
-      writeAt(vectors, packVectors(chunk.vectors, precision), null);
+      writeFull(ids, bytesOf(chunk.ids), null);
+      writeFull(vectors, packVectors(chunk.vectors, precision), null);
       await onStep(0);
     }
     fdatasyncSync(ids);
@@ -173,7 +174,7 @@ async function assignRows(
     const found = nearest.subarray(0, ids.length);
     finder.find(bytes.subarray(0, ids.length * stride), found);
     for (const cell of found) lists[cell + 1] = (lists[cell + 1] ?? 0) + 1;
-    writeAt(cellsOfRows, bytesOf(found), done * 4);
+    writeFull(cellsOfRows, bytesOf(found), done * 4);
     done += ids.length;
     await onStep((0.5 * done) / segment.rows);
   }
@@ -213,8 +214,8 @@ async function placeRows(
         encoder.rotate(row);
         facts.setFloat32(0, encoder.encode(row, cell, cells, record), true);
         facts.setUint32(4, ids[i] ?? 0, true);
-        writeAt(records, record, place * record.length);
-        writeAt(vectorsFile, packed.subarray(i * rowBytes, (i + 1) * rowBytes), place * rowBytes);
+        writeFull(records, record, place * record.length);
+        writeFull(vectorsFile, packed.subarray(i * rowBytes, (i + 1) * rowBytes), place * rowBytes);
       }
       done += ids.length;
       await onStep(0.5 + (0.45 * done) / segment.rows);
@@ -257,10 +258,10 @@ async function partRecords(
         factors.set(bytes.subarray(at + codeBytes, at + codeBytes + 4), i * 4);
         ids.set(bytes.subarray(at + codeBytes + 4, at + recordBytes), i * 4);
       }
-      writeAt(highFile, high, null);
-      writeAt(lowFile, low, null);
-      writeAt(factorsFile, factors, null);
-      writeAt(idsFile, ids, null);
+      writeFull(highFile, high, null);
+      writeFull(lowFile, low, null);
+      writeFull(factorsFile, factors, null);
+      writeFull(idsFile, ids, null);
       await onStep(0.95 + (0.05 * (start + count)) / segment.rows);
     }
     for (const fd of files) fdatasyncSync(fd);

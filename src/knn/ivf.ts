@@ -73,11 +73,9 @@ export const ivfEngine: KnnEngine = {
   },
   async setEffort(path, effort) {
     const { dimension, plan } = await readPlan(path);
-    const index = new IvfIndex(path, dimension, tuned(plan, effort), { readOnly: true, threads: 0 });
-    const stats = await index.stats();
-    await index.close();
-    await writeLayout(path, stats);
-    return stats;
+    const parameters = { ...tuned(plan, effort) };
+    await writeLayout(path, { engine: 'ivf', version: VERSION, dimension, parameters });
+    return parameters;
   },
   async open(path, { readOnly = true, threads = 0 } = {}) {
     const { dimension, plan } = await readPlan(path);

@@ -23,7 +23,7 @@ export function kMeans(rows: Float32Array, { dimension, clusters, seed }: KMeans
   const count = rows.length / dimension;
   const k = Math.min(clusters, count);
   let centres = new Float32Array(k * dimension);
-  for (const [c, row] of drawn(count, k, seed).entries())
+  for (const [c, row] of drawNumbers(count, k, seed).entries())
     centres.set(rows.subarray(row * dimension, (row + 1) * dimension), c * dimension);
   const dots = new DotProducts(dimension);
   for (let round = 0; round < ROUNDS; round++) {
@@ -40,7 +40,7 @@ export function kMeans(rows: Float32Array, { dimension, clusters, seed }: KMeans
     // A centre that nobody is nearest to stays where it is.
     for (let c = 0; c < k; c++)
       if (sizes[c] === 0) sums.set(centres.subarray(c * dimension, (c + 1) * dimension), c * dimension);
-    centres = normalizeRows(sums, dimension) as Float32Array<ArrayBuffer>;
+    centres = normalizeRows(sums, dimension);
   }
   return centres;
 }
@@ -72,7 +72,7 @@ export function nearestRow(dots: DotProducts, queries: Float32Array): Uint32Arra
 }
 
 /** `k` different numbers below `count`, by a seed: the head of a Fisher-Yates shuffle. */
-function drawn(count: number, k: number, seed: number): Uint32Array {
+export function drawNumbers(count: number, k: number, seed: number): Uint32Array {
   const numbers = Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = 0; i < k; i++) {
     const j = i + Math.floor((mix(i, seed) / 2 ** 32) * (count - i));

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
-import { KNN_ENGINE_NAMES, type KnnStats } from './types.ts';
+import { KNN_ENGINE_NAMES } from './types.ts';
 
 /** Beside an engine's own files: what they are. Written last, so that a folder with it is a whole index. */
 const LAYOUT_FILE = 'knn.json';
@@ -16,8 +16,8 @@ const layoutSchema = z.strictObject({
 });
 export type Layout = Readonly<z.infer<typeof layoutSchema>>;
 
-export async function writeLayout(path: string, stats: KnnStats): Promise<void> {
-  const { engine, version, dimension, parameters } = stats;
+export async function writeLayout(path: string, index: Omit<Layout, 'layout'>): Promise<void> {
+  const { engine, version, dimension, parameters } = index;
   const layout = { layout: 1, engine, version, dimension, parameters } satisfies Layout;
   await writeFile(join(path, LAYOUT_FILE), `${JSON.stringify(layout, null, 2)}\n`);
 }

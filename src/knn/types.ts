@@ -117,9 +117,12 @@ export interface KnnEngine {
   build(path: string, options: KnnBuildOptions, batches: AsyncIterable<KnnBatch>): Promise<KnnStats>;
   /**
    * Makes `effort` times what a search of the index looks at what it looks at from now on; engines that look at everything
-   * have nothing to change.
+   * have nothing to change. Of the files it reads and writes the layout alone.
+   *
+   * @returns the parameters as they are then
+   * @throws GleanerError DAMAGED where `path` holds no index of this engine
    */
-  setEffort(path: string, effort: number): Promise<KnnStats>;
+  setEffort(path: string, effort: number): Promise<KnnStats['parameters']>;
   /** @throws GleanerError DAMAGED where `path` holds no index of this engine */
   open(path: string, options?: KnnOpenOptions): Promise<KnnIndex>;
 }

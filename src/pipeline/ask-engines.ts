@@ -6,7 +6,7 @@ import { dropped } from '../schema/index.ts';
 import type { Asked } from '../stages/ask.ts';
 import type { FetchEngines } from '../stages/fetch.ts';
 import { Intake } from '../stages/intake.ts';
-import { fileStorage, openFile, streamFile } from '../storage/index.ts';
+import { openLocation, openStorage, streamFile, streamLocation } from '../storage/index.ts';
 import { openWeb } from './open-web.ts';
 import type { RunSpec } from './run-file.ts';
 import { honouredTombstones } from './tombstones.ts';
@@ -21,7 +21,7 @@ import { honouredTombstones } from './tombstones.ts';
 export async function openAsked(spec: RunSpec, share: number, root: string): Promise<Asked> {
   const { knownContent } = spec.recipe.safety;
   const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
-  const removed = await honouredTombstones(fileStorage(root), spec);
+  const removed = await honouredTombstones(openStorage(root), spec);
   return { images: await openImages(spec, share, refuserOf({ known, removed })), known, removed };
 }
 
@@ -60,8 +60,8 @@ async function openImages(
     return createArchiveSource(
       from.files.map(({ name, path }) => ({
         name,
-        open: () => streamFile(path),
-        source: () => openFile(path),
+        open: () => streamLocation(path),
+        source: () => openLocation(path),
       })),
       {
         maxBodyBytes: recipe.fetch.maxBodyBytes,

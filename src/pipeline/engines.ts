@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type ClipModel, loadClip } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
 import {
@@ -10,13 +9,14 @@ import {
   safetyPrompts,
 } from '../safety/index.ts';
 import { type HarvestEngines, harvestEngines } from '../stages/harvest-engines.ts';
+import { openStorage, scratchFolder } from '../storage/index.ts';
 import { openAsked } from './ask-engines.ts';
 import type { RunSpec } from './run-file.ts';
 
 /**
  * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
  *
- * @param root folder of the run
+ * @param root of the run
  * @param share this process is one of so many that ask the same hosts: each takes its part of the limits
  * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
  */
@@ -39,7 +39,12 @@ export async function loadEngines(
     classifiers.push(await loadClassifier(path, thresholds));
   const asked = await openAsked(spec, share, root);
   return {
-    ...harvestEngines({ model, safety, ...asked, classifiers }, spec.recipe, share, join(root, 'harvest')),
+    ...harvestEngines(
+      { model, safety, ...asked, classifiers },
+      spec.recipe,
+      share,
+      scratchFolder(openStorage(root), 'harvest'),
+    ),
     async [Symbol.asyncDispose]() {
       await asked.images.close();
       await model.close();

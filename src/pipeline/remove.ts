@@ -7,10 +7,10 @@ import {
   Tombstones,
 } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
-import { fileStorage, type Storage } from '../storage/index.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
 import { removeFetchedOf } from './fetched-apart.ts';
 import { findNamed } from './find-named.ts';
-import { lockFolder } from './lock.ts';
+import { lockRoot } from './lock.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { planStage } from './plan.ts';
 import { isRemovalUnderWay, UNDER_WAY } from './removal-state.ts';
@@ -66,11 +66,11 @@ export interface Removal {
  */
 export async function removePairs(options: RemovePairsOptions): Promise<Removal> {
   const { root, reason, at, dryRun = false } = options;
-  const storage = fileStorage(root);
+  const storage = openStorage(root);
   const stored = await readRunFile(storage);
   if (!stored) throw noRun(root);
   if (stored.subset) throw subsetOf(root, stored.subset.parent);
-  const unlock = await lockFolder(root);
+  const lock = await lockRoot(storage);
   try {
     await finishReplacement(storage);
     await refuseUnfinished(storage, stored);
@@ -97,7 +97,7 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     await storage.remove(UNDER_WAY);
     return summary(takedowns, pairs);
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 

@@ -1,7 +1,8 @@
 import { GleanerError, type Reason } from '../schema/index.ts';
-import { fileStorage, type Storage } from '../storage/index.ts';
-import { lockFolder } from './lock.ts';
-import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
+import { lockRoot } from './lock.ts';
+import { finishedManifest, looksAtOnce, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, harvestFolder, planStage } from './plan.ts';
 import { endRelease, type RunOptions, runStage, runTasks, type Signalled } from './run.ts';
 import { beginRun, runFingerprint } from './run-file.ts';
@@ -25,10 +26,12 @@ const AFTER = STAGES.slice(STAGES.indexOf('harvest') + 1);
  * @throws GleanerError RUN_UNFINISHED where the harvest is not done, RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function retryStages(options: RetryStagesOptions): Promise<Finished> {
-  const { root, spec, signal = new AbortController().signal } = options;
-  const unlock = await lockFolder(root);
+  const { spec } = options;
+  const files = openStorage(options.root);
+  const lock = await lockRoot(files);
+  const signal = AbortSignal.any([lock.lost, ...(options.signal ? [options.signal] : [])]);
   try {
-    const storage = stagedRelease(fileStorage(root));
+    const storage = stagedRelease(files);
     await beginRun(storage, spec);
     await storage.sweep();
     const signalled: Signalled = { ...options, signal };
@@ -41,7 +44,7 @@ export async function retryStages(options: RetryStagesOptions): Promise<Finished
     await endRelease(storage, finished);
     return finished;
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 
@@ -76,11 +79,10 @@ async function finishedStage(
 ): Promise<readonly Manifest[]> {
   const run = runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
-  const manifests: Manifest[] = [];
-  for (const task of tasks) {
-    const manifest = await finishedManifest(storage, stage, task.index, taskFingerprint(run, task));
-    if (manifest) manifests.push(manifest);
-  }
+  const found = mapOrdered(tasks, looksAtOnce(storage), (task) =>
+    finishedManifest(storage, stage, task.index, taskFingerprint(run, task)),
+  );
+  const manifests = (await collected(found)).filter((manifest) => manifest !== undefined);
   if (manifests.length < tasks.length)
     throw new GleanerError('RUN_UNFINISHED', {
       path: storage.location,

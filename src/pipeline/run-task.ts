@@ -1,24 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { GLEANER_VERSION } from '../config/index.ts';
+import { GLEANER_VERSION, type Recipe } from '../config/index.ts';
 import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
+import type { FetchedShard } from '../stages/fetched-source.ts';
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { ReleaseFiles } from '../stages/released.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
+import { openStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { removedRows, runLedgers } from './accounting.ts';
 import type { loadFetchEngines } from './ask-engines.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
-import { finishedManifest, type Manifest, writeManifest } from './manifest.ts';
+import { fetchedShard, removeFetchedShard } from './fetched-apart.ts';
+import { finishedManifest, type Manifest, manifestPath, readManifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
-import { stagedRelease } from './staged-release.ts';
-import { type ReleaseFileInfos, type Task, taskFingerprint } from './task.ts';
+import { runStorage } from './staged-release.ts';
+import { type ReleaseFileInfos, type Task, type TaskOf, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
 export interface TaskHooks {
@@ -34,12 +36,14 @@ export interface TaskHooks {
 /** Where and as a part of what tasks run. */
 export interface TaskEnvironment {
   readonly spec: RunSpec;
-  /** Folder of the run. */
+  /** Folder of the run, or s3://BUCKET/PREFIX. */
   readonly root: string;
   /** Processes or threads that harvest side by side: they share the limits of each host. */
   readonly share: number;
   /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
   readonly fingerprint?: string;
+  /** The recipe as it was given, where that of `spec` names copies of its lists: what a report tells of. @default that of `spec` */
+  readonly given?: Recipe;
 }
 
 type Engines = Awaited<ReturnType<typeof loadEngines>>;
@@ -62,31 +66,43 @@ export class TaskRunner implements AsyncDisposable {
   constructor(environment: TaskEnvironment, cpu = new CpuMeter()) {
     this.#cpu = cpu;
     this.#environment = environment;
-    this.#storage = stagedRelease(fileStorage(environment.root));
+    this.#storage = runStorage(environment.root);
     this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
-  /** Runs one task to its manifest. */
+  /** Runs one task to its manifest; where another attempt at it was quicker, to that one's. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
     const endCpu = this.#cpu.begin();
     let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
+    const path = manifestPath(task.stage, task.index);
+    const fingerprint = taskFingerprint(this.#fingerprint, task);
+    const before = await this.#storage.version(path);
     let result: StageResult;
     try {
       result = await this.#work(task, ctx, hooks);
+    } catch (error) {
+      // Who is done removes what nobody needs any more: what a slower attempt lacks then is no failure.
+      if ((await this.#storage.version(path)) === before) throw error;
+      const theirs = await finishedManifest(this.#storage, task.stage, task.index, fingerprint);
+      if (theirs) return theirs;
+      throw error;
     } finally {
       cpuSeconds = endCpu();
     }
-    const fingerprint = taskFingerprint(this.#fingerprint, task);
     const seconds = (performance.now() - began) / 1000;
-    return writeManifest(
+    const manifest = await writeManifest(
       this.#storage,
-      { stage: task.stage, index: task.index, fingerprint },
+      { stage: task.stage, index: task.index, fingerprint, before },
       result,
       seconds,
       cpuSeconds,
     );
+    const { apart, keepFetched } = this.#environment.spec;
+    if (task.stage === 'harvest' && apart && !keepFetched)
+      await removeFetchedShard(this.#storage, task.index);
+    return manifest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -94,6 +110,13 @@ export class TaskRunner implements AsyncDisposable {
       const engines = await loading?.catch(() => undefined);
       await engines?.[Symbol.asyncDispose]();
     }
+  }
+
+  /** What was fetched of a task's pairs before, where a fleet plans both at once. */
+  async #fetchedApart({ index, past }: TaskOf<'harvest'>): Promise<FetchedShard | undefined> {
+    if (!this.#environment.spec.apart || past) return undefined;
+    const manifest = await readManifest(this.#storage, manifestPath('fetch', index));
+    return manifest && fetchedShard(manifest);
   }
 
   /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
@@ -112,7 +135,7 @@ export class TaskRunner implements AsyncDisposable {
   #parent(): { readonly subset: SubsetSpec; readonly parent: Storage } {
     const { subset } = this.#environment.spec;
     if (!subset) throw new Error('only a subset has a parent');
-    return { subset, parent: fileStorage(subset.parent.dir) };
+    return { subset, parent: openStorage(subset.parent.dir) };
   }
 
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
@@ -171,10 +194,11 @@ export class TaskRunner implements AsyncDisposable {
         const engines = await this.#engines;
         const folder = attemptFolder('harvest', task);
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
-        if (task.fetched) {
+        const fetched = task.fetched ?? (await this.#fetchedApart(task));
+        if (fetched) {
           const { openFetched } = await import('../stages/fetched-source.ts');
           const { refuserOf } = await import('./ask-engines.ts');
-          const images = await openFetched(ctx.storage, task.fetched, refuserOf(engines));
+          const images = await openFetched(ctx.storage, fetched, refuserOf(engines));
           try {
             return await harvest(folder, pairs, recipe, { ...engines, images }, ctx, hooks.watch);
           } finally {
@@ -250,7 +274,7 @@ export class TaskRunner implements AsyncDisposable {
         const ledgers = await runLedgers(ctx.storage);
         const files = await writeReport(ctx.storage, {
           gleaner: GLEANER_VERSION,
-          recipe,
+          recipe: this.#environment.given ?? recipe,
           model,
           ledgers,
           removed: await removedRows(ctx.storage),

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { fileStorage, type Storage } from '../storage/index.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
 import { removeFetched, removeStrayFetched } from './fetched-apart.ts';
-import { lockFolder } from './lock.ts';
-import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
+import { lockRoot } from './lock.ts';
+import { finishedManifest, looksAtOnce, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
 import { beginRun, type RunSpec, readRunFile, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
@@ -43,7 +43,7 @@ export interface StageProgress {
 }
 
 export interface RunOptions {
-  /** Folder of the run. */
+  /** Folder of the run, or s3://BUCKET/PREFIX. */
   readonly root: string;
   readonly spec: RunSpec;
   /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
@@ -62,11 +62,11 @@ export interface RunOptions {
  * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function runStages(options: RunOptions): Promise<Finished> {
-  const { root, signal = new AbortController().signal } = options;
-  await mkdir(root, { recursive: true });
-  const unlock = await lockFolder(root);
+  const files = openStorage(options.root);
+  const lock = await lockRoot(files);
+  const signal = AbortSignal.any([lock.lost, ...(options.signal ? [options.signal] : [])]);
   try {
-    const storage = stagedRelease(fileStorage(root));
+    const storage = stagedRelease(files);
     const spec = await withKeptCard(storage, options.spec);
     await beginRun(storage, spec);
     await storage.sweep();
@@ -79,7 +79,7 @@ export async function runStages(options: RunOptions): Promise<Finished> {
     await endRelease(storage, finished);
     return finished;
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 
@@ -95,9 +95,11 @@ export async function runStage(
   const { spec } = options;
   const run = options.fingerprint ?? runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
-  const manifests: (Manifest | undefined)[] = [];
-  for (const task of tasks)
-    manifests.push(await finishedManifest(storage, stage, task.index, taskFingerprint(run, task)));
+  const manifests = await collected(
+    mapOrdered(tasks, looksAtOnce(storage), (task) =>
+      finishedManifest(storage, stage, task.index, taskFingerprint(run, task)),
+    ),
+  );
   const open = tasks.filter((task) => !manifests[task.index]);
   const done = await runTasks(stage, storage, manifests, open, options);
   if (stage === 'harvest' && !spec.keepFetched) await removeFetched(storage);

@@ -1,9 +1,14 @@
-import type { Storage } from '../storage/index.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
 
 /** Where files of a release lie. */
 const RELEASE = 'release';
 /** Where they are made: beside a release that stands, which stays whole until this one is. */
 const STAGED = 'release.new';
+
+/** The files of a run, by its location. */
+export function runStorage(location: string): Storage {
+  return stagedRelease(openStorage(location));
+}
 
 /**
  * The files of a run while a release is made: what is written below release/ goes beside it, and is found there before
@@ -15,6 +20,7 @@ export function stagedRelease(storage: Storage): Storage {
     return staged !== undefined && (await storage.size(staged)) !== undefined ? staged : path;
   }
   return {
+    kind: storage.kind,
     location: storage.location,
     async open(path) {
       return storage.open(await find(path));
@@ -42,6 +48,9 @@ export function stagedRelease(storage: Storage): Storage {
     },
     async size(path) {
       return storage.size(await find(path));
+    },
+    async version(path) {
+      return storage.version(await find(path));
     },
     async list(prefix) {
       const there = await storage.list(prefix);

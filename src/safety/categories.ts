@@ -20,7 +20,8 @@ const GUARD = z
     wordLists: PHRASES.default([]),
   })
   .readonly();
-const CATEGORIES = z
+/** A set of categories as YAML or JSON. */
+export const categoriesSchema = z
   .strictObject({
     name: z.string().min(1),
     version: z.string().min(1),
@@ -36,7 +37,7 @@ const CATEGORIES = z
   .readonly();
 
 /** A set of category prompts and words, with its provenance; the words of its lists stand among its own. */
-export type SafetyCategories = z.infer<typeof CATEGORIES>;
+export type SafetyCategories = z.infer<typeof categoriesSchema>;
 
 const BUILT_IN: readonly string[] = ['stand-in'];
 
@@ -87,7 +88,7 @@ export function parseCategories(name: string, yaml: string): SafetyCategories {
   } catch (error) {
     throw invalid('file', 'is not YAML.', error);
   }
-  const parsed = CATEGORIES.safeParse(raw);
+  const parsed = categoriesSchema.safeParse(raw);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw invalid(issue?.path.join('.') || 'file', `${issue?.message ?? 'is not understood'}.`);

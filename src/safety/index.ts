@@ -1,5 +1,5 @@
 export { domainsOf } from './addresses.ts';
-export { loadSafetyCategories, type SafetyCategories } from './categories.ts';
+export { categoriesSchema, loadSafetyCategories, type SafetyCategories } from './categories.ts';
 export { classifierFiles, type Findings, type ImageClassifier, loadClassifier } from './classifier.ts';
 export {
   type KnownContent,

@@ -21,6 +21,10 @@ export const ERRORS = {
     template: '{path}: holds a run with another {what}. Use another --out, or remove that folder.',
   },
   RUN_NOT_FOUND: { exit: 1, template: '{path}: holds no finished {what}. {hint}' },
+  RUN_NOT_UNDER_WAY: {
+    exit: 1,
+    template: "{path}: no run is under way there. 'gleaner status' lists those that are.",
+  },
   RUN_UNFINISHED: {
     exit: 1,
     template:
@@ -58,6 +62,18 @@ export const ERRORS = {
     template:
       '{path}: there is no room left for it ({problem}). Make room and run the same command again: it goes on from here.',
   },
+  DATABASE_UNREACHABLE: {
+    exit: 1,
+    template:
+      '{where}: no answer from the database ({problem}). Look whether it is up, and reachable from here.',
+  },
+  DATABASE_REFUSED: { exit: 1, template: '{where}: the database refuses: {problem}.' },
+  SCHEMA_MISMATCH: {
+    exit: 1,
+    template:
+      '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
+  },
+  STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

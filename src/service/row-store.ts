@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GleanerError } from '../schema/index.ts';
 import { INDEX_FILES } from '../stages/index-files.ts';
+import { readFull } from '../storage/index.ts';
 
 const rowSchema = z.object({
   URL: z.string(),
@@ -110,11 +111,7 @@ class Table {
   /** Fills `into`. @throws GleanerError DAMAGED where the file ends before */
   read(into: Buffer, start: number): void {
     if (this.#file === undefined) throw new Error(`${this.#path} is closed`);
-    for (let done = 0; done < into.length; ) {
-      const read = readSync(this.#file, into, done, into.length - done, start + done);
-      if (read === 0) throw damaged(this.#path);
-      done += read;
-    }
+    if (!readFull(this.#file, into, start)) throw damaged(this.#path);
   }
 
   close(): void {

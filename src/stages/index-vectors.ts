@@ -86,7 +86,7 @@ export async function indexVectors(task: IndexVectorsTask, ctx: StageContext): P
     ctx.progress(done - told);
     told = done;
   };
-  await engine.build(
+  const built = await engine.build(
     path,
     {
       // As the release has them: nothing is lost.
@@ -112,7 +112,7 @@ export async function indexVectors(task: IndexVectorsTask, ctx: StageContext): P
         of,
         { queries: truth.length, ...(await measureRecall(index, queries, truth, effort)) },
       ]);
-    const stats = await engine.setEffort(path, effort);
+    const stats: KnnStats = { ...built, parameters: await engine.setEffort(path, effort) };
     const certificate: VectorCertificate = {
       engine: `${stats.engine} ${stats.version}`,
       parameters: stats.parameters,

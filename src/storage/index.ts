@@ -1,8 +1,10 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
+export { readFull, writeFull } from './descriptor.ts';
 export { expandPattern } from './expand.ts';
 export { fileStorage, openFile, PENDING, streamFile } from './file.ts';
 export { type BlockOptions, inBlocks } from './in-blocks.ts';
-export { isRemote, locationFacts, locationName, streamLocation } from './locate.ts';
+export { isRemote, locationFacts, locationName, openLocation, streamLocation } from './locate.ts';
+export { openStorage, resolveLocation, scratchFolder } from './open.ts';
 export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';
 export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';

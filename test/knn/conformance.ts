@@ -4,12 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type KnnBatch, type KnnEngine, type KnnOpenOptions, openKnn, RowSet } from '../../src/knn/index.ts';
-import { mulberry } from '../support/random.ts';
-
-/** Standard normal numbers (Box-Muller). */
-function gaussian(next: () => number): () => number {
-  return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-}
+import { gaussian, mulberry } from '../support/random.ts';
 
 const DIMENSION = 32;
 const ROWS = 500;

@@ -57,6 +57,66 @@ describe('kernels of an IVF index', () => {
     );
   });
 
+  test('estimates are those of plain arithmetic, of rows that reach the threshold by both planes', () => {
+    const f = Math.fround;
+    const some = fc.record({
+      planes: fc.integer({ min: 1, max: 9 }),
+      count: fc.integer({ min: 1, max: 14 }),
+      seed: seeds,
+      slack: fc.constantFrom(0, 0.5, 1000),
+    });
+    fc.assert(
+      fc.property(some, ({ planes, count, seed, slack }) => {
+        const next = mulberry(seed);
+        const memory = new IvfMemory();
+        const stride = 16 * planes;
+        const reserved = (bytes: number) => memory.reserve(bytes);
+        const [high, low] = [reserved((count + 3) * stride), reserved((count + 3) * stride)];
+        const [factors, query] = [reserved((count + 3) * 4), reserved(4 * stride)];
+        const [positions, estimates] = [reserved(count * 4), reserved(count * 4)];
+        for (const at of [high, low])
+          memory.bytes(at, (count + 3) * stride).forEach((_, i, all) => {
+            all[i] = 256 * next();
+          });
+        const signed = memory.signedBytes(query, 4 * stride).map(() => Math.round(254 * next() - 127));
+        memory.signedBytes(query, 4 * stride).set(signed);
+        // One in five was taken out.
+        const own = Float32Array.from({ length: count }, () => (next() < 0.2 ? Number.NaN : next()));
+        memory.floats(factors, count).set(own);
+        const planeProduct = (plane: number, row: number) => {
+          const bytes = memory.bytes(plane + row * stride, stride);
+          return signed.reduce((sum, x, i) => {
+            const byte = bytes[Math.floor(i / 64) * 16 + (i % 16)] ?? 0;
+            return sum + x * ((byte >>> (2 * (Math.floor(i / 16) % 4))) & 3);
+          }, 0);
+        };
+        const sum = signed.reduce((all, x) => all + x, 0);
+        const [base, scale, threshold] = [f(next() - 0.5), f(next() / (64 * stride)), f(next() - 0.5)];
+        const [bias, middle] = [CODE_ZERO * sum, 1.5 * sum];
+        const rows = Array.from({ length: count }, (_, row) => {
+          const [coarse, fine] = [4 * planeProduct(high, row), planeProduct(low, row)];
+          const factor = own[row] ?? 0;
+          const most = f(f(f(coarse + f(middle - bias)) * scale) + slack);
+          const estimate = f(base + f(factor * f(scale * f(coarse + fine - bias))));
+          return { row, estimate, reaches: f(base + f(factor * most)) >= threshold && estimate >= threshold };
+        });
+        const found = memory.kernels.scan(
+          ...([high, low, stride, factors, count, query, base, scale, bias, middle, slack] as const),
+          ...([threshold, positions, estimates] as const),
+        );
+        const expected = rows.filter(({ reaches }) => reaches);
+        expect([...memory.numbers(positions, found)]).toEqual(expected.map(({ row }) => row));
+        expect([...memory.floats(estimates, found)]).toEqual(expected.map(({ estimate }) => estimate));
+        memory.numbers(positions, count).set(rows.map(({ row }) => row).reverse());
+        memory.kernels.scanSome(
+          ...([high, low, stride, factors, positions, count, query, base, scale, bias, estimates] as const),
+        );
+        expect([...memory.floats(estimates, count)].reverse()).toEqual(rows.map(({ estimate }) => estimate));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test('products with vectors are those of double precision, of float16 ones too', () => {
     fc.assert(
       fc.property(dimensions, seeds, (dimension, seed) => {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { loadIvf } from '../../src/knn/ivf-load.ts';
 import { parsePlan } from '../../src/knn/ivf-plan.ts';
 import { IvfSearcher } from '../../src/knn/ivf-search.ts';
 import { readLayout } from '../../src/knn/layout.ts';
-import { mulberry } from '../support/random.ts';
+import { gaussian, mulberry } from '../support/random.ts';
 
 /** Enough for cells: a smaller index is flat. */
 const ROWS = 24_000;
@@ -35,11 +35,7 @@ function clustered(seed: number, rows: number): Float32Array {
 }
 
 function normal(seed: number, count: number): Float32Array {
-  const next = mulberry(seed);
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-  );
+  return Float32Array.from({ length: count }, gaussian(mulberry(seed)));
 }
 
 async function* inBatches(vectors: Float32Array, firstId = 0): AsyncGenerator<KnnBatch> {
@@ -204,6 +200,26 @@ describe('an IVF index with cells', () => {
       await harm(join(path, file));
       await expect(openKnn(path), file).rejects.toMatchObject({ code: 'DAMAGED' });
     }
+  });
+
+  test('effort is set in the layout, whatever else is there, and holds when it is opened', async () => {
+    const [main, alone] = [join(folder, 'main'), join(folder, 'layout-alone')];
+    await mkdir(alone);
+    await cp(join(main, 'knn.json'), join(alone, 'knn.json'));
+    const { parameters: before } = await readLayout(main);
+    const parameters = await ivfEngine.setEffort(alone, 1.5);
+    expect(parameters).toEqual({
+      ...before,
+      nProbe: Math.ceil(Number(before.nProbe) * 1.5),
+      reach: Number(before.reach) * 1.5,
+    });
+    expect(await readLayout(alone)).toEqual({ ...(await readLayout(main)), parameters });
+    const path = join(folder, 'tuned');
+    await cp(main, path, { recursive: true });
+    await cp(join(alone, 'knn.json'), join(path, 'knn.json'));
+    const index = await openKnn(path);
+    expect((await index.stats()).parameters).toEqual(parameters);
+    await index.close();
   });
 
   test('an id that comes twice is refused', async () => {

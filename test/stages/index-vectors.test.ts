@@ -10,14 +10,14 @@ import { releaseFiles } from '../../src/stages/released.ts';
 import { writeFile } from '../../src/stages/write-file.ts';
 import { writeMatrix } from '../../src/stages/write-matrix.ts';
 import { fileStorage } from '../../src/storage/index.ts';
-import { mulberry } from '../support/random.ts';
+import { gaussian, mulberry } from '../support/random.ts';
 
 const [ROWS, DIMENSION, CLUSTERS] = [8000, 24, 150];
 
 /** Numbers of a row around its cluster's centre, brought to length 1. */
 function vectors(): { image: Float32Array; text: Float32Array } {
   const next = mulberry(3);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  const normal = gaussian(next);
   const centres = Array.from({ length: CLUSTERS }, () => Float32Array.from({ length: DIMENSION }, normal));
   const image = new Float32Array(ROWS * DIMENSION);
   const text = new Float32Array(ROWS * DIMENSION);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { formatLedgers } from '../ledgers.ts';
-import { type RunFlags, runWithProgress, withInputs } from '../run-options.ts';
+import { type RunFlags, runWithProgress, withInputs, withWorkers } from '../run-options.ts';
 
 export function extractCommand(context: CommandContext): Command {
   const command = newCommand(
@@ -14,13 +14,13 @@ export function extractCommand(context: CommandContext): Command {
       'gleaner extract --recipe everything --wat page.warc.wat.gz --out pairs --json',
     ],
   );
-  return withInputs(command).action(async (flags: RunFlags) => {
+  return withWorkers(withInputs(command)).action(async (flags: RunFlags) => {
     await runWithProgress(flags, 'extract', context);
-    const [{ runLedgers }, { fileStorage }] = await Promise.all([
+    const [{ runLedgers }, { openStorage }] = await Promise.all([
       import('../../pipeline/index.ts'),
       import('../../storage/index.ts'),
     ]);
-    const { record, link, pair } = await runLedgers(fileStorage(flags.out));
+    const { record, link, pair } = await runLedgers(openStorage(flags.out));
     context.print(flags.json ? asJson({ record, link, pair }) : formatLedgers({ record, link, pair }));
   });
 }

@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import { GleanerError } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
-import { type RunFlags, runWithProgress, withInputs, withModelOptions, withSeen } from '../run-options.ts';
+import {
+  type RunFlags,
+  runWithProgress,
+  withHarvestOptions,
+  withInputs,
+  withModelOptions,
+  withSeen,
+  withWorkers,
+} from '../run-options.ts';
 
 export function runCommand(context: CommandContext): Command {
   const command = newCommand('run', 'Turn WAT files into a released dataset.', [
@@ -11,25 +19,8 @@ export function runCommand(context: CommandContext): Command {
     'gleaner run --wat june/*.warc.wat.gz --contact you@example.com --out june --seen may --seen april.bloom',
     'gleaner run --wat crawl.warc.wat.gz --contact you@example.com --model ./clip-vit-base-patch32 --out out',
   ]);
-  const scoring = withSeen(withInputs(command)).option(
-    '--model <model>',
-    "name as 'gleaner models' lists it, or a folder with an ONNX CLIP as the hub lays it out",
-    'gleaner-mini',
-  );
-  return withModelOptions(scoring)
-    .option(
-      '--tombstones <file|dir...>',
-      "bring nothing back that was taken down there: removed.jsonl of 'gleaner remove', or the run that has it",
-    )
-    .option('--fetch-apart', 'fetch all images first and score them afterwards; the release is the same')
-    .option('--keep-fetched', 'keep the images as they were fetched, in fetched/: with --fetch-apart')
-    .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
-    .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
-    .option(
-      '--contact <mail|url>',
-      'whom the owners of sites can write to; the open web is not crawled without',
-    )
-    .action(async (flags: RunFlags) => {
+  return withHarvestOptions(withModelOptions(withSeen(withWorkers(withInputs(command))))).action(
+    async (flags: RunFlags) => {
       if (flags.keepFetched && !flags.fetchApart)
         throw new GleanerError('USAGE', { problem: "'--keep-fetched' goes with '--fetch-apart'." });
       await runWithProgress(flags, undefined, context);
@@ -38,5 +29,6 @@ export function runCommand(context: CommandContext): Command {
       context.print(
         flags.json ? asJson(stats) : `\n${formatSummary({ stats })}\nReleased to ${flags.out}/release\n`,
       );
-    });
+    },
+  );
 }

@@ -1,11 +1,10 @@
-import type { KnnFilter } from '../../knn/index.ts';
+import { dot, type KnnFilter } from '../../knn/index.ts';
 import { badRequest } from '../errors.ts';
 import { type OpenedIndex, shownRows } from '../opened-index.ts';
 import type { PageRow, Why } from '../page-types.ts';
 import type { ReleasedRow } from '../row-store.ts';
 import { SAFE_CLASS } from '../search.ts';
 import {
-  dotProduct,
   type List,
   type Listed,
   mergedRows,
@@ -100,11 +99,11 @@ async function whysOf(
       : new Map<number, Float32Array>();
   return rows.map(({ id, cosine: known, keywords: words, merged }) => {
     const vector = vectors.get(id);
-    const cosine = known ?? (query && vector ? dotProduct(query.vector, vector) : null);
+    const cosine = known ?? (query && vector ? dot(query.vector, 0, vector, 0, vector.length) : null);
     const parts = query?.parts.map(({ vector: part, weight }) => {
       // Of one part the query is the part itself, or its opposite.
       const alone = weight < 0 ? -(cosine ?? 0) : (cosine ?? 0);
-      return { cosine: vector ? dotProduct(part, vector) : alone, weight };
+      return { cosine: vector ? dot(part, 0, vector, 0, vector.length) : alone, weight };
     });
     return {
       cosine,

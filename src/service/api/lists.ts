@@ -1,5 +1,5 @@
 import type { TextSearcher } from '../../fulltext/index.ts';
-import type { KnnIndex, RowSet } from '../../knn/index.ts';
+import { dot, type KnnIndex, type RowSet } from '../../knn/index.ts';
 
 /** A row in a list, and why it is where it is. */
 export interface Listed {
@@ -94,16 +94,9 @@ export function nearEnough(list: List, index: KnnIndex, vector: Float32Array, mi
     const vectors = await index.fetch(rows.map(({ id }) => id));
     const near = rows.flatMap((row) => {
       const stored = vectors.get(row.id);
-      const cosine = stored ? dotProduct(vector, stored) : Number.NaN;
+      const cosine = stored ? dot(vector, 0, stored, 0, vector.length) : Number.NaN;
       return cosine >= minScore ? [{ ...row, cosine }] : [];
     });
     return { rows: near, whole };
   };
-}
-
-/** Inner product of two vectors of one length, added up in double precision. */
-export function dotProduct(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
 }

@@ -30,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     knn: () => import('./knn.ts'),
     queue: () => import('./queue.ts'),
     serve: () => import('./serve.ts'),
+    'fleet-status': () => import('./fleet-status.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

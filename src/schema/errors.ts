@@ -25,10 +25,20 @@ export const ERRORS = {
     exit: 1,
     template: "{path}: no run is under way there. 'gleaner status' lists those that are.",
   },
+  RUN_NOT_SUBMITTED: {
+    exit: 1,
+    template: "{path}: no such run was submitted to this fleet. 'gleaner status' lists those that were.",
+  },
+  RUN_STUCK: { exit: 1, template: '{path}: cannot go on: {problem}' },
   RUN_UNFINISHED: {
     exit: 1,
     template:
       "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then give this again.",
+  },
+  RUN_UNSEEN: {
+    exit: 1,
+    template:
+      '{path}: this machine sees no run there. Mount the folder under this name on every worker, or submit to s3://BUCKET/PREFIX.',
   },
   RELEASE_UNFINISHED: {
     exit: 1,

@@ -43,8 +43,10 @@ export async function sendGroup(
       const data: JobData = { run, stage, index, task };
       const ref = `${stage}/${index}`;
       refs.push(ref);
+      // The run as its group: a machine that cannot do it leaves it to others (`TaskQueue.take`).
+      const options = { id: jobId(run, stage, index), priority, group: { id: run } };
       jobs.push({
-        ...{ ref, name: queue, data, options: { id: jobId(run, stage, index), priority } },
+        ...{ ref, name: queue, data, options },
         ...(before.has(index) && { dependsOn: [`${parts[p - 1]?.stage}/${index}`] }),
       });
     }

@@ -28,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'index-add': () => import('./index-add.ts'),
     knn: () => import('./knn.ts'),
     serve: () => import('./serve.ts'),
+    s3: () => import('./s3.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -33,7 +33,10 @@ export function withInputs(command: Command): Command {
     .option('--sample <n>', 'only so many of them, drawn at random', wholeNumber)
     .option('--seed <n>', 'what the sample is drawn by (default: 0)', naturalNumber)
     .option('--base-url <url>', "mirror of Common Crawl's files: http://, https:// or s3://")
-    .requiredOption('--out <dir>', 'folder of the run; started again, it goes on where it was stopped')
+    .requiredOption(
+      '--out <dir>',
+      'folder of the run, or s3://BUCKET/PREFIX; started again, it goes on where it was stopped',
+    )
     .option('--recipe <name>', 'built-in recipe, or the path of a YAML file', 'laion400m')
     .option(
       '--workers <n>',

@@ -20,7 +20,10 @@ export function runCommand(context: CommandContext): Command {
       '--tombstones <file|dir...>',
       "bring nothing back that was taken down there: removed.jsonl of 'gleaner remove', or the run that has it",
     )
-    .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
+    .option(
+      '--images-from <warc...>',
+      'take the images from these WARC files (paths or URLs), not from the web',
+    )
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .option(
       '--contact <mail|url>',

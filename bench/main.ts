@@ -31,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     queue: () => import('./queue.ts'),
     serve: () => import('./serve.ts'),
     'fleet-status': () => import('./fleet-status.ts'),
+    s3: () => import('./s3.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

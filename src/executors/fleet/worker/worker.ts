@@ -22,7 +22,7 @@ import { slotsFor } from './stage-needs.ts';
 import { TaskDoer } from './task-doer.ts';
 import { type LogFormat, openLog } from './worker-log.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
-import { type WorkerIdentity, type WorkerState, writeWorker } from './worker-row.ts';
+import { slotsThatFetch, type WorkerIdentity, type WorkerState, writeWorker } from './worker-row.ts';
 
 export interface WorkerOptions {
   /** URL of the fleet's database. */
@@ -130,7 +130,7 @@ export class Worker implements AsyncDisposable {
     if (options.gpu) await findGpu();
     const database = await Database.open(options.database);
     const worker = new Worker(database, options);
-    await worker.#tell('idle');
+    await worker.#beat();
     const { name, stages, gpu, memoryLimitBytes } = worker.identity;
     worker.log.info({ name, stages, gpu, slots: worker.#slots.slots, memoryLimitBytes }, 'started');
     return worker;
@@ -163,7 +163,7 @@ export class Worker implements AsyncDisposable {
     signal.addEventListener('abort', drain, { once: true });
     if (signal.aborted) drain();
     const beat = setInterval(() => this.#inBackground(this.#touch()), TOUCH_SECONDS * 1000);
-    const row = setInterval(() => this.#inBackground(this.#tell(this.#state())), ROW_MS);
+    const row = setInterval(() => this.#inBackground(this.#beat()), ROW_MS);
     try {
       await this.#takeTasks();
       if (!this.#broken) await this.#drain();
@@ -259,6 +259,12 @@ export class Worker implements AsyncDisposable {
     const mine = [...this.#leases.keys()];
     const lost = new Set(await this.#queue.touch(mine.map(({ task }) => task)));
     for (const lease of mine) if (lost.has(lease.task)) lease.stop('lost');
+  }
+
+  /** Tells the fleet how this worker is, and asks how many there are. */
+  async #beat(): Promise<void> {
+    await this.#tell(this.#state());
+    this.#slots.shareDomains(await slotsThatFetch(this.#database));
   }
 
   #state(): WorkerState['state'] {

@@ -9,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    split: () => import('./split.ts'),
     subset: () => import('./subset.ts'),
     download: () => import('./download.ts'),
     'download-mix': () => import('./download-mix.ts'),
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     knn: () => import('./knn.ts'),
     queue: () => import('./queue.ts'),
     serve: () => import('./serve.ts'),
+    'fleet-status': () => import('./fleet-status.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -203,3 +203,11 @@ export function portNumber(value: string): number {
     throw new InvalidArgumentError('Give a port from 0 to 65535.');
   return n;
 }
+
+/** Of an hour, in any currency. */
+export function price(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('Give a number of 0 or more, as 0.04.');
+  return value;
+}

@@ -25,6 +25,11 @@ export const ERRORS = {
     exit: 1,
     template: "{path}: no run is under way there. 'gleaner status' lists those that are.",
   },
+  RUN_NOT_SUBMITTED: {
+    exit: 1,
+    template: "{path}: no such run was submitted to this fleet. 'gleaner status' lists those that were.",
+  },
+  RUN_STUCK: { exit: 1, template: '{path}: cannot go on: {problem}' },
   RUN_UNFINISHED: {
     exit: 1,
     template:

@@ -21,6 +21,8 @@ import { watRecord } from '../support/crawl.ts';
 import { type ImageOrigin, startImageOrigin } from '../support/image-origin.ts';
 import { treeOf } from '../support/tree.ts';
 
+const CRASHING = new URL('./crashing-harvest.ts', import.meta.url);
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'gleaner-apart-web-'));
@@ -299,6 +301,17 @@ describe('a run that was fetched apart', () => {
         .sort(),
     );
     expect((await verifyRun(storage('begun'))).problems).toEqual([]);
+  }, 60_000);
+
+  it('loses an image whose decoder crashes, and no other', async () => {
+    const deadly = { url: origin.marked(5, 'ends by abort'), alt: 'Something deadly' };
+    const images = [1, 2, 3].map((n) => ({ url: origin.image(n), alt: `Something round, number ${n}` }));
+    const wats = [await writeCrawl('deadly', [...images, deadly])];
+    const apart = { ...options, fetchApart: true, wats, out: out('deadly') };
+    await runLocally({ ...apart, workers: 1, processFile: CRASHING });
+    const { image, safe } = await runLedgers(storage('deadly'));
+    expect([image.dropped, safe.out]).toEqual([{ undecodable: 1 }, 3]);
+    expect((await verifyRun(storage('deadly'))).problems).toEqual([]);
   }, 60_000);
 
   it('honours what another run has taken down since', async () => {

@@ -57,6 +57,7 @@ export class Slots implements AsyncDisposable {
   #computing = 0;
   #slots: number;
   #everywhere = 1;
+  #expected = 0;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -71,6 +72,14 @@ export class Slots implements AsyncDisposable {
     return this.#threadSlots + [...this.#lanes].filter(({ tasks }) => tasks > 0).length;
   }
 
+  /** A task is about to come. @returns that it came, or does not; to be called once */
+  expect(): () => void {
+    this.#expected++;
+    return () => {
+      this.#expected--;
+    };
+  }
+
   /** Slots of the whole fleet that may ask the web: with others than before, what asks it is begun anew with its next task. */
   shareDomains(slots: number): void {
     this.#everywhere = roundedFleet(slots, this.#everywhere);
@@ -83,12 +92,12 @@ export class Slots implements AsyncDisposable {
 
   /** Slots for which a task could be taken. */
   get free(): number {
-    return Math.max(0, this.slots - this.busy - this.#waiting.length);
+    return Math.max(0, this.slots - this.busy - this.#waiting.length - this.#expected);
   }
 
   /** Slots at work that could begin another task beside theirs: of harvest, and of fetch. */
   get hungry(): { readonly harvest: number; readonly fetch: number } {
-    if (this.#waiting.length > 0) return { harvest: 0, fetch: 0 };
+    if (this.#waiting.length + this.#expected > 0) return { harvest: 0, fetch: 0 };
     const harvest = [...this.#lanes].filter(({ hungry, broken }) => hungry && !broken).length;
     return { harvest, fetch: this.#spareFetches };
   }

@@ -55,14 +55,21 @@ export class TaskDoer {
 
   async #run({ task, signal }: Lease): Promise<Manifest> {
     const { copies, slots, progress } = this.#tools;
-    const copy = await copies.of(task.run);
-    if (task.stage === 'harvest') await copy.canScore();
-    const whole = await copy.packer.unpack(task.packed);
-    const fingerprint = taskFingerprint(copy.fingerprint, whole);
-    // Another attempt may have done it, and not come to say so.
-    const before = await finishedManifest(copy.storage, whole.stage, whole.index, fingerprint);
-    if (before) return before;
-    return slots.run(whole, copy, { signal, progress: (stage, done) => progress.done(stage, done) });
+    const came = slots.expect();
+    let begun: Promise<Manifest>;
+    try {
+      const copy = await copies.of(task.run);
+      if (task.stage === 'harvest') await copy.canScore();
+      const whole = await copy.packer.unpack(task.packed);
+      const fingerprint = taskFingerprint(copy.fingerprint, whole);
+      // Another attempt may have done it, and not come to say so.
+      const before = await finishedManifest(copy.storage, whole.stage, whole.index, fingerprint);
+      if (before) return before;
+      begun = slots.run(whole, copy, { signal, progress: (stage, done) => progress.done(stage, done) });
+    } finally {
+      came();
+    }
+    return begun;
   }
 
   /** Says what became of a task that did not come to its end. */

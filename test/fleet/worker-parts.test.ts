@@ -10,9 +10,12 @@ import { loadRecipe } from '../../src/config/index.ts';
 import type { Bundle } from '../../src/executors/fleet/fleet-spec.ts';
 import { BundleCache } from '../../src/executors/fleet/worker/bundle-cache.ts';
 import { fetchOfFleet, roundedFleet } from '../../src/executors/fleet/worker/domain-share.ts';
+import { blameFor } from '../../src/executors/fleet/worker/failure.ts';
 import { residentBytes } from '../../src/executors/fleet/worker/memory.ts';
 import { MemoryWatch } from '../../src/executors/fleet/worker/memory-watch.ts';
 import { slotsFor } from '../../src/executors/fleet/worker/stage-needs.ts';
+import { errorOf } from '../../src/executors/problem.ts';
+import { GleanerError } from '../../src/schema/index.ts';
 import { partOf } from '../../src/stages/intake.ts';
 import { fileStorage } from '../../src/storage/index.ts';
 
@@ -193,5 +196,30 @@ describe('the limits of a domain', () => {
     expect(roundedFleet(513, 1024)).toBe(1024);
     expect(roundedFleet(257, 1024)).toBe(1024);
     expect(roundedFleet(256, 1024)).toBe(256);
+  });
+});
+
+describe('whose an error is', () => {
+  const own = 's3://ours/run';
+  const refused = (path: string) =>
+    new GleanerError('STORAGE_REFUSED', { path, problem: 'these credentials may not do that', hint: '' });
+  const failed = (problem: string) => new GleanerError('FILE_FAILED', { path: '/x', problem });
+
+  it.each([
+    ['a full disk', new GleanerError('DISK_FULL', { path: '/x', problem: 'ENOSPC' }), 'machine'],
+    [
+      'told by a process',
+      errorOf({ told: failed('(EROFS)').toPlain(), problem: 'x' }, 'harvest/1'),
+      'machine',
+    ],
+    ["the run's own bucket", refused('s3://ours/run/pairs/00000.parquet'), 'machine'],
+    ["somebody else's bucket", refused('s3://theirs/a.warc.wat.gz'), 'task'],
+    ['a folder that may not be written', failed('permission denied (EACCES)'), 'machine'],
+    ['a connection that broke', failed('read (ECONNRESET)'), 'task'],
+    ['a model that is none', new GleanerError('MODEL_INVALID', { path: '/x', problem: 'none' }), 'run'],
+    ['damaged input', new GleanerError('DAMAGED', { path: '/x', problem: 'ends early' }), 'task'],
+    ['a defect', new TypeError('undefined is no function'), 'task'],
+  ])('%s', (_, error, blame) => {
+    expect(blameFor(error, own)).toBe(blame);
   });
 });

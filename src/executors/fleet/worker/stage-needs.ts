@@ -3,7 +3,7 @@ import type { StageName } from '../../../pipeline/index.ts';
 const MIB = 1 << 20;
 
 /** What a worker itself takes before it has a task, in bytes: VmHWM of `gleaner worker --workers 1` without one, 2026-11-22: 166 MiB. */
-const WORKER_BYTES = 170 * MIB;
+export const WORKER_BYTES = 170 * MIB;
 
 /**
  * Memory that one task of a stage takes at its peak, in bytes. Measured on processes that do this and nothing else

@@ -57,6 +57,10 @@ export const ERRORS = {
     template:
       "--provider {provider}: does not work here: {problem}. 'auto' takes what does, 'cpu' always does.",
   },
+  NO_GPU: {
+    exit: 1,
+    template: '--gpu: no GPU works here: {problem}. Leave it out, and this worker takes what needs none.',
+  },
   MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
   CLASSIFIER_INVALID: {
     exit: 1,

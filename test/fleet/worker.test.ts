@@ -331,6 +331,7 @@ describe('a worker that cannot work', () => {
   it.each([
     ['stages that are none', ['--stages', 'extract,sing'], 2, "There is no stage 'sing'"],
     ['a size that is none', ['--memory', 'much'], 2, 'Give a size as 8GiB'],
+    ['less memory than it takes by itself', ['--memory', '100MiB'], 2, 'a worker takes 170MiB by itself'],
     ['no GPU', ['--gpu'], 1, '--gpu'],
   ])('says so in one line: %s', { timeout: 60_000 }, async (_, flags, code, words) => {
     const result = await gleaner(args(flags));

@@ -8,8 +8,8 @@ import type {
 import { formatCost, formatCount, formatRate, formatShare } from '../stages/report/numbers.ts';
 import { formatBytes, formatDuration, printable } from './terminal.ts';
 
-/** Every terminal has as many. */
-const COLUMNS = 80;
+/** Every terminal has 80; the last one stays free, since some wrap there. */
+const COLUMNS = 79;
 const BAR_WIDTH = 14;
 /** Reasons and problems that are told, the most frequent first. */
 const MAX_REASONS = 4;
@@ -17,11 +17,17 @@ const MAX_PROBLEMS = 3;
 const MAX_PROBLEM_LINES = 3;
 const MAX_WORKERS = 12;
 
-/** A fleet in 80 columns, without a line end. @param alone a run that somebody asked for is told whole, ended or not */
-export function formatFleet(status: FleetStatus, { alone = false } = {}): string[] {
+/**
+ * A fleet in lines of 79 columns.
+ * @param whole whether a run that has ended is told whole, not in a line. @default none is
+ */
+export function formatFleet(
+  status: FleetStatus,
+  { whole = () => false }: { readonly whole?: (run: RunStatus) => boolean } = {},
+): string[] {
   const { runs, warnings } = status;
   if (runs.length === 0) return ["No run was submitted to this fleet yet. Begin one with 'gleaner submit'."];
-  const isWhole = (run: RunStatus) => alone || !['done', 'cancelled'].includes(run.condition);
+  const isWhole = (run: RunStatus) => whole(run) || !['done', 'cancelled'].includes(run.condition);
   const ended = runs.filter((run) => !isWhole(run)).map(headOf);
   const parts = [
     ...runs.filter(isWhole).map(formatRun),
@@ -189,7 +195,7 @@ function toWidth(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text.padEnd(width);
 }
 
-/** Items in lines of 80 columns, none of them broken where it fits a line. */
+/** Items in lines of 79 columns, none of them broken where it fits a line. */
 function wrap(first: string, next: string, items: readonly string[], separator = ' '): string[] {
   const lines: string[] = [];
   let line = first;

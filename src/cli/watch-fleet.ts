@@ -14,16 +14,14 @@ const SLOW_MS = 3_000;
 export interface WatchFleetOptions {
   readonly out: NodeJS.WriteStream;
   readonly signal: AbortSignal;
-  /** One run is looked at. */
-  readonly alone: boolean;
 }
 
 /** Shows a fleet until its runs are done, cannot go on, or nobody wants to see it any more. */
 export async function watchFleet(
   reader: FleetReader,
-  { out, signal, alone }: WatchFleetOptions,
+  { out, signal }: WatchFleetOptions,
 ): Promise<FleetStatus | undefined> {
-  const show = out.isTTY ? new Screen(out, alone) : new Log(out);
+  const show = out.isTTY ? new Screen(out) : new Log(out);
   while (!signal.aborted) {
     const status = await show.waitFor(reader.read());
     show.show(status);
@@ -41,16 +39,18 @@ function isOpen({ condition }: RunStatus): boolean {
 class Screen {
   readonly everyMs = LOOK_EVERY_MS;
   readonly #redraw: Redraw;
-  readonly #alone: boolean;
+  /** Runs that went on while it was looked at: they stay as they are when they have ended. */
+  readonly #open = new Set<string>();
   #lines: readonly string[] = [];
 
-  constructor(out: NodeJS.WriteStream, alone: boolean) {
+  constructor(out: NodeJS.WriteStream) {
     this.#redraw = new Redraw(out);
-    this.#alone = alone;
   }
 
   show(status: FleetStatus): void {
-    this.#lines = [...formatFleet(status, { alone: this.#alone }), '', `as of ${clockOf(status)}`];
+    for (const run of status.runs) if (isOpen(run)) this.#open.add(run.id);
+    const whole = ({ id }: RunStatus) => this.#open.has(id) || status.runs.length === 1;
+    this.#lines = [...formatFleet(status, { whole }), '', `as of ${clockOf(status)}`];
     this.#redraw.draw(this.#lines);
   }
 

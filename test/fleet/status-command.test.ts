@@ -1,5 +1,6 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/executors/fleet/database.ts';
 import type { FleetStatus } from '../../src/executors/fleet/status/index.ts';
 import { gleaner, startGleaner } from '../support/gleaner.ts';
@@ -12,6 +13,7 @@ describe('gleaner status', { timeout: 60_000 }, () => {
   let postgres: Postgres;
   let database: Database;
   let fleet: SmallFleet;
+  let child: ChildProcess | undefined;
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -19,6 +21,10 @@ describe('gleaner status', { timeout: 60_000 }, () => {
     fleet = new SmallFleet(database);
   }, 60_000);
   beforeEach(() => fleet.clear());
+  afterEach(() => {
+    // One that a test did not come to end.
+    child?.kill('SIGKILL');
+  });
   afterAll(async () => {
     await database[Symbol.asyncDispose]();
     await postgres[Symbol.asyncDispose]();
@@ -85,7 +91,7 @@ describe('gleaner status', { timeout: 60_000 }, () => {
   it('watched without a terminal prints plain lines, and ends with 0 when all is done', async () => {
     await fleet.run('aaaa', { name: 'crawl' });
     await fleet.stage('aaaa', 'dedup', 1);
-    const child = startGleaner(['status', '--database', postgres.url]);
+    child = startGleaner(['status', '--database', postgres.url]);
     let said = '';
     child.stdout?.on('data', (text) => {
       said += String(text);
@@ -114,7 +120,7 @@ describe('gleaner status', { timeout: 60_000 }, () => {
     await fleet.take('dedup', 1);
     await fleet.worker('w');
     await fleet.worker('lost', { silent: 100 });
-    const child = startGleaner(['status', '--database', postgres.url, '--serve', '--port', '0', '--json']);
+    child = startGleaner(['status', '--database', postgres.url, '--serve', '--port', '0', '--json']);
     const [text] = await once(child.stdout ?? child, 'data');
     const { url }: { url: string } = JSON.parse(String(text));
     const get = async (path: string) => (await fetch(new URL(path, url))).text();

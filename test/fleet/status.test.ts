@@ -116,7 +116,7 @@ describe('tasks of a stage', () => {
       await fleet.kill(
         task,
         task.index === 0
-          ? 'postgres://user:secret@db/gleaner?password=secret: no answer'
+          ? 'postgres://user:s@cret@db/gleaner?password=secret: no answer'
           : `unique/0000${task.index}.parquet: is damaged at byte ${task.index * 77}`,
       );
     const { dead, condition } = await theRun();

@@ -67,16 +67,19 @@ export function statusCommand(context: CommandContext): Command {
       });
       // The database is let go of as this ends.
       if (flags.serve) return await serve(reader, flags, context);
-      const alone = id !== undefined;
       if (flags.json || flags.once) {
         const status = await reader.read();
         const { formatFleet } = await import('../fleet-text.ts');
-        context.print(flags.json ? asJson(status) : `${formatFleet(status, { alone }).join('\n')}\n`);
+        context.print(
+          flags.json
+            ? asJson(status)
+            : `${formatFleet(status, { whole: ({ id: shown }) => shown === id }).join('\n')}\n`,
+        );
         if (!flags.json) throwIfStuck(status);
         return;
       }
       const { watchFleet } = await import('../watch-fleet.ts');
-      const last = await watchFleet(reader, { out: process.stdout, signal: context.signal, alone });
+      const last = await watchFleet(reader, { out: process.stdout, signal: context.signal });
       if (last) throwIfStuck(last);
     });
 }

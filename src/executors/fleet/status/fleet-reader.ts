@@ -1,8 +1,7 @@
 import { STAGES } from '../../../pipeline/index.ts';
 import type { Database } from '../database.ts';
-import { CONTROL_QUEUES } from '../queues.ts';
 import { costOf } from './cost.ts';
-import { groupProblems, withoutCredentials } from './problems.ts';
+import { groupProblems, isOfStage, withoutCredentials } from './problems.ts';
 import { Rates } from './rates.ts';
 import {
   type RunRow,
@@ -108,7 +107,7 @@ export class FleetReader {
       stageStatus({
         row: stageRow,
         tally: tallyOf(stageRow.stage),
-        underWay: mine.filter(({ queue, stage }) => stage === stageRow.stage && !isControl(queue)),
+        underWay: mine.filter((group) => group.stage === stageRow.stage && isOfStage(group)),
         before: stageRow.stage === 'harvest' ? tasksLeft(rows, 'fetch', tallyOf) : 0,
         saidPerSecond: shareOfSpeed(speeds.get(stageRow.stage), stageRow.stage, row.id, snapshot),
         inPerSecond: this.#rates.perSecond(`in ${keyOf(stageRow)}`),
@@ -122,7 +121,7 @@ export class FleetReader {
       snapshot.problems.filter(({ run }) => run === row.id),
       ({ state }) => state,
     );
-    const control = mine.filter(({ queue }) => isControl(queue));
+    const control = mine.filter((group) => !isOfStage(group));
     const condition = conditionOf(row, stages, control);
     const open = stages.filter(({ done, tasks }) => done < tasks);
     const end = row.finished_at ?? snapshot.at;
@@ -181,10 +180,6 @@ function stagesOf({ stages }: Snapshot, run: string): readonly StageRow[] {
   return stages.filter((row) => row.run === run).sort((a, b) => place(a) - place(b));
 }
 
-function isControl(queue: string): boolean {
-  return CONTROL_QUEUES.some((name) => name === queue);
-}
-
 function conditionOf(
   { state }: RunRow,
   stages: readonly StageStatus[],
@@ -229,7 +224,7 @@ function shareOfSpeed(
 ): number | null {
   let [mine, all] = [0, 0];
   for (const row of underWay) {
-    if (row.stage !== stage || row.state !== 'active' || isControl(row.queue)) continue;
+    if (row.stage !== stage || row.state !== 'active' || !isOfStage(row)) continue;
     all += row.tasks;
     if (row.run === run) mine += row.tasks;
   }

@@ -24,15 +24,19 @@ function alike(problem: string): string {
   return problem.replace(/\b[0-9a-f]{16,}\b/gi, '#').replace(/\d+/g, '#');
 }
 
-/** What is between stages has no number: 'plan of dedup'. */
-function nameOf({ queue, stage, index }: ProblemRow): string {
+/** Whether a task is one of its stage's own: what lies between stages, or looks after them, has queues of its own. */
+export function isOfStage({ queue, stage }: { readonly queue: string; readonly stage: string }): boolean {
+  return queue === stage || queue === `${stage}-gpu`;
+}
+
+/** What is no task of a stage has no number: 'plan of dedup'. */
+function nameOf(row: ProblemRow): string {
+  const { queue, stage, index } = row;
   const known = STAGES.find((name) => name === stage);
-  return known && !['plan', 'gate', 'settle'].includes(queue)
-    ? taskName(known, index)
-    : `${queue} of ${stage}`;
+  return known && isOfStage(row) ? taskName(known, index) : `${queue} of ${stage}`;
 }
 
 /** Without what an address may hold for its reader alone: user, password, signatures. */
 export function withoutCredentials(text: string): string {
-  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?/gi, '$1$2');
+  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#]*@)?([^\s?#]*)(?:[?#]\S*)?/gi, '$1$2');
 }

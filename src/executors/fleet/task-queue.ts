@@ -21,7 +21,7 @@ export interface LeasedTask {
 }
 
 /** What goes with a job. */
-export const jobDataSchema = z.object({
+const jobDataSchema = z.object({
   run: z.string(),
   stage: z.enum(STAGES),
   index: z.int(),

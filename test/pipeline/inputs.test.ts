@@ -57,13 +57,13 @@ describe('openInputs', () => {
     expect(clock.waits).toHaveLength(2);
   });
 
-  it('refuses a URL that is no WAT, is not there, or is to give images', async () => {
+  it('refuses a URL that is no WAT, or is not there, be it to give images', async () => {
     const url = `${server.origin}/x.wat.gz`;
     server.serve(Buffer.from('<!DOCTYPE html><html></html>'));
     await expect(openInputs([url], 'WAT')).rejects.toMatchObject({ code: 'NOT_WARC' });
     server.serve(new Uint8Array(), [], { status: 404 });
     await expect(openInputs([url], 'WAT')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
-    await expect(openInputs([url], 'WARC')).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(openInputs([url], 'WARC')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
     server.serve(new Uint8Array(), [], { status: 503 });
     const clock = new TestClock(server);
     await expect(openInputs([url], 'WAT', { clock })).rejects.toMatchObject({

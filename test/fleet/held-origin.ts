@@ -6,6 +6,8 @@ import sharp from 'sharp';
 export interface HeldOrigin extends AsyncDisposable {
   /** HOST:PORT. */
   readonly host: string;
+  /** Of its picture. */
+  readonly bytes: number;
   /** Those that wait now. */
   readonly waiting: number;
   /** From here on everybody waits for an answer. */
@@ -33,6 +35,7 @@ export async function startHeldOrigin(): Promise<HeldOrigin> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    bytes: picture.length,
     get waiting() {
       return waiting.size;
     },

@@ -8,7 +8,7 @@ export { explainPair, type Fate } from './explain.ts';
 export { explainRemoved, type Removed } from './explain-removed.ts';
 export { type StepOfFate, stepsOfFate } from './explain-steps.ts';
 export { openInputs } from './inputs.ts';
-export { lockFolder } from './lock.ts';
+export { lockFolder, lockRoot } from './lock.ts';
 export { finishedManifest, looksAtOnce, type Manifest, manifestPath, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type ParentRelease, readParent } from './parent.ts';

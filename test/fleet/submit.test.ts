@@ -75,7 +75,20 @@ describe('a run that is submitted', () => {
     expect(state).toBe('begun');
     // Twice is once.
     expect(await submitRun(database, { ...named(), out })).toMatchObject({ run, state: 'there' });
-    const tasks = await workPlainly(database);
+    const depths: Record<string, string> = {};
+    const tasks = await workPlainly(database, async ({ queue }) => {
+      for (const row of await database.query<{
+        queue: string;
+        queued: string;
+        active: string;
+        failed: string;
+      }>('SELECT * FROM gleaner.queue_depth WHERE queue = $1', [queue]))
+        depths[queue] ??= `${row.queued} ${row.active} ${row.failed}`;
+      return 'do';
+    });
+    // As each queue was when its first task was taken.
+    expect(depths).toMatchObject({ plan: '0 1 0', extract: '3 1 0', gate: '0 1 0', settle: '0 1 0' });
+    expect(depths).toMatchObject({ release: '7 1 0', report: '0 1 0' });
     const names = tasks.map(({ queue, stage, index }) => `${queue}/${stage}/${index}`);
     expect(new Set(names).size).toBe(names.length);
     expect((await stages(run)).map(({ stage }) => stage)).toEqual([

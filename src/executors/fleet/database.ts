@@ -75,7 +75,8 @@ export class Database implements Sql, AsyncDisposable {
     try {
       await database.#install();
     } catch (error) {
-      await database.#pool.end();
+      // Its queue may have begun to look after tasks.
+      await database[Symbol.asyncDispose]();
       throw error;
     }
     database.#patienceMs = options.patienceMs ?? PATIENCE_MS;

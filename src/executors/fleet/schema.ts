@@ -60,13 +60,42 @@ CREATE TABLE IF NOT EXISTS gleaner.worker (
 -- Of millions of jobs, those that a worker has, that failed, or that are to be tried again: a status counts nothing else.
 CREATE INDEX IF NOT EXISTS gleaner_under_way ON pgboss.job ((data->>'run'))
   WHERE state IN ('retry', 'active', 'failed');
+-- What an autoscaler asks for, often: of stages by their own counts, so that free and finished jobs are not looked at.
 CREATE OR REPLACE VIEW gleaner.queue_depth AS
-SELECT name AS queue,
-       CASE name WHEN 'harvest-gpu' THEN 'harvest' ELSE name END AS stage,
-       count(*) FILTER (WHERE state IN ('created', 'retry') AND NOT blocked) AS queued,
-       count(*) FILTER (WHERE state = 'active') AS active,
-       count(*) FILTER (WHERE state = 'failed') AS failed
-FROM pgboss.job
-WHERE state < 'completed' OR state = 'failed'
+WITH done AS (
+  SELECT s.run, s.stage, s.tasks, s.done_before + coalesce(sum(t.tasks), 0) AS done
+  FROM gleaner.stage s
+  JOIN gleaner.run r ON r.id = s.run AND r.state = 'running'
+  LEFT JOIN gleaner.tally t ON t.run = s.run AND t.stage = s.stage
+  GROUP BY s.run, s.stage
+), under_way AS (
+  SELECT data->>'run' AS run, data->>'stage' AS stage, name,
+         count(*) FILTER (WHERE state = 'active') AS active,
+         count(*) FILTER (WHERE state = 'failed') AS failed
+  FROM pgboss.job
+  WHERE state IN ('retry', 'active', 'failed') AND data->>'run' IS NOT NULL
+    AND name NOT IN ('gate', 'plan', 'settle') AND name NOT LIKE 'dead-%'
+  GROUP BY 1, 2, 3
+), stages AS (
+  SELECT CASE WHEN d.stage = 'harvest' AND r.spec->>'provider' <> 'cpu' THEN 'harvest-gpu' ELSE d.stage END AS queue,
+         d.stage,
+         -- Of what is fetched apart only what is fetched can be harvested.
+         least(d.tasks, CASE WHEN d.stage = 'harvest' AND f.tasks > 0 THEN f.done ELSE d.tasks END) - d.done
+           - coalesce(u.active, 0) - coalesce(u.failed, 0) AS queued,
+         coalesce(u.active, 0) AS active,
+         coalesce(u.failed, 0) AS failed
+  FROM done d
+  JOIN gleaner.run r ON r.id = d.run
+  LEFT JOIN done f ON f.run = d.run AND f.stage = 'fetch'
+  LEFT JOIN under_way u ON u.run = d.run AND u.stage = d.stage
+)
+SELECT queue, stage, sum(greatest(queued, 0)) AS queued, sum(active) AS active, sum(failed) AS failed
+FROM stages GROUP BY queue, stage
+UNION ALL
+SELECT name, name,
+       count(*) FILTER (WHERE state IN ('created', 'retry') AND NOT blocked),
+       count(*) FILTER (WHERE state = 'active'),
+       count(*) FILTER (WHERE state = 'failed')
+FROM pgboss.job WHERE name IN ('gate', 'plan', 'settle') AND (state < 'completed' OR state = 'failed')
 GROUP BY name;
 `;

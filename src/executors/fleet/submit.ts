@@ -1,13 +1,14 @@
 import { withoutSecrets } from '../../config/index.ts';
 import {
   beginRun,
+  lockRoot,
   manifestPath,
   runFingerprint,
   runStorage,
   STAGES,
   withKeptCard,
 } from '../../pipeline/index.ts';
-import { resolveLocation } from '../../storage/index.ts';
+import { openStorage, resolveLocation } from '../../storage/index.ts';
 import { type NamedRun, resolveRun } from '../run.ts';
 import { uploadBundles } from './bundles.ts';
 import type { Database } from './database.ts';
@@ -41,11 +42,25 @@ export interface Submission {
  * Gives a run to a fleet, or goes on with one that was given to it before: what failed too often is tried again then.
  * Lists, model and inputs that lie on this machine are brought into the run's storage.
  *
- * @throws GleanerError as `runLocally`, RUN_MISMATCH where `out` holds another run
+ * @throws GleanerError as `runLocally`, RUN_LOCKED, STORAGE_REFUSED, RUN_MISMATCH where `out` holds another run
  */
 export async function submitRun(database: Database, options: SubmitOptions): Promise<Submission> {
-  const { priority = 0, signal = new AbortController().signal } = options;
   const location = resolveLocation(options.out);
+  // No other run may be working there, and a store that cannot do what a fleet relies on is told now.
+  const lock = await lockRoot(openStorage(location));
+  try {
+    return await submitLocked(database, options, location);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function submitLocked(
+  database: Database,
+  options: SubmitOptions,
+  location: string,
+): Promise<Submission> {
+  const { priority = 0, signal = new AbortController().signal } = options;
   const name = options.name ?? (location.split(/[/\\]/).at(-1) || location);
   const storage = runStorage(location);
   const spec = await withKeptCard(storage, await resolveRun(options, { elsewhere: true }));

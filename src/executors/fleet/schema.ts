@@ -1,3 +1,5 @@
+import { VOLUNTEER_SQL } from './volunteer/schema.ts';
+
 /** Version of the tables below: a worker of one version does not write into those of another. */
 export const SCHEMA_VERSION = 1;
 
@@ -66,4 +68,4 @@ SELECT name AS queue,
 FROM pgboss.job
 WHERE state < 'completed' OR state = 'failed'
 GROUP BY name;
-`;
+${VOLUNTEER_SQL}`;

@@ -27,6 +27,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     takedown: () => import('./takedown.ts'),
     'index-add': () => import('./index-add.ts'),
     knn: () => import('./knn.ts'),
+    queue: () => import('./queue.ts'),
     serve: () => import('./serve.ts'),
   };
 

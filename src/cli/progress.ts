@@ -89,6 +89,7 @@ function formatRate(rate: number): string {
 const UNITS: Readonly<Record<StageProgress['stage'], string>> = {
   extract: 'links',
   dedup: 'pairs',
+  fetch: 'pairs',
   harvest: 'pairs',
   near: 'rows',
   select: 'rows',

@@ -21,6 +21,8 @@ export interface RunFlags extends ModelFlags {
   readonly contact?: string;
   readonly seen?: readonly string[];
   readonly tombstones?: readonly string[];
+  readonly fetchApart?: true;
+  readonly keepFetched?: true;
   readonly workers?: number;
   readonly json?: true;
 }
@@ -89,6 +91,8 @@ export function withHarvestOptions(command: Command): Command {
       '--tombstones <file|dir...>',
       "bring nothing back that was taken down there: removed.jsonl of 'gleaner remove', or the run that has it",
     )
+    .option('--fetch-apart', 'fetch all images first and score them afterwards; the release is the same')
+    .option('--keep-fetched', 'keep the images as they were fetched, in fetched/: with --fetch-apart')
     .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .option(
@@ -111,6 +115,8 @@ export function namedRun(flags: RunFlags, { signal }: CommandContext): NamedRun 
     onNotice: (line) => process.stderr.write(`gleaner: ${line}\n`),
     ...(flags.seen && { seen: flags.seen }),
     ...(flags.tombstones && { tombstones: flags.tombstones }),
+    ...(flags.fetchApart && { fetchApart: true }),
+    ...(flags.keepFetched && { keepFetched: true }),
   };
 }
 

@@ -11,7 +11,7 @@ import {
   renderReport,
   type Statistics,
 } from '../stages/report/index.ts';
-import { fileStorage } from '../storage/index.ts';
+import { openStorage } from '../storage/index.ts';
 import { asJson } from './command.ts';
 import { formatCosts, formatDetails, formatSweep } from './stats-text.ts';
 
@@ -26,7 +26,7 @@ export interface RunFigures {
  * @throws GleanerError RUN_NOT_FOUND
  */
 export async function readStats(dir: string, price: number | null = null): Promise<RunFigures> {
-  const storage = fileStorage(dir);
+  const storage = openStorage(dir);
   const stats = await readStatistics(storage);
   return { stats, costs: priceCosts(await runCosts(storage), price, stats.rows) };
 }
@@ -57,7 +57,7 @@ export function statsJson({ stats, costs }: RunFigures): Statistics & { readonly
 
 /** What each threshold would keep. @throws GleanerError RUN_NOT_FOUND */
 export async function sweepText(dir: string, json: boolean): Promise<string> {
-  const { sweep } = await readStatistics(fileStorage(dir));
+  const { sweep } = await readStatistics(openStorage(dir));
   if (!json) return formatSweep(sweep);
   return asJson(
     sweep.thresholds.map((threshold, i) => ({
@@ -74,6 +74,6 @@ export async function sweepText(dir: string, json: boolean): Promise<string> {
 
 /** Writes the page of the release with time and cost by stage, wherever the user says. */
 export async function writeCostReport(dir: string, figures: RunFigures, path: string): Promise<void> {
-  const samples = await collectSamples(fileStorage(dir), figures.stats);
+  const samples = await collectSamples(openStorage(dir), figures.stats);
   await writeFile(path, renderReport(figures.stats, samples, figures.costs));
 }

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { type Column, createParquetWriter, type RowOf } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
 import { diffReleases, type PairDiff, type ReleaseDiff } from '../stages/diff/index.ts';
-import { fileStorage } from '../storage/index.ts';
+import { fileStorage, openStorage } from '../storage/index.ts';
 
 /** Two releases to compare, by what a user names. */
 export interface DiffRunsOptions {
@@ -49,7 +49,7 @@ export async function diffRuns(options: DiffRunsOptions): Promise<RunsDiff> {
   const listed = { came: 0, went: 0, changed: 0 };
   const file = out === undefined ? undefined : await createTable(out);
   try {
-    const diff = await diffReleases(fileStorage(a), fileStorage(b), {
+    const diff = await diffReleases(openStorage(a), openStorage(b), {
       signal,
       ...(onProgress && { onProgress }),
       async onPair(pair) {

@@ -15,12 +15,15 @@ export interface LocalExecutorOptions {
   readonly processFile?: URL;
 }
 
+/** Tasks of fetch that a thread has open: while the slow answers of one are waited for, there are those of others. */
+const OPEN_FETCHES = 3;
+
 type Environment = Omit<TaskEnvironment, 'share'>;
 type OnDone = (manifest: Manifest) => void;
 
 /**
- * Runs tasks in threads of this process; one after another in its own thread where no second could help. Harvest alone,
- * which meets the bytes of strangers with decoders in C, runs in processes that it may end.
+ * Runs tasks in threads of this process; in its own thread where no second could help. Harvest alone, which meets the
+ * bytes of strangers with decoders in C, runs in processes that it may end.
  */
 export function localExecutor(options: LocalExecutorOptions = {}): Executor {
   const { workers = availableParallelism(), processFile } = options;
@@ -30,9 +33,10 @@ export function localExecutor(options: LocalExecutorOptions = {}): Executor {
         const processes = { workers, ...(processFile && { file: processFile }) };
         return harvestInProcesses(tasks, processes, environment, hooks, onDone);
       }
+      const open = tasks.every(({ stage }) => stage === 'fetch') ? OPEN_FETCHES : 1;
       const threads = Math.min(workers, tasks.length);
-      if (threads > 1) await runInThreads(tasks, threads, environment, hooks, onDone);
-      else await runHere(tasks, environment, hooks, onDone);
+      if (threads > 1) await runInThreads(tasks, { threads, open }, environment, hooks, onDone);
+      else await runHere(tasks, open, environment, hooks, onDone);
     },
   };
 }
@@ -40,25 +44,37 @@ export function localExecutor(options: LocalExecutorOptions = {}): Executor {
 /** A thread of its own would load every module a second time: 0.3 s that a short stage need not spend. */
 async function runHere(
   tasks: readonly Task[],
+  open: number,
   environment: Environment,
   hooks: TaskHooks,
   onDone: OnDone,
 ): Promise<void> {
   await using runner = new TaskRunner({ ...environment, share: 1 });
-  for (const task of tasks) {
-    hooks.signal.throwIfAborted();
-    try {
-      onDone(await runner.run(task, hooks));
-    } catch (error) {
-      const told = hooks.signal.aborted ? undefined : refusedBySystem(error);
-      throw told ? failed(task, told.message) : error;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([hooks.signal, stop.signal]);
+  const next = tasks.values();
+  const work = async () => {
+    for (const task of next) {
+      signal.throwIfAborted();
+      try {
+        onDone(await runner.run(task, { ...hooks, signal }));
+      } catch (error) {
+        const told = signal.aborted ? undefined : refusedBySystem(error);
+        const problem = told ? failed(task, told.message) : error;
+        stop.abort(problem);
+        throw problem;
+      }
     }
-  }
+  };
+  const [first] = (await Promise.allSettled(Array.from({ length: open }, work))).filter(
+    ({ status }) => status === 'rejected',
+  );
+  if (first) throw signal.reason;
 }
 
 async function runInThreads(
   tasks: readonly Task[],
-  threads: number,
+  { threads, open }: { readonly threads: number; readonly open: number },
   environment: Environment,
   hooks: TaskHooks,
   onDone: OnDone,
@@ -71,6 +87,7 @@ async function runInThreads(
     filename: WORKER,
     minThreads: threads,
     maxThreads: threads,
+    concurrentTasksPerWorker: open,
     workerData: data,
   });
   pool.on('message', (message: WorkerMessage) => forward(message, hooks));

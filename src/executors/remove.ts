@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { isRemovalUnderWay, type Removal, type RemovePairsOptions, removePairs } from '../pipeline/index.ts';
 import { type HiddenOfSource, hideInIndex, indexFollows } from '../stages/unindex.ts';
-import { fileStorage } from '../storage/index.ts';
+import { openStorage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
 export interface RemoveLocallyOptions
   extends Pick<RemovePairsOptions, 'takedowns' | 'reason' | 'dryRun' | 'signal' | 'onProgress'> {
-  /** Folder of a run. */
+  /** Folder of a run, or s3://BUCKET/PREFIX. */
   readonly dir: string;
   /** When, ISO 8601. @default now */
   readonly at?: string;
@@ -26,7 +26,9 @@ export interface LocalRemoval extends Removal {
  */
 export async function removeLocally(options: RemoveLocallyOptions): Promise<LocalRemoval> {
   const { dir, at = new Date().toISOString(), workers, ...rest } = options;
-  const storage = fileStorage(dir);
+  const storage = openStorage(dir);
+  // An index lies on the disk of who searches: below a prefix in a bucket there is none.
+  const indexed = storage.kind === 'file';
   const hidden: HiddenOfSource[] = [];
   const removal = await removePairs({
     ...rest,
@@ -35,10 +37,13 @@ export async function removeLocally(options: RemoveLocallyOptions): Promise<Loca
     executor: localExecutor(workers === undefined ? {} : { workers }),
     index: {
       async hide(tombstones) {
+        if (!indexed) return;
         for (const { path, rows } of await hideInIndex(dir, storage, tombstones))
           hidden.push({ path: join(dir, path), rows });
       },
-      follow: () => indexFollows(dir, storage),
+      async follow() {
+        if (indexed) await indexFollows(dir, storage);
+      },
     },
   });
   return { ...removal, hidden };
@@ -49,7 +54,7 @@ export async function endRemoval(
   dir: string,
   { workers, signal }: Pick<RemoveLocallyOptions, 'workers' | 'signal'> = {},
 ): Promise<void> {
-  if (!(await isRemovalUnderWay(fileStorage(dir)))) return;
+  if (!(await isRemovalUnderWay(openStorage(dir)))) return;
   const of = { ...(workers !== undefined && { workers }), ...(signal && { signal }) };
   await removeLocally({ ...of, dir, takedowns: [], reason: '' });
 }

@@ -1,7 +1,7 @@
 import { withSecrets } from '../config/index.ts';
 import { type ImagesFrom, readRunFile, retryStages, type StageProgress } from '../pipeline/index.ts';
 import { GleanerError, retryableReasons } from '../schema/index.ts';
-import { fileStorage } from '../storage/index.ts';
+import { openStorage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 import { endRemoval } from './remove.ts';
 import { checkScoring, digestBlocklists } from './run.ts';
@@ -27,7 +27,7 @@ export interface RetryRunOptions {
 export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
   const { dir, workers, processFile, signal, onProgress } = options;
   const reasons = retryableReasons(options.reasons);
-  const stored = await readRunFile(fileStorage(dir));
+  const stored = await readRunFile(openStorage(dir));
   if (!stored?.modelDir)
     throw new GleanerError('RUN_NOT_FOUND', {
       path: dir,
@@ -46,11 +46,15 @@ export async function retryRunLocally(options: RetryRunOptions): Promise<void> {
   const score = { ...recipe.score, provider: stored.provider ?? 'cpu' };
   const scoring = await checkScoring({ model: stored.modelDir }, { ...recipe, score }, images);
   const blocklists = await digestBlocklists(recipe);
-  const { wats, seen, tombstones } = stored;
+  const { wats, seen, tombstones, apart, keepFetched } = stored;
   await endRemoval(dir, options);
   await retryStages({
     root: dir,
-    spec: { recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    spec: {
+      ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+      ...(apart && { apart }),
+      ...(keepFetched && { keepFetched }),
+    },
     reasons,
     executor: localExecutor({
       ...(workers !== undefined && { workers }),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import {
   type CrawlSelection,
@@ -13,7 +13,7 @@ import {
   type StageName,
   type StageProgress,
 } from '../pipeline/index.ts';
-import { streamFile } from '../storage/index.ts';
+import { resolveLocation, streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 import { endRemoval } from './remove.ts';
 
@@ -25,7 +25,7 @@ export interface RunLocallyOptions {
   readonly overrides?: RecipeOverrides;
   /** WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs; or files of a crawl by its name. */
   readonly wats: readonly string[] | CrawlSelection;
-  /** Folder of the run; made where there is none, gone on with where there is one. */
+  /** Folder of the run, or s3://BUCKET/PREFIX; made where there is none, gone on with where there is one. */
   readonly out: string;
   /** A built-in model or a folder with an ONNX CLIP. @default 'gleaner-mini' */
   readonly model?: string;
@@ -37,6 +37,12 @@ export interface RunLocallyOptions {
   readonly tombstones?: readonly string[];
   /** HOST:PORT pairs that may be fetched although their address is not public. */
   readonly allowHosts?: readonly string[];
+  /**
+   * Images are fetched first, by threads, and left in tars; then they are scored. The release is the same. @default false
+   */
+  readonly fetchApart?: boolean;
+  /** These tars stay. @default false: they are removed when all is harvested */
+  readonly keepFetched?: boolean;
   /** The last stage to run. @default all of them */
   readonly until?: StageName;
   /** Threads, and processes for the harvest. @default the number of cores */
@@ -95,9 +101,13 @@ export async function resolveRun(options: NamedRun, how?: { readonly elsewhere: 
   const scoring = scores ? await checkScoring(options, recipe, images, how) : NO_SCORING;
   const blocklists = await digestBlocklists(recipe);
   const seen = await identifySeen(options.seen ?? [], options.out);
-  const tombstones = (options.tombstones ?? []).map((path) => resolve(path));
+  const tombstones = (options.tombstones ?? []).map(resolveLocation);
   for (const path of tombstones) await namedTombstones(path);
-  return { recipe, wats, images, ...scoring, blocklists, seen, tombstones };
+  return {
+    ...{ recipe, wats, images, ...scoring, blocklists, seen, tombstones },
+    ...(options.fetchApart && { apart: true }),
+    ...(options.keepFetched && { keepFetched: true }),
+  };
 }
 
 type Scoring = Pick<RunSpec, 'model' | 'modelDir' | 'provider' | 'categories'>;

@@ -5,7 +5,7 @@ import { readParent, readRunFile, runStages, type StageProgress } from '../pipel
 import { TOMBSTONES_FILE } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
 import { findCut } from '../stages/subset/draw.ts';
-import { fileStorage } from '../storage/index.ts';
+import { openStorage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
 /** A release that is made of another's, by what a user names. */
@@ -43,7 +43,7 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
   const { parent, run } = await readParent(dir);
   await refuseOccupied(out);
   const paths = parent.parts.map(({ files }) => files.metadata.path);
-  const storage = fileStorage(parent.dir);
+  const storage = openStorage(parent.dir);
   const cut = await findCut(storage, paths, { where, sample }, { signal, progress: () => undefined });
   await inheritTombstones(parent.dir, out);
   const { wats, images, seen, model, modelDir, provider } = run;
@@ -69,7 +69,7 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
 
 /** What was taken down stays so: the tombstones of a run lie beside its release, and go on with whatever is made of it. */
 async function inheritTombstones(dir: string, out: string): Promise<void> {
-  const [from, to] = [fileStorage(dir), fileStorage(out)];
+  const [from, to] = [openStorage(dir), openStorage(out)];
   if ((await from.size(TOMBSTONES_FILE)) === undefined || (await readRunFile(to)) !== undefined) return;
   // Where the subset has some of its own they are more, and stay.
   await to.put(TOMBSTONES_FILE, await from.read(TOMBSTONES_FILE), { ifAbsent: true });
@@ -96,7 +96,7 @@ async function refuseOccupied(out: string): Promise<void> {
   });
   // What a start leaves that was killed before it wrote run.json.
   const others = names.filter((name) => !name.startsWith('.') && name !== TOMBSTONES_FILE);
-  if (others.length > 0 && (await readRunFile(fileStorage(out))) === undefined)
+  if (others.length > 0 && (await readRunFile(openStorage(out))) === undefined)
     throw new GleanerError('USAGE', {
       problem: `--out ${out}: holds something else (${others[0]}). Name a new folder, or one that this command began.`,
     });

@@ -8,10 +8,12 @@ export interface ImageSource {
    * they may be handed over to a thread, or freed.
    * @param url absolute; its fragment is ignored
    * @param signal gives this one up
+   * @param uid of the pair that it is for: pairs with other texts may have the same URL, and a source that knows what
+   *   became of each tells them apart. The web and archives do not ask
    * @throws the reason of `signal` where it is aborted; an Error where the source was closed: neither says
    *   anything about the image
    */
-  get(url: string, signal?: AbortSignal): Promise<FetchOutcome>;
+  get(url: string, signal?: AbortSignal, uid?: string): Promise<FetchOutcome>;
   /** Gives up what is under way and frees all connections and files. May be called twice. */
   close(): Promise<void>;
 }

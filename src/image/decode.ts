@@ -9,20 +9,10 @@ import {
   type RgbImage,
 } from '../schema/index.ts';
 import { giveBack, takeBuffer } from './buffers.ts';
+import { type DecodeLimits, readHead } from './head.ts';
 import { readProfile, toSrgb } from './icc.ts';
-import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
-import { sniff } from './sniff.ts';
+import type { JpegHeader } from './jpeg-header.ts';
 import { applyOrientation } from './turn.ts';
-
-/** What an image may be. */
-export interface DecodeLimits {
-  /** Pixels as stored, width × height; asked of the header, before anything is decoded. */
-  readonly maxPixels: number;
-  /** Bytes of the body. */
-  readonly minBytes: number;
-  /** Formats that are accepted; 'other' is never, even if named here. */
-  readonly formats: readonly ImageFormat[];
-}
 
 /** Where libjpeg-turbo works: in this thread, which waits, or in one of libuv's. */
 export type Where = 'here' | 'elsewhere';
@@ -74,15 +64,13 @@ export async function decodeImage(
   where: Where = 'elsewhere',
   transform: Transform = 'fast',
 ): Promise<Outcome<DecodedImage>> {
-  if (bytes.length < limits.minBytes) return dropped('body_small', `${bytes.length} bytes`);
-  const { format, name } = sniff(bytes);
-  if (format === undefined || format === 'other' || !limits.formats.includes(format))
-    return dropped('format', name);
+  const head = readHead(bytes, limits);
+  if (!head.kept) return head;
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    return format === 'jpeg'
-      ? await decodeJpeg(body, limits.maxPixels, transform === 'fast' ? where : undefined)
-      : await decodeBySharp(body, format, limits.maxPixels, 'error', transform);
+    return head.value.format === 'jpeg'
+      ? await decodeJpeg(body, head.value.header, limits.maxPixels, transform === 'fast' ? where : undefined)
+      : await decodeBySharp(body, head.value.format, limits.maxPixels, 'error', transform);
   } catch (error) {
     return dropped('undecodable', lastWords(error));
   }
@@ -91,13 +79,11 @@ export async function decodeImage(
 /** @param where libjpeg-turbo may be used; undefined: nowhere */
 async function decodeJpeg(
   body: Buffer,
+  header: JpegHeader,
   maxPixels: number,
   where: Where | undefined,
 ): Promise<Outcome<DecodedImage>> {
-  const header = readJpegHeader(body);
-  if (header === undefined) return dropped('undecodable', 'no frame or no scan');
   const { width, height } = header;
-  if (width * height > maxPixels) return dropped('pixels', `${width} x ${height}`);
   if (countScans(body) > MAX_SCANS) return dropped('undecodable', `more than ${MAX_SCANS} scans`);
   const profile = header.profile ? readProfile(header.profile) : 'srgb';
   if (where && isCommon(header) && profile !== 'unknown' && (profile === 'srgb' || header.components === 3)) {

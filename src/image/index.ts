@@ -1,5 +1,5 @@
 export { giveBack } from './buffers.ts';
-export { type DecodeLimits, decodeImage } from './decode.ts';
+export { decodeImage } from './decode.ts';
 export {
   ENCODE_FORMATS,
   type EncodeFormat,
@@ -8,6 +8,7 @@ export {
   needsEncoding,
   type ReencodeOptions,
 } from './encode.ts';
+export { type DecodeLimits, type ImageHead, readHead } from './head.ts';
 export { perceptualHash } from './phash.ts';
 export { type ResampleFilter, resample } from './resample.ts';
 export {

@@ -1,7 +1,7 @@
 import { GleanerError } from '../schema/index.ts';
 import { type Publication, readStatistics, writeCard } from '../stages/report/index.ts';
-import { fileStorage } from '../storage/index.ts';
-import { lockFolder } from './lock.ts';
+import { openStorage } from '../storage/index.ts';
+import { lockRoot } from './lock.ts';
 import { readManifests, replaceFiles } from './manifest.ts';
 import { keepCard, readRunFile } from './run-file.ts';
 
@@ -14,10 +14,10 @@ import { keepCard, readRunFile } from './run-file.ts';
  * @throws GleanerError RUN_NOT_FOUND without a release, RUN_LOCKED, DAMAGED
  */
 export async function remakeCard(root: string, changes: Partial<Publication> = {}): Promise<Publication> {
-  const storage = fileStorage(root);
+  const storage = openStorage(root);
   // Before the lock, which would leave a folder where there was none.
   await readStatistics(storage);
-  const unlock = await lockFolder(root);
+  const lock = await lockRoot(storage);
   try {
     const stats = await readStatistics(storage);
     const run = await readRunFile(storage);
@@ -38,6 +38,6 @@ export async function remakeCard(root: string, changes: Partial<Publication> = {
     await replaceFiles(storage, report, await writeCard(storage, stats, files, publication));
     return publication;
   } finally {
-    await unlock();
+    await lock.release();
   }
 }

@@ -34,6 +34,8 @@ function workOf(stage: StageName): readonly [unit: string, count: (manifest: Man
       return ['links', ({ ledgers }) => ledgers.link?.in ?? 0];
     case 'dedup':
       return ['pairs', ({ ledgers }) => ledgers.unique?.in ?? 0];
+    case 'fetch':
+      return ['pairs', ({ facts }) => (typeof facts.pairs === 'number' ? facts.pairs : 0)];
     case 'harvest':
       return ['pairs', ({ ledgers }) => ledgers.fetched?.in ?? 0];
     case 'near':

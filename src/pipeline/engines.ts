@@ -1,29 +1,22 @@
-import { join } from 'node:path';
 import { type ClipModel, loadClip } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import { createArchiveSource, type ImageSource } from '../fetcher/index.ts';
 import {
   createSafetyTagger,
   type ImageClassifier,
-  type KnownContent,
   loadClassifier,
-  readKnownContent,
   type SafetyCategories,
   type SafetyTagger,
   safetyPrompts,
-  type Tombstones,
 } from '../safety/index.ts';
-import { dropped } from '../schema/index.ts';
 import { type HarvestEngines, harvestEngines } from '../stages/harvest-engines.ts';
-import { fileStorage, openFile, streamFile } from '../storage/index.ts';
-import { openWeb } from './open-web.ts';
-import type { ImagesFrom, RunSpec } from './run-file.ts';
-import { honouredTombstones } from './tombstones.ts';
+import { openStorage, scratchFolder } from '../storage/index.ts';
+import { openAsked } from './ask-engines.ts';
+import type { RunSpec } from './run-file.ts';
 
 /**
  * Loads what harvest needs: model, prompts of the safety categories, and the source of images.
  *
- * @param root folder of the run
+ * @param root of the run
  * @param share this process is one of so many that ask the same hosts: each takes its part of the limits
  * @throws GleanerError MODEL_INVALID, RECIPE_INVALID, FILE_NOT_FOUND
  */
@@ -41,35 +34,23 @@ export async function loadEngines(
     provider: spec.provider ?? undefined,
   });
   const safety = await loadSafety(spec.categories, spec.recipe, model);
-  const { knownContent } = spec.recipe.safety;
-  const known = knownContent.length > 0 ? await readKnownContent(knownContent, streamFile) : undefined;
-  const removed = await honouredTombstones(fileStorage(root), spec);
   const classifiers: ImageClassifier[] = [];
   for (const { path, thresholds } of spec.recipe.safety.classifiers)
     classifiers.push(await loadClassifier(path, thresholds));
-  const images = await openImages(spec.images, spec.recipe, share, refuser(removed, known));
+  const asked = await openAsked(spec, share, root);
   return {
     ...harvestEngines(
-      { model, safety, images, known, removed, classifiers },
+      { model, safety, ...asked, classifiers },
       spec.recipe,
       share,
-      join(root, 'harvest'),
+      scratchFolder(openStorage(root), 'harvest'),
     ),
     async [Symbol.asyncDispose]() {
-      await images.close();
+      await asked.images.close();
       await model.close();
       for (const classifier of classifiers) await classifier.close();
     },
   };
-}
-
-/** What is asked of each URL on the way to an image, where there is anything to ask. */
-function refuser(
-  removed: Tombstones,
-  known: KnownContent | undefined,
-): KnownContent['refuseUrl'] | undefined {
-  if (removed.empty) return known?.refuseUrl;
-  return (...hrefs) => (removed.namesUrl(...hrefs) ? dropped('removed') : known?.refuseUrl(...hrefs));
 }
 
 async function loadSafety(
@@ -79,26 +60,4 @@ async function loadSafety(
 ): Promise<SafetyTagger> {
   const prompts = await model.embedTexts(safetyPrompts(categories));
   return createSafetyTagger(categories, prompts, recipe.safety);
-}
-
-async function openImages(
-  from: ImagesFrom,
-  recipe: Recipe,
-  share: number,
-  refuseUrl: KnownContent['refuseUrl'] | undefined,
-): Promise<ImageSource> {
-  if (from.kind === 'archive')
-    return createArchiveSource(
-      from.files.map(({ name, path }) => ({
-        name,
-        open: () => streamFile(path),
-        source: () => openFile(path),
-      })),
-      {
-        maxBodyBytes: recipe.fetch.maxBodyBytes,
-        maxRedirects: recipe.fetch.maxRedirects,
-        ...(refuseUrl && { refuseUrl }),
-      },
-    );
-  return openWeb(recipe.fetch, from.allowHosts, share, refuseUrl);
 }

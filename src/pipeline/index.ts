@@ -9,7 +9,7 @@ export { explainRemoved, type Removed } from './explain-removed.ts';
 export { type StepOfFate, stepsOfFate } from './explain-steps.ts';
 export { openInputs } from './inputs.ts';
 export { lockFolder } from './lock.ts';
-export { finishedManifest, type Manifest, manifestPath, readManifests } from './manifest.ts';
+export { finishedManifest, looksAtOnce, type Manifest, manifestPath, readManifests } from './manifest.ts';
 export { identifySeen, type SeenRun } from './open-seen.ts';
 export { type ParentRelease, readParent } from './parent.ts';
 export { type Finished, planStage } from './plan.ts';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { readWarc } from '../formats/index.ts';
 import { GleanerError } from '../schema/index.ts';
-import { mapOrdered } from '../stages/ordered.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
 import {
   expandPattern,
   isRemote,
@@ -31,8 +31,8 @@ export type LookOptions = Pick<RemoteOptions, 'signal' | 'clock' | 'retry'>;
 /**
  * Looks at what the user named before anything is begun: each file has to be there and to begin as a WARC file does.
  *
- * @param named paths; patterns as a shell knows them, which stand for the files that they match, sorted; for WAT
- *   files also http://, https:// and s3:// URLs
+ * @param named paths; patterns as a shell knows them, which stand for the files that they match, sorted; http://,
+ *   https:// and s3:// URLs
  * @param kind what messages call them
  * @throws GleanerError FILE_NOT_FOUND, FILE_UNREADABLE, NOT_WARC, USAGE
  */
@@ -43,7 +43,7 @@ export async function openInputs(
 ): Promise<InputFile[]> {
   const paths: string[] = [];
   for (const name of named) paths.push(...(isRemote(name) ? [name] : await expandPattern(name)));
-  return collect(
+  return collected(
     mapOrdered(paths, LOOKS_AT_ONCE, (path) =>
       isRemote(path) ? openRemote(path, kind, options) : openInput(path, kind),
     ),
@@ -59,8 +59,6 @@ async function openInput(path: string, kind: 'WAT' | 'WARC'): Promise<InputFile>
 }
 
 async function openRemote(path: string, kind: 'WAT' | 'WARC', options: LookOptions): Promise<InputFile> {
-  if (kind !== 'WAT')
-    throw new GleanerError('USAGE', { problem: `${path}: ${kind} files have to lie on this machine.` });
   let bytes: number | undefined;
   const onOpen = (facts: { readonly bytes: number | undefined }) => {
     bytes = facts.bytes;
@@ -93,13 +91,7 @@ export async function remoteInputs(urls: readonly string[], options: LookOptions
     const { bytes } = await locationFacts(url, { retry: LOOK_RETRY, ...options });
     sizes.set(url, bytes ?? UNKNOWN_BYTES);
   });
-  await collect(answers);
+  await collected(answers);
   const mean = Math.round([...sizes.values()].reduce((a, b) => a + b, 0) / Math.max(1, sizes.size));
   return urls.map((path) => ({ path, name: locationName(path), bytes: sizes.get(path) ?? mean }));
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
 }

@@ -1,11 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
+import type { Storage } from '../storage/index.ts';
+import { type Held, takeLease } from './lease.ts';
 
 /** Folders that this process works in, or is about to. */
 const held = new Set<string>();
+
+/**
+ * Keeps a second process out of the root of a run; a folder is made where there is none.
+ * @throws GleanerError RUN_LOCKED
+ */
+export async function lockRoot(storage: Storage): Promise<Held> {
+  if (storage.kind === 's3') return takeLease(storage);
+  await mkdir(storage.location, { recursive: true });
+  return { lost: new AbortController().signal, release: await lockFolder(storage.location) };
+}
 
 /**
  * Keeps a second process out of a local folder. The lock of a process that was killed is taken over.
@@ -91,7 +103,7 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-function isRunning({ pid, host }: Holder): boolean {
+export function isRunning({ pid, host }: Holder): boolean {
   if (host !== hostname()) return true; // Another machine on a shared folder: cannot be asked, so it is believed.
   // This process holds no lock of this folder, or it would not ask: so the number is used again, by chance ours.
   if (pid === process.pid) return false;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { balances, GleanerError, isReason, type Ledger } from '../schema/index.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
 import type { StageResult } from '../stages/stage.ts';
 import type { Storage } from '../storage/index.ts';
 import { type StageName, taskName } from './task.ts';
@@ -45,8 +46,12 @@ export function manifestPath(stage: StageName, index: number): string {
 
 /** @throws GleanerError DAMAGED where there is something, but no manifest */
 export async function readManifest(storage: Storage, path: string): Promise<Manifest | undefined> {
-  if ((await storage.size(path)) === undefined) return undefined;
-  const text = new TextDecoder().decode(await storage.read(path));
+  const bytes = await storage.read(path).catch((error: unknown) => {
+    if (error instanceof GleanerError && error.code === 'FILE_NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (!bytes) return undefined;
+  const text = new TextDecoder().decode(bytes);
   try {
     return manifestSchema.parse(JSON.parse(text)) as Manifest;
   } catch (cause) {
@@ -58,10 +63,17 @@ export async function readManifest(storage: Storage, path: string): Promise<Mani
   }
 }
 
+/** How many small files are read side by side: where each takes a way there and back, many. */
+export function looksAtOnce({ kind }: Pick<Storage, 'kind'>): number {
+  return kind === 's3' ? 64 : 8;
+}
+
 /** Every manifest of a stage, in order of tasks. */
 export async function readManifests(storage: Storage, stage: StageName): Promise<readonly Manifest[]> {
   const paths = await storage.list(`tasks/${stage}`);
-  const manifests = await Promise.all(paths.map((path) => readManifest(storage, path)));
+  const manifests = await collected(
+    mapOrdered(paths, looksAtOnce(storage), (path) => readManifest(storage, path)),
+  );
   // By their numbers: the names of more than 99,999 are no longer of one length.
   return manifests
     .filter((manifest) => manifest !== undefined)
@@ -91,27 +103,39 @@ export async function wholeManifest(
 ): Promise<Manifest | undefined> {
   const manifest = await readManifest(storage, path);
   if (!manifest || (fingerprint !== undefined && manifest.fingerprint !== fingerprint)) return undefined;
-  for (const file of manifest.files) if ((await storage.size(file.path)) !== file.bytes) return undefined;
-  return manifest;
+  const whole = await Promise.all(
+    manifest.files.map(async ({ path: name, bytes }) => (await storage.size(name)) === bytes),
+  );
+  return whole.every(Boolean) ? manifest : undefined;
+}
+
+/** One attempt at a task. */
+interface AttemptAt {
+  readonly fingerprint: string;
+  /**
+   * Version of the manifest that it found when it began (`Storage.version`), undefined where there was none: another that is there
+   * now is that of an attempt that was quicker. Where this is not given, what is there is replaced.
+   */
+  readonly before?: string | undefined;
 }
 
 /**
- * Ends a task: from here on it is done.
+ * Ends a task: from here on it is done. Of several attempts at one task one ends it; the others throw away what they wrote.
  *
+ * @returns the manifest that counts: this attempt's, or that of the one that was quicker
  * @throws Error where a ledger does not balance: a pair was lost or made up, which must never reach a release
  */
 export async function writeManifest(
   storage: Storage,
-  task: { readonly stage: StageName; readonly index: number; readonly fingerprint: string },
+  { stage, index, ...task }: AttemptAt & { readonly stage: StageName; readonly index: number },
   result: StageResult,
   seconds: number,
   cpuSeconds?: number,
 ): Promise<Manifest> {
-  const name = taskName(task.stage, task.index);
   return storeManifest(
     storage,
-    manifestPath(task.stage, task.index),
-    { name, fingerprint: task.fingerprint },
+    manifestPath(stage, index),
+    { ...task, name: taskName(stage, index) },
     result,
     seconds,
     cpuSeconds,
@@ -122,11 +146,12 @@ export async function writeManifest(
 export async function storeManifest(
   storage: Storage,
   path: string,
-  { name, fingerprint }: { readonly name: string; readonly fingerprint: string },
+  task: AttemptAt & { readonly name: string },
   result: StageResult,
   seconds: number,
   cpuSeconds?: number,
 ): Promise<Manifest> {
+  const { name, fingerprint } = task;
   for (const [step, ledger] of Object.entries(result.ledgers))
     if (!balances(ledger))
       throw new Error(`${name}: ledger '${step}' does not balance: ${JSON.stringify(ledger)}`);
@@ -141,8 +166,30 @@ export async function storeManifest(
     ...(cpuSeconds !== undefined && { cpuSeconds }),
     finishedAt: new Date().toISOString(),
   };
+  if ('before' in task) return race(storage, path, manifest, task.before);
   await storage.put(path, manifestText(manifest));
   return manifest;
+}
+
+/** Puts a manifest in the place of the one that was there when its attempt began. @returns the one that counts */
+async function race(
+  storage: Storage,
+  path: string,
+  mine: Manifest,
+  before: string | undefined,
+): Promise<Manifest> {
+  for (let version = before; ; ) {
+    const condition = version === undefined ? { ifAbsent: true } : { ifVersion: version };
+    if (await storage.put(path, manifestText(mine), condition)) return mine;
+    // The version first: were it another by the time the manifest is read, the next put would not succeed.
+    version = await storage.version(path);
+    const other = await readManifest(storage, path);
+    if (other?.fingerprint !== mine.fingerprint) continue;
+    const kept = new Set(other.files.map((file) => file.path));
+    const lost = mine.files.filter((file) => !kept.has(file.path));
+    await Promise.all(lost.map((file) => storage.remove(file.path)));
+    return other;
+  }
 }
 
 /** Of a task that is done, some files were written anew: its manifest names what they are now. */

@@ -1,13 +1,19 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 import { keyPaths, type Seen, seenByBloom, seenByKeys } from '../stages/seen.ts';
-import { fileStorage, openFile, streamFile } from '../storage/index.ts';
+import {
+  isRemote,
+  locationName,
+  openLocation,
+  openStorage,
+  resolveLocation,
+  streamLocation,
+} from '../storage/index.ts';
 
 /** An earlier run as a part of a later one: by content, so that it can be moved, and is not taken for what it was. */
 export interface SeenRun {
-  /** Absolute path of its folder, or of a Bloom filter. */
+  /** Absolute path or s3:// location of its root, or of a Bloom filter. */
   readonly path: string;
   /** What the trail calls it. */
   readonly name: string;
@@ -20,10 +26,10 @@ export interface SeenRun {
  * @throws GleanerError FILE_NOT_FOUND, RUN_NOT_FOUND, DAMAGED
  */
 export async function openSeen(path: string): Promise<Seen> {
-  const label = basename(resolve(path));
+  const label = locationName(resolveLocation(path));
   return (await isFolder(path))
-    ? seenByKeys(fileStorage(path), label)
-    : seenByBloom(() => openFile(path), path, label);
+    ? seenByKeys(openStorage(path), label)
+    : seenByBloom(() => openLocation(path), path, label);
 }
 
 /**
@@ -39,28 +45,30 @@ export async function identifySeen(paths: readonly string[], out: string): Promi
     const { label } = await openSeen(path);
     const digest = createHash('sha256');
     for await (const chunk of contentOf(path)) digest.update(chunk);
-    runs.push({ path: resolve(path), name: label, sha256: digest.digest('hex') });
+    runs.push({ path: resolveLocation(path), name: label, sha256: digest.digest('hex') });
   }
   return runs;
 }
 
 /** A run cannot be its own earlier run: its keys are about to be written anew. @throws GleanerError USAGE */
 export function refuseOwn(path: string, out: string): void {
-  if (resolve(path) === resolve(out))
+  if (resolveLocation(path) === resolveLocation(out))
     throw new GleanerError('USAGE', { problem: `${path} is what is written to; --seen names earlier runs.` });
 }
 
 /** Key files say their bucket and their length: one after another they can be told apart. */
 async function* contentOf(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   if (!(await isFolder(path))) {
-    yield* streamFile(path);
+    yield* streamLocation(path);
     return;
   }
-  const storage = fileStorage(path);
+  const storage = openStorage(path);
   for (const file of await keyPaths(storage)) yield* storage.stream(file);
 }
 
 async function isFolder(path: string): Promise<boolean> {
+  // A bucket has no folders: what is no filter is the prefix of a run.
+  if (isRemote(path)) return !path.endsWith('.bloom');
   const found = await stat(path).catch(() => undefined);
   if (found) return found.isDirectory();
   throw new GleanerError('FILE_NOT_FOUND', {

@@ -3,7 +3,7 @@ import { GleanerError, keptPairs, type StepLedgers } from '../schema/index.ts';
 import { releaseFiles } from '../stages/released.ts';
 import { STATISTICS_FILE } from '../stages/report/index.ts';
 import type { SubsetStep } from '../stages/subset/step.ts';
-import { type FileInfo, fileStorage } from '../storage/index.ts';
+import { type FileInfo, openStorage } from '../storage/index.ts';
 import { sumLedgers } from './accounting.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { readRunFile, type StoredRun } from './run-file.ts';
@@ -54,7 +54,7 @@ export function goneFrom({ ledgers, parts }: Pick<ParentRelease, 'ledgers' | 'pa
 export async function readParent(
   dir: string,
 ): Promise<{ readonly parent: ParentRelease; readonly run: StoredRun }> {
-  const storage = fileStorage(dir);
+  const storage = openStorage(dir);
   const run = await readRunFile(storage);
   const manifests: Manifest[] = [];
   for (const stage of STAGES) manifests.push(...(await readManifests(storage, stage)));

@@ -1,10 +1,11 @@
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import { shardPath } from '../stages/tables.ts';
 import type { FileInfo } from '../storage/index.ts';
+import { fetchedShard, indexOf } from './fetched-apart.ts';
 import type { Manifest } from './manifest.ts';
 import { planSubset } from './plan-subset.ts';
 import type { RunSpec } from './run-file.ts';
-import type { HarvestedShard, StageName, Task, TaskOf } from './task.ts';
+import type { HarvestedShard, PairRows, StageName, Task, TaskOf } from './task.ts';
 
 /** Manifests of the stages before, in order of tasks. */
 export type Finished = Readonly<Partial<Record<StageName, readonly Manifest[]>>>;
@@ -17,8 +18,10 @@ export function planStage(stage: StageName, spec: RunSpec, finished: Finished): 
       return planExtract(spec);
     case 'dedup':
       return planDedup(spec, finished.extract ?? []);
+    case 'fetch':
+      return spec.apart ? planPairs(spec, finished.dedup ?? []).map((pairs) => ({ stage, ...pairs })) : [];
     case 'harvest':
-      return planHarvest(spec, finished.dedup ?? []);
+      return planHarvest(spec, finished.dedup ?? [], finished.fetch ?? []);
     case 'near':
       return planNear(spec, finished.harvest ?? []);
     case 'select':
@@ -49,15 +52,29 @@ function planDedup(spec: RunSpec, extracted: readonly Manifest[]): TaskOf<'dedup
   return Array.from({ length: buckets }, (_, index) => ({ stage: 'dedup', index, buckets, pairs }));
 }
 
-function planHarvest(spec: RunSpec, deduped: readonly Manifest[]): TaskOf<'harvest'>[] {
+/** @param fetched of the same pairs, where they were fetched before */
+function planHarvest(
+  spec: RunSpec,
+  deduped: readonly Manifest[],
+  fetched: readonly Manifest[],
+): TaskOf<'harvest'>[] {
+  const shards = new Map(fetched.map((manifest) => [indexOf(manifest), fetchedShard(manifest)]));
+  return planPairs(spec, deduped).map((pairs) => {
+    const shard = shards.get(pairs.index);
+    return { stage: 'harvest', ...pairs, ...(shard && { fetched: shard }) };
+  });
+}
+
+/** How the unique pairs are cut into tasks, of fetch and of harvest alike. */
+function planPairs(spec: RunSpec, deduped: readonly Manifest[]): (PairRows & { readonly index: number })[] {
   const { pairsPerTask } = spec.recipe.harvest;
-  const tasks: TaskOf<'harvest'>[] = [];
+  const tasks: (PairRows & { readonly index: number })[] = [];
   for (const manifest of deduped) {
     const unique = fileOf(manifest, (path) => path.startsWith('unique/'));
     const rows = rowsOf(manifest);
     for (let rowStart = 0; rowStart < rows; rowStart += pairsPerTask) {
       const rowEnd = Math.min(rowStart + pairsPerTask, rows);
-      tasks.push({ stage: 'harvest', index: tasks.length, unique, rowStart, rowEnd });
+      tasks.push({ index: tasks.length, unique, rowStart, rowEnd });
     }
   }
   return tasks;

@@ -7,9 +7,10 @@ import {
   Tombstones,
 } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
-import { fileStorage, type Storage } from '../storage/index.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
+import { removeFetchedOf } from './fetched-apart.ts';
 import { findNamed } from './find-named.ts';
-import { lockFolder } from './lock.ts';
+import { lockRoot } from './lock.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { planStage } from './plan.ts';
 import { isRemovalUnderWay, UNDER_WAY } from './removal-state.ts';
@@ -65,11 +66,11 @@ export interface Removal {
  */
 export async function removePairs(options: RemovePairsOptions): Promise<Removal> {
   const { root, reason, at, dryRun = false } = options;
-  const storage = fileStorage(root);
+  const storage = openStorage(root);
   const stored = await readRunFile(storage);
   if (!stored) throw noRun(root);
   if (stored.subset) throw subsetOf(root, stored.subset.parent);
-  const unlock = await lockFolder(root);
+  const lock = await lockRoot(storage);
   try {
     await finishReplacement(storage);
     await refuseUnfinished(storage, stored);
@@ -96,7 +97,7 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     await storage.remove(UNDER_WAY);
     return summary(takedowns, pairs);
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 
@@ -164,6 +165,7 @@ async function apply(
   await removeStrayHarvests(storage, await readManifests(storage, 'harvest'));
   const spec = specOf(stored);
   const fingerprint = storedFingerprint(stored);
+  await removeFetchedOf(storage, tombstones);
   await scrubRun(storage, spec, fingerprint, tombstones, signal);
   // A run that has not come to its release has none to make anew.
   if ((await storage.list('release')).length > 0) {

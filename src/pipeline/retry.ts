@@ -1,11 +1,12 @@
 import { GleanerError, type Reason } from '../schema/index.ts';
-import type { Storage } from '../storage/index.ts';
-import { lockFolder } from './lock.ts';
-import { finishedManifest, type Manifest } from './manifest.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
+import { lockRoot } from './lock.ts';
+import { finishedManifest, looksAtOnce, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, harvestFolder, planStage } from './plan.ts';
 import { endRelease, type RunOptions, runStage, runTasks, type Signalled } from './run.ts';
 import { beginRun, runFingerprint } from './run-file.ts';
-import { runStorage } from './staged-release.ts';
+import { stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, taskFingerprint } from './task.ts';
 
 export interface RetryStagesOptions extends Omit<RunOptions, 'until'> {
@@ -15,6 +16,7 @@ export interface RetryStagesOptions extends Omit<RunOptions, 'until'> {
 
 /** What has to be done before anything is fetched again. */
 const BEFORE = ['extract', 'dedup', 'harvest'] as const satisfies readonly StageName[];
+const AFTER = STAGES.slice(STAGES.indexOf('harvest') + 1);
 
 /**
  * Fetches again what a run's harvest dropped for some reasons, and makes the release anew of what has changed: it
@@ -24,22 +26,25 @@ const BEFORE = ['extract', 'dedup', 'harvest'] as const satisfies readonly Stage
  * @throws GleanerError RUN_UNFINISHED where the harvest is not done, RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function retryStages(options: RetryStagesOptions): Promise<Finished> {
-  const { root, spec, signal = new AbortController().signal } = options;
-  const unlock = await lockFolder(root);
+  const { spec } = options;
+  const files = openStorage(options.root);
+  const lock = await lockRoot(files);
+  const signal = AbortSignal.any([lock.lost, ...(options.signal ? [options.signal] : [])]);
   try {
-    const storage = runStorage(root);
+    const storage = stagedRelease(files);
     await beginRun(storage, spec);
     await storage.sweep();
     const signalled: Signalled = { ...options, signal };
     const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
     for (const stage of BEFORE) finished[stage] = await finishedStage(stage, storage, finished, options);
+    // What was fetched apart counts as what it was; what is asked for again is harvested as it comes.
+    finished.fetch = await readManifests(storage, 'fetch');
     finished.harvest = await retryHarvest(storage, finished, signalled, options.reasons);
-    for (const stage of STAGES.slice(BEFORE.length))
-      finished[stage] = await runStage(stage, storage, finished, signalled);
+    for (const stage of AFTER) finished[stage] = await runStage(stage, storage, finished, signalled);
     await endRelease(storage, finished);
     return finished;
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 
@@ -50,7 +55,8 @@ async function retryHarvest(
   reasons: readonly Reason[],
 ): Promise<readonly Manifest[]> {
   const manifests = [...(finished.harvest ?? [])];
-  const tasks = planStage('harvest', options.spec, finished);
+  const { fetch: _, ...others } = finished;
+  const tasks = planStage('harvest', options.spec, others);
   const open = tasks.flatMap((task) => {
     const manifest = manifests[task.index];
     if (task.stage !== 'harvest' || !manifest || !lost(manifest, reasons)) return [];
@@ -73,11 +79,10 @@ async function finishedStage(
 ): Promise<readonly Manifest[]> {
   const run = runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
-  const manifests: Manifest[] = [];
-  for (const task of tasks) {
-    const manifest = await finishedManifest(storage, stage, task.index, taskFingerprint(run, task));
-    if (manifest) manifests.push(manifest);
-  }
+  const found = mapOrdered(tasks, looksAtOnce(storage), (task) =>
+    finishedManifest(storage, stage, task.index, taskFingerprint(run, task)),
+  );
+  const manifests = (await collected(found)).filter((manifest) => manifest !== undefined);
   if (manifests.length < tasks.length)
     throw new GleanerError('RUN_UNFINISHED', {
       path: storage.location,

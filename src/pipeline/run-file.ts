@@ -45,6 +45,13 @@ export interface RunSpec {
   readonly modelDir: string | null;
   /** What the model's networks are run on; null in a run that ends before scoring. */
   readonly provider: Provider | null;
+  /**
+   * Images are fetched by a stage of its own, and scored by another: as by machines of two kinds. No part of the run's
+   * identity, nor is what follows: the release is the same. @default false
+   */
+  readonly apart?: boolean;
+  /** What was fetched apart stays when it has been harvested. @default false */
+  readonly keepFetched?: boolean;
   /** Where it is no run of its own, but made of another's release. */
   readonly subset?: SubsetSpec;
 }
@@ -97,13 +104,15 @@ function fingerprintOf(names: Readonly<Record<string, string>>): string {
  * @throws GleanerError RUN_MISMATCH where the folder holds a run with another recipe, model or input
  */
 export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
-  const { wats, images, seen, model, modelDir, provider, tombstones = [] } = spec;
+  const { wats, images, seen, model, modelDir, provider, tombstones = [], apart, keepFetched } = spec;
   const mine = identities(spec);
   const recipe = withoutSecrets(spec.recipe);
   const subset = spec.subset && { parent: spec.subset.parent.dir, steps: stepsOfSubset(spec.subset) };
   const run = {
     ...{ version: 1, identities: mine, recipe, wats, images, seen },
     ...(tombstones.length > 0 && { tombstones }),
+    ...(apart && { apart }),
+    ...(keepFetched && { keepFetched }),
     ...{ model, modelDir, provider, subset },
   };
   const text = `${JSON.stringify(run, null, 1)}\n`;
@@ -141,6 +150,8 @@ const storedRunSchema = z.object({
     .nullable(),
   modelDir: z.string().nullable(),
   provider: z.enum(PROVIDERS).nullable().default(null),
+  apart: z.boolean().exactOptional(),
+  keepFetched: z.boolean().exactOptional(),
   /** Where it is a subset: the folder of the parent as it lay when it was made, and how it came to be, the oldest step first. */
   subset: z.object({ parent: z.string(), steps: z.array(subsetStepSchema) }).exactOptional(),
 });

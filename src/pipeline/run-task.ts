@@ -8,11 +8,12 @@ import type { ReleaseFiles } from '../stages/released.ts';
 import type { Seen } from '../stages/seen.ts';
 import type { StageContext, StageResult } from '../stages/stage.ts';
 import { readPairs } from '../stages/tables.ts';
-import { fileStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
+import { openStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import { removedRows, runLedgers } from './accounting.ts';
+import type { loadFetchEngines } from './ask-engines.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
-import { type Manifest, writeManifest } from './manifest.ts';
+import { finishedManifest, type Manifest, manifestPath, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
@@ -33,7 +34,7 @@ export interface TaskHooks {
 /** Where and as a part of what tasks run. */
 export interface TaskEnvironment {
   readonly spec: RunSpec;
-  /** Folder of the run. */
+  /** Folder of the run, or s3://BUCKET/PREFIX. */
   readonly root: string;
   /** Processes or threads that harvest side by side: they share the limits of each host. */
   readonly share: number;
@@ -44,6 +45,7 @@ export interface TaskEnvironment {
 }
 
 type Engines = Awaited<ReturnType<typeof loadEngines>>;
+type FetchEngines = Awaited<ReturnType<typeof loadFetchEngines>>;
 
 /** Runs the tasks of one run in this thread: engines are loaded with the first task that needs them, and kept. */
 export class TaskRunner implements AsyncDisposable {
@@ -52,6 +54,7 @@ export class TaskRunner implements AsyncDisposable {
   readonly #fingerprint: string;
   readonly #cpu: CpuMeter;
   #engines: Promise<Engines> | undefined;
+  #fetchEngines: Promise<FetchEngines> | undefined;
   #knownUrls: Promise<KnownContent | undefined> | undefined;
   #seen: Promise<Seen[]> | undefined;
   /** Of a task of dedup for the next one; let go when another stage begins. */
@@ -65,12 +68,13 @@ export class TaskRunner implements AsyncDisposable {
     this.#fingerprint = environment.fingerprint ?? runFingerprint(environment.spec);
   }
 
-  /** Runs one task to its manifest. */
+  /** Runs one task to its manifest; where another attempt at it was quicker, to that one's. */
   async run(task: Task, hooks: TaskHooks): Promise<Manifest> {
     const began = performance.now();
     const endCpu = this.#cpu.begin();
     let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
+    const before = await this.#storage.version(manifestPath(task.stage, task.index));
     let result: StageResult;
     try {
       result = await this.#work(task, ctx, hooks);
@@ -81,7 +85,7 @@ export class TaskRunner implements AsyncDisposable {
     const seconds = (performance.now() - began) / 1000;
     return writeManifest(
       this.#storage,
-      { stage: task.stage, index: task.index, fingerprint },
+      { stage: task.stage, index: task.index, fingerprint, before },
       result,
       seconds,
       cpuSeconds,
@@ -89,8 +93,10 @@ export class TaskRunner implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const engines = await this.#engines?.catch(() => undefined);
-    await engines?.[Symbol.asyncDispose]();
+    for (const loading of [this.#engines, this.#fetchEngines]) {
+      const engines = await loading?.catch(() => undefined);
+      await engines?.[Symbol.asyncDispose]();
+    }
   }
 
   /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
@@ -109,7 +115,7 @@ export class TaskRunner implements AsyncDisposable {
   #parent(): { readonly subset: SubsetSpec; readonly parent: Storage } {
     const { subset } = this.#environment.spec;
     if (!subset) throw new Error('only a subset has a parent');
-    return { subset, parent: fileStorage(subset.parent.dir) };
+    return { subset, parent: openStorage(subset.parent.dir) };
   }
 
   /** Each stage is loaded when it is asked for: none waits for the libraries of another. */
@@ -138,16 +144,46 @@ export class TaskRunner implements AsyncDisposable {
           this.#dedupMemory,
         );
       }
+      case 'fetch': {
+        const { unique, rowStart, rowEnd } = task;
+        const harvested = taskFingerprint(this.#fingerprint, { ...task, stage: 'harvest' });
+        if (await finishedManifest(ctx.storage, 'harvest', task.index, harvested)) {
+          ctx.progress(rowEnd - rowStart);
+          return NOTHING_TO_FETCH;
+        }
+        const { fetchImages } = await import('../stages/fetch.ts');
+        const { root, share, spec } = this.#environment;
+        this.#fetchEngines ??= import('./ask-engines.ts').then(({ loadFetchEngines }) =>
+          loadFetchEngines(spec, share, root),
+        );
+        const pairs = readPairs(ctx.storage, unique.path, rowStart, rowEnd);
+        return fetchImages(
+          attemptFolder('fetched', task),
+          pairs,
+          rowStart,
+          recipe,
+          await this.#fetchEngines,
+          ctx,
+        );
+      }
       case 'harvest': {
         const { harvest } = await import('../stages/harvest.ts');
         this.#engines ??= import('./engines.ts').then(({ loadEngines }) =>
           loadEngines(this.#environment.spec, this.#environment.share, this.#environment.root),
         );
         const engines = await this.#engines;
-        // A folder of its own for each attempt: two that race never write into one another's files, and the
-        // manifest says whose are the ones that count.
-        const folder = `harvest/${String(task.index).padStart(5, '0')}-${randomBytes(6).toString('hex')}`;
+        const folder = attemptFolder('harvest', task);
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
+        if (task.fetched) {
+          const { openFetched } = await import('../stages/fetched-source.ts');
+          const { refuserOf } = await import('./ask-engines.ts');
+          const images = await openFetched(ctx.storage, task.fetched, refuserOf(engines));
+          try {
+            return await harvest(folder, pairs, recipe, { ...engines, images }, ctx, hooks.watch);
+          } finally {
+            await images.close();
+          }
+        }
         if (!task.past) return harvest(folder, pairs, recipe, engines, ctx, hooks.watch);
         const { readPast } = await import('../stages/past.ts');
         const past = readPast(ctx.storage, harvestFiles(task.past.folder), pairs, new Set(task.past.reasons));
@@ -229,6 +265,17 @@ export class TaskRunner implements AsyncDisposable {
       }
     }
   }
+}
+
+/** Of a shard that is harvested already, by an earlier start. */
+const NOTHING_TO_FETCH: StageResult = { files: [], ledgers: {}, facts: { pairs: 0, images: 0, bytes: 0 } };
+
+/**
+ * A folder of its own for each attempt: two that race never write into one another's files, and the manifest says whose
+ * are the ones that count.
+ */
+function attemptFolder(stage: 'fetched' | 'harvest', { index }: Task): string {
+  return `${stage}/${String(index).padStart(5, '0')}-${randomBytes(6).toString('hex')}`;
 }
 
 function pathsOf(files: ReleaseFileInfos): ReleaseFiles {

@@ -1,11 +1,12 @@
-import { mkdir } from 'node:fs/promises';
-import type { Storage } from '../storage/index.ts';
-import { lockFolder } from './lock.ts';
-import { finishedManifest, type Manifest, readManifests } from './manifest.ts';
+import { collected, mapOrdered } from '../stages/ordered.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
+import { removeFetched, removeStrayFetched } from './fetched-apart.ts';
+import { lockRoot } from './lock.ts';
+import { finishedManifest, looksAtOnce, type Manifest, readManifests } from './manifest.ts';
 import { type Finished, planStage, strayHarvests } from './plan.ts';
-import { beginRun, type RunSpec, runFingerprint, withKeptCard } from './run-file.ts';
+import { beginRun, type RunSpec, readRunFile, runFingerprint, withKeptCard } from './run-file.ts';
 import type { TaskEnvironment, TaskHooks } from './run-task.ts';
-import { runStorage, settleRelease } from './staged-release.ts';
+import { settleRelease, stagedRelease } from './staged-release.ts';
 import { STAGES, type StageName, type Task, taskFingerprint } from './task.ts';
 
 /** Runs tasks somewhere: in threads of this process, or on other machines. */
@@ -42,7 +43,7 @@ export interface StageProgress {
 }
 
 export interface RunOptions {
-  /** Folder of the run. */
+  /** Folder of the run, or s3://BUCKET/PREFIX. */
   readonly root: string;
   readonly spec: RunSpec;
   /** Of the run, where `spec` is only what its folder tells of it. @default that of `spec` */
@@ -61,11 +62,11 @@ export interface RunOptions {
  * @throws GleanerError RUN_MISMATCH, RUN_LOCKED, and what tasks throw
  */
 export async function runStages(options: RunOptions): Promise<Finished> {
-  const { root, signal = new AbortController().signal } = options;
-  await mkdir(root, { recursive: true });
-  const unlock = await lockFolder(root);
+  const files = openStorage(options.root);
+  const lock = await lockRoot(files);
+  const signal = AbortSignal.any([lock.lost, ...(options.signal ? [options.signal] : [])]);
   try {
-    const storage = runStorage(root);
+    const storage = stagedRelease(files);
     const spec = await withKeptCard(storage, options.spec);
     await beginRun(storage, spec);
     await storage.sweep();
@@ -78,7 +79,7 @@ export async function runStages(options: RunOptions): Promise<Finished> {
     await endRelease(storage, finished);
     return finished;
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 
@@ -94,11 +95,15 @@ export async function runStage(
   const { spec } = options;
   const run = options.fingerprint ?? runFingerprint(spec);
   const tasks = planStage(stage, spec, finished);
-  const manifests: (Manifest | undefined)[] = [];
-  for (const task of tasks)
-    manifests.push(await finishedManifest(storage, stage, task.index, taskFingerprint(run, task)));
+  const manifests = await collected(
+    mapOrdered(tasks, looksAtOnce(storage), (task) =>
+      finishedManifest(storage, stage, task.index, taskFingerprint(run, task)),
+    ),
+  );
   const open = tasks.filter((task) => !manifests[task.index]);
-  return runTasks(stage, storage, manifests, open, options);
+  const done = await runTasks(stage, storage, manifests, open, options);
+  if (stage === 'harvest' && !spec.keepFetched) await removeFetched(storage);
+  return done;
 }
 
 /**
@@ -117,6 +122,7 @@ export async function runTasks(
   const { spec, root, executor, signal, fingerprint } = options;
   const manifests = [...before];
   if (stage === 'harvest') await removeStrayHarvests(storage, manifests);
+  if (stage === 'fetch') await removeStrayFetched(storage, manifests);
   const meter = new Meter(stage, manifests.length, open, options.onProgress);
   if (open.length > 0) {
     try {
@@ -162,6 +168,7 @@ export async function endRelease(storage: Storage, finished: Finished): Promise<
   const made = [near, release, trail, report].flat();
   const named = new Set(made.flatMap((manifest) => manifest.files.map(({ path }) => path)));
   await settleRelease(storage, named);
+  if (!(await readRunFile(storage))?.keepFetched) await removeFetched(storage);
   for (const folder of ['near', 'dropped/near'])
     for (const path of await storage.list(folder)) if (!named.has(path)) await storage.remove(path);
   for (const stage of STAGES)
@@ -239,6 +246,7 @@ function workOf(task: Task): number {
   switch (task.stage) {
     case 'extract':
       return task.wat.bytes;
+    case 'fetch':
     case 'harvest':
     case 'release':
       return task.rowEnd - task.rowStart;

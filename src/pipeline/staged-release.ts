@@ -1,4 +1,4 @@
-import { fileStorage, type Storage } from '../storage/index.ts';
+import { openStorage, type Storage } from '../storage/index.ts';
 
 /** Where files of a release lie. */
 const RELEASE = 'release';
@@ -7,7 +7,7 @@ const STAGED = 'release.new';
 
 /** The files of a run, by its location. */
 export function runStorage(location: string): Storage {
-  return stagedRelease(fileStorage(location));
+  return stagedRelease(openStorage(location));
 }
 
 /**
@@ -20,6 +20,7 @@ export function stagedRelease(storage: Storage): Storage {
     return staged !== undefined && (await storage.size(staged)) !== undefined ? staged : path;
   }
   return {
+    kind: storage.kind,
     location: storage.location,
     async open(path) {
       return storage.open(await find(path));
@@ -47,6 +48,9 @@ export function stagedRelease(storage: Storage): Storage {
     },
     async size(path) {
       return storage.size(await find(path));
+    },
+    async version(path) {
+      return storage.version(await find(path));
     },
     async list(prefix) {
       const there = await storage.list(prefix);

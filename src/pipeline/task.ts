@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type NearRules } from '../config/index.ts';
 import type { Reason } from '../schema/index.ts';
+import type { FetchedShard } from '../stages/fetched-source.ts';
 import type { ReleaseFiles } from '../stages/released.ts';
 import type { FileInfo } from '../storage/index.ts';
 
 /**
- * The stages of a run, in order. Each begins when the one before is done. A run has no task of `select`, and a subset,
- * which is made of another run's release, none of those before.
+ * The stages of a run, in order. Each begins when the one before is done. A run has no task of `select`, one of `fetch`
+ * only where that is asked for apart from the harvest, and a subset, which is made of another run's release, none of those
+ * before.
  */
 export const STAGES = [
   'extract',
   'dedup',
+  'fetch',
   'harvest',
   'near',
   'select',
@@ -42,6 +45,13 @@ export interface TakenFromParent {
   readonly end: number;
 }
 
+/** Pairs [rowStart, rowEnd) of a file of unique/: what a task of harvest, or of fetch, is about. */
+export interface PairRows {
+  readonly unique: FileInfo;
+  readonly rowStart: number;
+  readonly rowEnd: number;
+}
+
 /** One task: plain data, so that it can go to a worker thread or through a queue. */
 export type Task =
   | { readonly stage: 'extract'; readonly index: number; readonly wat: InputFile; readonly buckets: number }
@@ -51,15 +61,15 @@ export type Task =
       readonly buckets: number;
       readonly pairs: readonly FileInfo[];
     }
-  | {
+  | ({ readonly stage: 'fetch'; readonly index: number } & PairRows)
+  | ({
       readonly stage: 'harvest';
       readonly index: number;
-      readonly unique: FileInfo;
-      readonly rowStart: number;
-      readonly rowEnd: number;
       /** The shard that it has, of which only what was dropped for some reasons is harvested again. */
       readonly past?: { readonly folder: string; readonly reasons: readonly Reason[] };
-    }
+      /** What was fetched for it: images are asked for there, and nowhere else. */
+      readonly fetched?: FetchedShard;
+    } & PairRows)
   | {
       readonly stage: 'near';
       readonly index: number;
@@ -128,8 +138,8 @@ function byContent(task: Task): unknown {
     case 'extract':
       return { ...task, wat: { name: task.wat.name, bytes: task.wat.bytes } };
     case 'harvest': {
-      // What a retry leaves is what one good harvest leaves.
-      const { past: _past, ...same } = task;
+      // What a retry leaves is what one good harvest leaves, and so is what is made of images that were fetched before.
+      const { past: _past, fetched: _fetched, ...same } = task;
       return same;
     }
     case 'near':

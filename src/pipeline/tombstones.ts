@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTombstones, TOMBSTONES_FILE, type TombstoneList, Tombstones } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
-import { type Storage, streamFile } from '../storage/index.ts';
+import { isRemote, openStorage, type Storage, streamFile, streamLocation } from '../storage/index.ts';
 import type { RunSpec } from './run-file.ts';
 
 /** What was taken down from a run; empty where nothing was. @throws GleanerError DAMAGED */
@@ -17,10 +17,14 @@ export async function removedUids(storage: Storage): Promise<ReadonlySet<string>
 }
 
 /**
- * A tombstone file by its path, or that of a run by its folder; empty where a folder has none.
+ * A tombstone file by its path or URL (`.jsonl`), or that of a run by its root; empty where a folder has none.
  * @throws GleanerError FILE_NOT_FOUND, DAMAGED
  */
 export async function namedTombstones(path: string): Promise<TombstoneList> {
+  if (isRemote(path))
+    return path.endsWith('.jsonl')
+      ? readTombstones(path, streamLocation(path))
+      : runTombstones(openStorage(path));
   const found = await stat(path).catch(() => undefined);
   if (!found)
     throw new GleanerError('FILE_NOT_FOUND', {
@@ -45,6 +49,10 @@ export async function honouredTombstones(
 ): Promise<Tombstones> {
   const lists = [await runTombstones(storage)];
   for (const { path } of seen) {
+    if (isRemote(path)) {
+      if (!path.endsWith('.bloom')) lists.push(await namedTombstones(path));
+      continue;
+    }
     const found = await stat(path).catch(() => undefined);
     if (found?.isDirectory()) lists.push(await namedTombstones(path));
   }

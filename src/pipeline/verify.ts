@@ -7,6 +7,7 @@ import { readKnownContent } from '../stages/known-content.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
 import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
+import { checkFetched } from './fetched-apart.ts';
 import { type Manifest, readManifests } from './manifest.ts';
 import { isRemovalUnderWay } from './removal-state.ts';
 import { isReleaseStaged, stagedRelease } from './staged-release.ts';
@@ -61,6 +62,8 @@ export async function verifyRun(run: Storage, onFile?: (file: FileInfo) => void)
   const ledgers = sumLedgers(manifests);
   problems.push(...checkChain(ledgers, manifests));
   if (problems.length === 0) problems.push(...(await checkKnown(storage, manifests, ledgers)));
+  if (problems.length === 0)
+    for (const manifest of manifests) problems.push(...(await checkFetched(storage, manifest)));
   const released = manifests.filter((manifest) => manifest.task.startsWith('release/'));
   // Damaged files are named above; reading on through them would only repeat it.
   const found =
@@ -101,7 +104,9 @@ async function checkKnown(
   // Of a subset: they lie with the run that found it.
   if (!manifests.some(({ task }) => task.startsWith('harvest/'))) return [];
   let listed = 0;
-  for (const { path } of manifests.flatMap(({ files }) => files))
+  // What a fetch found is reported by the harvest that follows it.
+  const reporting = manifests.filter(({ task }) => !task.startsWith('fetch/'));
+  for (const { path } of reporting.flatMap(({ files }) => files))
     if (/(?:^|\/)known-content(?:\/\d+)?\.jsonl$/.test(path) && (await storage.size(path)) !== undefined)
       for await (const _ of readKnownContent(storage, path)) listed++;
   const counted = (ledgers.pair.dropped.known_url ?? 0) + (ledgers.fetched.dropped.known_content ?? 0);

@@ -73,6 +73,7 @@ export const ERRORS = {
     template:
       '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
   },
+  STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
   TOKEN_REFUSED: {
     exit: 1,
     template:

@@ -1,21 +1,16 @@
 import type { ClipModel } from '../clip/index.ts';
 import type { Recipe } from '../config/index.ts';
-import type { ImageSource } from '../fetcher/index.ts';
-import type { ImageClassifier, KnownContent, SafetyTagger, Tombstones } from '../safety/index.ts';
+import type { ImageClassifier, SafetyTagger } from '../safety/index.ts';
 import { Shelf, ShelfRoom } from '../storage/index.ts';
+import type { Asked } from './ask.ts';
 import { ByteBudget } from './budget.ts';
 import { Intake } from './intake.ts';
 import { Scorer } from './scorer.ts';
 
 /** What decides about a pair. */
-export interface HarvestTools {
-  readonly images: ImageSource;
+export interface HarvestTools extends Asked {
   readonly model: ClipModel;
   readonly safety: SafetyTagger;
-  /** Lists of what is never fetched, decoded or embedded, where the recipe names some. */
-  readonly known?: KnownContent | undefined;
-  /** What was taken down, here or in runs that this one is told of. */
-  readonly removed?: Tombstones | undefined;
   /** Second opinions on what a picture shows, where the recipe names some. */
   readonly classifiers?: readonly ImageClassifier[];
 }

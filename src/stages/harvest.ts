@@ -6,7 +6,6 @@ import {
   type Dropped,
   dropped,
   type FetchedImage,
-  type FetchOutcome,
   type FunnelStep,
   type HarvestRow,
   kept,
@@ -16,6 +15,7 @@ import {
   REASONS,
 } from '../schema/index.ts';
 import type { Shelf } from '../storage/index.ts';
+import { askForImage, isNamed, refuseBytes } from './ask.ts';
 import { createFetchedWriter, type FetchedFacts, fetchedFacts } from './fetched.ts';
 import type { HarvestEngines } from './harvest-engines.ts';
 import { HARVEST_COLUMNS, harvestFiles, harvestRecord, type StoredImage } from './harvested.ts';
@@ -200,18 +200,11 @@ class Harvester {
       here();
     });
     try {
-      const { intake, images, known, removed } = this.#engines;
-      const { facts, ...fetched } = await intake.fetch(async (): Promise<FetchOutcome> => {
-        this.#ctx.signal.throwIfAborted();
-        if (removed?.names({ uid: pair.uid, url: pair.url, page_url: pair.pageUrl }))
-          return dropped('removed');
-        return known?.refuseUrl(pair.url, pair.pageUrl) ?? images.get(pair.url, this.#ctx.signal);
-      });
+      const { facts, ...fetched } = await askForImage(pair, this.#engines, this.#ctx.signal);
       const fate = fetched.kept
         ? await this.#see(pair, row, fetched.value, over)
         : { ...fetched, similarity: null };
-      // Of known content, and of what was taken down, it is not told either where it was and how large it is.
-      const named = fate.kept || (fate.reason !== 'known_content' && fate.reason !== 'removed');
+      const named = fate.kept || isNamed(fate.reason);
       return { pair, fate, facts: named && facts ? fetchedFacts(pair, facts) : undefined };
     } finally {
       over();
@@ -219,10 +212,10 @@ class Harvester {
   }
 
   async #see(pair: Pair, row: number, fetched: FetchedImage, over: () => void): Promise<Fate> {
-    const { intake, pictures, known, removed } = this.#engines;
+    const { intake, pictures } = this.#engines;
     const { bytes, fetchedAt } = fetched;
     const { length } = bytes;
-    const listed = known?.refuseBytes(bytes) ?? (removed?.hasBytes(bytes) ? dropped('removed') : undefined);
+    const listed = refuseBytes(bytes, this.#engines);
     if (listed) {
       intake.done(length);
       return { ...listed, similarity: null };

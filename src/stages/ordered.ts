@@ -64,5 +64,12 @@ export async function* mapOrdered<T, R>(
   }
 }
 
+/** All of them. */
+export async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** Results given out that are forgotten together: one by one would move all that wait behind them. */
 const SPENT = 256;

@@ -4,6 +4,7 @@ import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink }
 import { dirname, join, resolve, sep } from 'node:path';
 import { GleanerError } from '../schema/index.ts';
 import type { FileInfo, OpenSource } from './bytes.ts';
+import { replaceVersion, versionOf } from './file-version.ts';
 import type { CreateOptions, PendingFile, Storage } from './storage.ts';
 
 /** Names of files that are being written begin so: no reader and no listing sees them. */
@@ -14,8 +15,13 @@ const STREAM_CHUNK_BYTES = 1 << 20;
 /**
  * Files below a folder of this machine. The folder is made when the first file is written.
  * Paths that lead out of it are refused: they may come from a manifest that somebody else wrote.
+ * @throws GleanerError USAGE for a URL; `openStorage` takes those of S3
  */
 export function fileStorage(root: string): Storage {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(root))
+    throw new GleanerError('USAGE', {
+      problem: `${root}: this needs a folder of this machine. Copy it to one, and name that.`,
+    });
   const base = resolve(root);
   const at = (path: string): string => {
     const full = resolve(base, path);
@@ -24,6 +30,7 @@ export function fileStorage(root: string): Storage {
     return full;
   };
   return {
+    kind: 'file',
     location: base,
     async open(path) {
       return openFile(at(path));
@@ -50,6 +57,9 @@ export function fileStorage(root: string): Storage {
     async size(path) {
       const found = await stat(at(path)).catch(absent);
       return found?.isFile() ? found.size : undefined;
+    },
+    async version(path) {
+      return versionOf(at(path));
     },
     async list(prefix) {
       const entries = await readdir(at(prefix), { recursive: true, withFileTypes: true }).catch(absent);
@@ -184,6 +194,10 @@ async function createFile(
       });
       open_ = false;
       const info: FileInfo = { path, bytes, sha256: digest.digest('hex') };
+      if (options?.ifVersion !== undefined) {
+        const replaced = await replaceVersion(pending, full, options.ifVersion);
+        return replaced ? info : undefined;
+      }
       if (!options?.ifAbsent) {
         await rename(pending, full);
         return info;

@@ -64,9 +64,9 @@ export function httpObject(url: string): RemoteObject {
 
   return {
     name,
-    async get(start, version, signal) {
+    async get(start, version, signal, end) {
       const headers = {
-        ...(start > 0 && { range: `bytes=${start}-` }),
+        ...((start > 0 || end !== undefined) && { range: rangeOf(start, end) }),
         ...(start > 0 && version !== undefined && { 'if-range': version }),
       };
       const response = await ask('GET', headers, signal);
@@ -114,6 +114,11 @@ function text(response: Dispatcher.ResponseData, name: string): string | undefin
 function length(response: Dispatcher.ResponseData): number | undefined {
   const value = text(response, 'content-length');
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+/** The value of a Range header for the bytes [start, end), `end` undefined for all that follow (RFC 9110, 14.2). */
+export function rangeOf(start: number, end: number | undefined): string {
+  return `bytes=${start}-${end === undefined ? '' : end - 1}`;
 }
 
 /** As 'bytes 5-9/100', 'bytes 5-9/*' or 'bytes *' + '/100' (RFC 9110, 14.4). */

@@ -1,12 +1,15 @@
 import { GleanerError } from '../schema/index.ts';
-import { type StreamOptions, streamFile } from './file.ts';
+import type { OpenSource } from './bytes.ts';
+import { openFile, type StreamOptions, streamFile } from './file.ts';
 import {
+  type AskOptions,
   type ObjectFacts,
   type RemoteObject,
   type RemoteOptions,
   remoteFacts,
   streamRemote,
 } from './remote.ts';
+import { openObject } from './remote-source.ts';
 
 /** Whether a location is that of a server, not a path of this machine. */
 export function isRemote(location: string): boolean {
@@ -36,6 +39,11 @@ export async function* streamLocation(
 /** Size and version of a remote file. @throws as streamLocation */
 export async function locationFacts(location: string, options?: RemoteOptions): Promise<ObjectFacts> {
   return remoteFacts(await remoteObject(location), options);
+}
+
+/** A file by its path or URL, for reading in ranges. @throws as streamLocation */
+export async function openLocation(location: string, options?: AskOptions): Promise<OpenSource> {
+  return isRemote(location) ? openObject(await remoteObject(location), options) : openFile(location);
 }
 
 /** Clients are loaded with the first location that needs them: a run on local files does not wait for them. */

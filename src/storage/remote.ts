@@ -35,8 +35,16 @@ export interface ObjectReply extends ObjectFacts {
 export interface RemoteObject {
   /** What messages call it. */
   readonly name: string;
-  /** Asks for the bytes from `start`; of that version where the server can tell, whatever it has otherwise. */
-  get(start: number, version: string | undefined, signal: AbortSignal): Promise<ObjectReply>;
+  /**
+   * Asks for the bytes [start, end) (no `end`: all that follow); of that version where the server can tell, whatever it
+   * has otherwise. More than these may come.
+   */
+  get(
+    start: number,
+    version: string | undefined,
+    signal: AbortSignal,
+    end?: number | undefined,
+  ): Promise<ObjectReply>;
   /** Asks for the facts alone. */
   head(signal: AbortSignal): Promise<ObjectFacts>;
 }
@@ -51,15 +59,23 @@ export interface RemoteBookmark {
   readonly checksum: number;
 }
 
-export interface RemoteOptions {
-  /** Go on from here: only what comes after is given, and an object that is another one by now is an error. */
-  readonly from?: RemoteBookmark | undefined;
+/** How patient it is with a server, and until when. */
+export interface AskOptions {
   readonly retry?: RetryOptions;
   /** A server that says nothing for so long, in milliseconds, is hung up on and asked again. @default 60000 */
   readonly idleMs?: number;
   readonly signal?: AbortSignal;
   /** @default the system's */
   readonly clock?: Clock;
+  /** What it is called that a server did not do when patience ended. @default 'FILE_UNREADABLE' */
+  readonly failure?: 'FILE_UNREADABLE' | 'FILE_FAILED';
+}
+
+export interface RemoteOptions extends AskOptions {
+  /** Go on from here: only what comes after is given, and an object that is another one by now is an error. */
+  readonly from?: RemoteBookmark | undefined;
+  /** The byte to end before. @default the object's end */
+  readonly end?: number;
   /** Called once, when the object is there and before its first byte is given. */
   readonly onOpen?: (facts: ObjectFacts) => void;
 }
@@ -83,13 +99,15 @@ export async function* streamRemote(
   let position = options.from?.position ?? 0;
   /** Of the bytes before `position`; kept only where nothing better tells that the object is still the same. */
   let checksum = options.from?.checksum ?? 0;
+  const { end = Number.POSITIVE_INFINITY } = options;
+  if (position >= end) return;
 
   for (;;) {
     using attempt = new Attempt(options, clock);
     let failure: PassingFailure;
     try {
       const reply = await attempt.wait(
-        object.get(position, facts?.strong ? facts.version : undefined, attempt.signal),
+        object.get(position, facts?.strong ? facts.version : undefined, attempt.signal, options.end),
       );
       attempt.onGiveUp(() => reply.cancel());
       if (facts) assertSame(object.name, facts, reply);
@@ -103,6 +121,8 @@ export async function* streamRemote(
       for (;;) {
         const next = await attempt.wait(body.next());
         if (next.done) break;
+        // More than was asked for; up to there it is waited for, so that the connection can be used again.
+        if (position === end) return;
         let chunk = next.value;
         if (skip > 0) {
           const before = chunk.subarray(0, skip);
@@ -112,12 +132,14 @@ export async function* streamRemote(
           if (skip === 0 && reply.start === 0 && !facts.strong && skipped !== checksum)
             throw changed(object.name);
         }
+        if (chunk.length > end - position) chunk = chunk.subarray(0, end - position);
         if (chunk.length === 0) continue;
         position += chunk.length;
         if (!facts.strong) checksum = crc32(chunk, checksum);
         backoff.progress(chunk.length);
         yield chunk;
       }
+      if (position === end) return;
       if (facts.bytes === undefined ? skip === 0 : position === facts.bytes) return;
       if (position > (facts.bytes ?? position) || (skip > 0 && facts.bytes === undefined))
         throw changed(object.name);
@@ -125,25 +147,42 @@ export async function* streamRemote(
     } catch (error) {
       options.signal?.throwIfAborted();
       failure = attempt.failureOf(error);
+      if (position === end) return;
     }
-    await pause(object, failure, backoff, clock, options.signal);
+    await pause(object.name, failure, backoff, clock, options);
   }
 }
 
 /** Size and version of a remote object. @throws as streamRemote */
-export async function remoteFacts(object: RemoteObject, options: RemoteOptions = {}): Promise<ObjectFacts> {
+export async function remoteFacts(object: RemoteObject, options: AskOptions = {}): Promise<ObjectFacts> {
+  return askAgain(object.name, (signal) => object.head(signal), options);
+}
+
+/**
+ * Asks a server for something, and again where that may help.
+ *
+ * @param name what messages call it
+ * @param ask throws PassingFailure, or an error of a socket, for what may pass; the number of earlier tries comes along
+ * @throws GleanerError where patience ends, and what else `ask` throws
+ */
+export async function askAgain<T>(
+  name: string,
+  ask: (signal: AbortSignal, before: number) => Promise<T>,
+  options: AskOptions = {},
+): Promise<T> {
   const clock = options.clock ?? systemClock;
   const backoff = new Backoff(options.retry ?? {}, clock);
   for (;;) {
+    options.signal?.throwIfAborted();
     using attempt = new Attempt(options, clock);
     let failure: PassingFailure;
     try {
-      return await attempt.wait(object.head(attempt.signal));
+      return await attempt.wait(ask(attempt.signal, backoff.failures));
     } catch (error) {
       options.signal?.throwIfAborted();
       failure = attempt.failureOf(error);
     }
-    await pause(object, failure, backoff, clock, options.signal);
+    await pause(name, failure, backoff, clock, options);
   }
 }
 
@@ -155,7 +194,7 @@ class Attempt implements Disposable {
   #waiting = false;
   #hangUp: () => void = () => undefined;
 
-  constructor({ idleMs = 60_000, signal }: RemoteOptions, clock: Clock) {
+  constructor({ idleMs = 60_000, signal }: AskOptions, clock: Clock) {
     this.signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
     this.#alarm = clock.alarm(idleMs, () => {
       // Between waits it is our reader who takes its time.
@@ -188,9 +227,10 @@ class Attempt implements Disposable {
     return networkFailure(cause);
   }
 
+  /** What was answered in full leaves a connection that can be used again; any other is closed. */
   [Symbol.dispose](): void {
     this.#alarm.clear();
-    this.#end(new Error('done'));
+    this.#hangUp();
   }
 
   #end(reason: Error): void {
@@ -220,20 +260,20 @@ function networkFailure(error: unknown): PassingFailure {
 }
 
 async function pause(
-  object: RemoteObject,
+  name: string,
   failure: PassingFailure,
   backoff: Backoff,
   clock: Clock,
-  signal: AbortSignal | undefined,
+  options: AskOptions,
 ): Promise<void> {
   const askedMs = retryAfterMs(failure.retryAfter, clock.now());
   const waitMs = CERTIFICATE.test(failure.message) ? undefined : backoff.failed(askedMs);
-  if (waitMs !== undefined) return clock.sleep(waitMs, signal);
+  if (waitMs !== undefined) return clock.sleep(waitMs, options.signal);
   const tries = backoff.failures > 1 ? `, ${backoff.failures} times in a row` : '';
   const asked = askedMs ? `; it asks to come back in ${Math.ceil(askedMs / 1000)} s` : '';
   throw new GleanerError(
-    'FILE_UNREADABLE',
-    { path: object.name, problem: `${failure.message}${tries}${asked}` },
+    options.failure ?? 'FILE_UNREADABLE',
+    { path: name, problem: `${failure.message}${tries}${asked}` },
     { cause: failure },
   );
 }

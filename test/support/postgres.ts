@@ -16,8 +16,14 @@ export interface Postgres extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** Starts a PostgreSQL on a free port of loopback, in a temporary folder that goes with it. */
-export async function startPostgres(database = 'gleaner'): Promise<Postgres> {
+/**
+ * Starts a PostgreSQL on a free port of loopback, in a temporary folder that goes with it.
+ * @param flags of its command line. @default its disk is not waited for: nothing of a test outlives the machine
+ */
+export async function startPostgres(
+  database = 'gleaner',
+  flags: readonly string[] = ['-c', 'fsync=off'],
+): Promise<Postgres> {
   const folder = await mkdtemp(join(tmpdir(), 'gleaner-postgres-'));
   // As root it runs as the user postgres, who has to get in.
   await chmod(folder, 0o777);
@@ -29,7 +35,7 @@ export async function startPostgres(database = 'gleaner'): Promise<Postgres> {
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: [...flags, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
     onLog: () => undefined,
     onError: () => undefined,
   });

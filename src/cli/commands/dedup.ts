@@ -31,12 +31,12 @@ export function dedupCommand(context: CommandContext): Command {
     .option('--bloom-rate <p>', 'its false-positive rate, between 0 and 1', rate, 0.001)
     .option('--json', 'print the counts as JSON')
     .action(async (flags: DedupFlags) => {
-      const [{ dedupPairs }, { fileStorage }] = await Promise.all([
+      const [{ dedupPairs }, { fileStorage, openStorage }] = await Promise.all([
         import('../../pipeline/index.ts'),
         import('../../storage/index.ts'),
       ]);
       const unique = await withProgress(new ProgressLines(), { name: 'dedup', unit: 'pairs' }, (progress) =>
-        dedupPairs(fileStorage(flags.pairs), fileStorage(flags.out), {
+        dedupPairs(openStorage(flags.pairs), openStorage(flags.out), {
           signal: context.signal,
           progress,
           ...(flags.seen && { seen: flags.seen }),

@@ -17,16 +17,16 @@ export function explainCommand(context: CommandContext): Command {
     .argument('<url>', 'image URL, or the uid of a pair')
     .option('--json', 'print all that is known as JSON')
     .action(async (dir: string, url: string, flags: { json?: true }) => {
-      const [{ explainPair, explainRemoved, readRunFile, stepsOfFate }, { fileStorage }] = await Promise.all([
+      const [{ explainPair, explainRemoved, readRunFile, stepsOfFate }, { openStorage }] = await Promise.all([
         import('../../pipeline/index.ts'),
         import('../../storage/index.ts'),
       ]);
-      const run = await readRunFile(fileStorage(dir));
-      const fates = (await explainPair(fileStorage(dir), url)).map((fate) => ({
+      const run = await readRunFile(openStorage(dir));
+      const fates = (await explainPair(openStorage(dir), url)).map((fate) => ({
         ...fate,
         steps: run ? stepsOfFate(fate, run.recipe, run.subset !== undefined) : [],
       }));
-      const removed = await explainRemoved(fileStorage(dir), url);
+      const removed = await explainRemoved(openStorage(dir), url);
       if (flags.json) {
         context.print(asJson([...fates, ...removedFates(removed)]));
         return;

@@ -16,11 +16,11 @@ export function extractCommand(context: CommandContext): Command {
   );
   return withWorkers(withInputs(command)).action(async (flags: RunFlags) => {
     await runWithProgress(flags, 'extract', context);
-    const [{ runLedgers }, { fileStorage }] = await Promise.all([
+    const [{ runLedgers }, { openStorage }] = await Promise.all([
       import('../../pipeline/index.ts'),
       import('../../storage/index.ts'),
     ]);
-    const { record, link, pair } = await runLedgers(fileStorage(flags.out));
+    const { record, link, pair } = await runLedgers(openStorage(flags.out));
     context.print(flags.json ? asJson({ record, link, pair }) : formatLedgers({ record, link, pair }));
   });
 }

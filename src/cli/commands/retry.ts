@@ -56,11 +56,11 @@ interface RetryOptions {
 }
 
 async function holdsRun(dir: string): Promise<boolean> {
-  const [{ readRunFile }, { fileStorage }] = await Promise.all([
+  const [{ readRunFile }, { openStorage }] = await Promise.all([
     import('../../pipeline/index.ts'),
     import('../../storage/index.ts'),
   ]);
-  return (await readRunFile(fileStorage(dir))) !== undefined;
+  return (await readRunFile(openStorage(dir))) !== undefined;
 }
 
 async function retryRun(options: RetryOptions, lines: ProgressLines, json: boolean): Promise<string> {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { GleanerError } from '../../schema/index.ts';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
 import {
   type RunFlags,
@@ -20,6 +21,8 @@ export function runCommand(context: CommandContext): Command {
   ]);
   return withHarvestOptions(withModelOptions(withSeen(withWorkers(withInputs(command))))).action(
     async (flags: RunFlags) => {
+      if (flags.keepFetched && !flags.fetchApart)
+        throw new GleanerError('USAGE', { problem: "'--keep-fetched' goes with '--fetch-apart'." });
       await runWithProgress(flags, undefined, context);
       const { formatSummary, readStats } = await import('../stats.ts');
       const { stats } = await readStats(flags.out);

@@ -11,11 +11,11 @@ export function verifyCommand(context: CommandContext): Command {
     .argument('<dir>', 'folder of a run')
     .option('--json', 'print what was found as JSON')
     .action(async (dir: string, flags: { json?: true }) => {
-      const [{ verifyRun }, { fileStorage }] = await Promise.all([
+      const [{ verifyRun }, { openStorage }] = await Promise.all([
         import('../../pipeline/index.ts'),
         import('../../storage/index.ts'),
       ]);
-      const found = await verifyRun(fileStorage(dir), () => context.signal.throwIfAborted());
+      const found = await verifyRun(openStorage(dir), () => context.signal.throwIfAborted());
       if (flags.json) context.print(asJson(found));
       else {
         for (const problem of found.problems) context.print(`${problem}\n`);

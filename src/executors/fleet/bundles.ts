@@ -45,7 +45,8 @@ async function namedFiles({
 
 /** Of a run's folder what begins so; of a file the file itself. */
 async function ofRun(path: string, wanted: readonly string[]): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) return [''];
+  // Every machine reaches it where it is.
+  if (isRemote(path) || !(await stat(path)).isDirectory()) return [''];
   const files: string[] = [];
   for (const name of wanted) {
     const storage = fileStorage(path);

@@ -35,6 +35,9 @@ export const fleetSpecSchema = z.object({
   seen: z.array(z.object({ path: z.string(), name: z.string(), sha256 })),
   tombstones: z.array(z.string()),
   blocklists: z.record(z.string(), z.string()),
+  /** As `RunSpec` has them. */
+  apart: z.boolean().exactOptional(),
+  keepFetched: z.boolean().exactOptional(),
   /** What of this lay on the machine of the submission. */
   bundles: z.array(bundleSchema),
 });

@@ -1,8 +1,9 @@
-import type { Db, FlowJob } from 'pg-boss';
+import type { Db } from 'pg-boss';
 import {
   endRelease,
   type Finished,
   finishedManifest,
+  looksAtOnce,
   type Manifest,
   manifestPath,
   planStage,
@@ -22,18 +23,15 @@ import { jobId } from './ids.ts';
 import { TaskPacker } from './pack-task.ts';
 import { queueOf } from './queues.ts';
 import type { FleetRun } from './run-row.ts';
+import { GROUP_TASKS, sendGroup } from './send-group.ts';
 import type { JobData } from './task-queue.ts';
-
-/** Tasks that are sent, and counted down, together. */
-const GROUP_TASKS = 1_000;
-/** Files that are looked at side by side: what limits it is the way to the storage and back. */
-const LOOKS_AT_ONCE = 64;
 
 /** The stages whose manifests a stage is planned by. */
 const NEEDS: Readonly<Record<StageName, readonly StageName[]>> = {
   extract: [],
   dedup: ['extract'],
-  harvest: ['dedup'],
+  fetch: ['dedup'],
+  harvest: ['dedup', 'fetch'],
   near: ['harvest'],
   select: [],
   release: ['harvest', 'near'],
@@ -100,7 +98,15 @@ async function sendStage(
   for (let start = 0; start < tasks.length; start += GROUP_TASKS) {
     signal.throwIfAborted();
     const group = tasks.slice(start, start + GROUP_TASKS).filter((task) => !done.has(task.index));
-    if (group.length > 0) await sendGroup(database, run, stage, start / GROUP_TASKS, group, packer, gpu);
+    if (group.length === 0) continue;
+    const packed = [];
+    for (const task of group) packed.push({ index: task.index, task: await packer.pack(task) });
+    await sendGroup(
+      database,
+      run,
+      { queue: queueOf(stage, gpu), stage, number: start / GROUP_TASKS },
+      packed,
+    );
   }
   return database.transaction(async (sql) => {
     const [planned] = await sql.query<{ open_groups: number }>(
@@ -127,46 +133,12 @@ async function doneTasks(
   if (!first) return done;
   const there = new Set(await storage.list(`tasks/${first.stage}`));
   const begun = tasks.filter(({ stage, index }) => there.has(manifestPath(stage, index)));
-  const looks = mapOrdered(begun, LOOKS_AT_ONCE, async (task) => {
+  const looks = mapOrdered(begun, looksAtOnce(storage), async (task) => {
     const name = taskFingerprint(fingerprint, task);
     if (await finishedManifest(storage, task.stage, task.index, name)) done.add(task.index);
   });
   for await (const _ of looks) signal.throwIfAborted();
   return done;
-}
-
-/** Sends tasks, and the gate that opens when all of them are done: all or nothing, once. */
-async function sendGroup(
-  database: Database,
-  run: FleetRun,
-  stage: StageName,
-  number: number,
-  tasks: readonly Task[],
-  packer: TaskPacker,
-  gpu: boolean,
-): Promise<void> {
-  const gate = jobId(run.id, 'gate', stage, number);
-  const { priority } = run;
-  const jobs: FlowJob[] = [];
-  for (const task of tasks) {
-    const data: JobData = { run: run.id, stage, index: task.index, task: await packer.pack(task) };
-    const id = jobId(run.id, stage, task.index);
-    jobs.push({ ref: String(task.index), name: queueOf(stage, gpu), data, options: { id, priority } });
-  }
-  const data: JobData = { run: run.id, stage, index: number, task: null };
-  const dependsOn = jobs.map(({ ref }) => ref);
-  jobs.push({ ref: 'gate', name: 'gate', data, options: { id: gate, priority }, dependsOn });
-  await database.transaction(async (sql, db) => {
-    // Of two planners at once, one waits for the other and finds what it sent.
-    await sql.query('SELECT 1 FROM gleaner.stage WHERE run = $1 AND stage = $2 FOR UPDATE', [run.id, stage]);
-    const there = await sql.query("SELECT 1 FROM pgboss.job WHERE name = 'gate' AND id = $1", [gate]);
-    if (there.length > 0) return;
-    await database.boss.flow(jobs, { db });
-    await sql.query('UPDATE gleaner.stage SET open_groups = open_groups + 1 WHERE run = $1 AND stage = $2', [
-      run.id,
-      stage,
-    ]);
-  });
 }
 
 /** Sends a job that is no work on pairs; nothing happens where it was sent before. */

@@ -8,6 +8,7 @@ import type { StageName } from '../../pipeline/index.ts';
 export const QUEUES = [
   'extract',
   'dedup',
+  'fetch',
   'harvest',
   'harvest-gpu',
   'near',

@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import { withoutSecrets } from '../../config/index.ts';
 import { beginRun, runFingerprint, runStorage, STAGES, withKeptCard } from '../../pipeline/index.ts';
 import { GleanerError } from '../../schema/index.ts';
-import { isRemote } from '../../storage/index.ts';
+import { resolveLocation } from '../../storage/index.ts';
 import { type NamedRun, resolveRun } from '../run.ts';
 import { uploadBundles } from './bundles.ts';
 import type { Database } from './database.ts';
@@ -40,7 +39,7 @@ export interface Submission {
  */
 export async function submitRun(database: Database, options: SubmitOptions): Promise<Submission> {
   const { priority = 0, signal = new AbortController().signal } = options;
-  const location = locationOf(options.out);
+  const location = resolveLocation(options.out);
   const name = options.name ?? (location.split(/[/\\]/).at(-1) || location);
   const storage = runStorage(location);
   const spec = await withKeptCard(storage, await resolveRun(options, { elsewhere: true }));
@@ -58,6 +57,8 @@ export async function submitRun(database: Database, options: SubmitOptions): Pro
     seen: [...spec.seen],
     tombstones: [...(spec.tombstones ?? [])],
     blocklists: spec.blocklists,
+    ...(spec.apart && { apart: true }),
+    ...(spec.keepFetched && { keepFetched: true }),
     bundles: [...bundles],
   };
   const fingerprint = runFingerprint(spec);
@@ -104,7 +105,7 @@ async function tryAgain(database: Database, run: string): Promise<number> {
  * @throws GleanerError RUN_NOT_UNDER_WAY where nothing is
  */
 export async function cancelRuns(database: Database, out: string): Promise<readonly string[]> {
-  const location = locationOf(out);
+  const location = resolveLocation(out);
   const rows = await database.query<{ id: string }>(
     "SELECT id FROM gleaner.run WHERE location = $1 AND state = 'running'",
     [location],
@@ -112,11 +113,6 @@ export async function cancelRuns(database: Database, out: string): Promise<reado
   if (rows.length === 0) throw nothingUnderWay(location);
   for (const { id } of rows) await cancelRun(database, id);
   return rows.map(({ id }) => id);
-}
-
-/** Where a run lies, as all machines name it. */
-export function locationOf(out: string): string {
-  return isRemote(out) ? out.replace(/\/+$/, '') : resolve(out);
 }
 
 function nothingUnderWay(path: string): GleanerError {

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import type { NearRules } from '../../config/index.ts';
 import { LedgerCounter } from '../../schema/index.ts';
-import { type RecordFile, Scratch } from '../../storage/index.ts';
+import { type RecordFile, Scratch, scratchFolder } from '../../storage/index.ts';
 import type { StageContext, StageResult } from '../stage.ts';
 import { clustersOf } from './clusters.ts';
 import { confirm } from './confirm.ts';
@@ -45,12 +44,12 @@ export interface NearTask {
  * Leaves `near/NNNNN.parquet` with the rows that the release leaves out and `dropped/near/NNNNN.parquet`, the trail, for each
  * shard that loses any. Ledger: distinct. Facts: rows, of each shard those that are left.
  *
- * Memory: some 700 MB at most, and one bit a row; what does not fit lies on disk in the folder of the run, unseen.
+ * Memory: some 700 MB at most, and one bit a row; what does not fit lies on disk, unseen (`scratchFolder`).
  * @param memoryBytes of each sorter. @default 64 MiB
  * @throws GleanerError DAMAGED
  */
 export async function near(task: NearTask, ctx: StageContext, memoryBytes?: number): Promise<StageResult> {
-  const scratch = new Scratch(join(ctx.storage.location, 'near'), memoryBytes);
+  const scratch = new Scratch(scratchFolder(ctx.storage, 'near'), memoryBytes);
   const { shards, rules } = task;
   await using ranked = await rankRows(shards, scratch, ctx);
   await using drops = new Drops(scratch, ranked.size);

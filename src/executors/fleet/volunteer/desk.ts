@@ -8,7 +8,16 @@ import type { JobData } from '../task-queue.ts';
 import { type ShardBounds, unfitClaim, unfitFiles } from './claim.ts';
 import type { FileGrants, UploadAddress } from './grants.ts';
 import { describeLoan, storageOf, writeLentPairs } from './lent-task.ts';
-import { declare, exempt, free, type LoanRow, lend, loan as readLoan, tendLoans } from './loans.ts';
+import {
+  declare,
+  exempt,
+  free,
+  type LoanRow,
+  lend,
+  loan as readLoan,
+  tendLoans,
+  unsweptLoans,
+} from './loans.ts';
 import { OpenRuns } from './open-runs.ts';
 import { foldersOf, held, incoming, lentPairs } from './places.ts';
 import { type Claim, GRANT_SECONDS, type Loan, SILENCE_SECONDS, type Uploaded } from './protocol.ts';
@@ -210,6 +219,8 @@ export class Desk {
       `UPDATE gleaner.worker SET state = 'gone', busy = 0, doing = '{}' WHERE kind = 'volunteer' AND state <> 'gone'
        AND seen_at < now() - ${SILENCE_SECONDS} * interval '1 second'`,
     );
+    // What came by URLs that were still good when their task had ended.
+    for (const row of await unsweptLoans(this.#database)) await this.#sweep(row);
     await redoShards(this.#database);
   }
 
@@ -254,7 +265,7 @@ export class Desk {
     return new RequestRefused(400, `refused: ${problem}`);
   }
 
-  async #sweep(row: LoanRow): Promise<void> {
+  async #sweep(row: Pick<LoanRow, 'id' | 'run'>): Promise<void> {
     const storage = storageOf(await readRunOf(this.#database, row.run));
     for (const folder of foldersOf(row.id)) await storage.remove(folder);
   }

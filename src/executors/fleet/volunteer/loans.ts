@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../database.ts';
 import type { Claim, Uploaded } from './protocol.ts';
-import { SILENCE_SECONDS } from './protocol.ts';
+import { GRANT_SECONDS, SILENCE_SECONDS } from './protocol.ts';
 
 /** Where a loan stands: worked on, sent and being audited, or ended one way or the other. */
 export type LoanState =
@@ -138,4 +138,14 @@ export async function tendLoans(sql: Sql): Promise<readonly LoanRow[]> {
   );
   for (const row of rows) await free(sql, row, 'lost');
   return rows;
+}
+
+/** Loans that ended so long ago that no URL of theirs is good any more, and whose folders were not looked at since; at most 100. */
+export async function unsweptLoans(sql: Sql): Promise<readonly Pick<LoanRow, 'id' | 'run'>[]> {
+  return sql.query<Pick<LoanRow, 'id' | 'run'>>(
+    `UPDATE gleaner.volunteer_lease SET swept_at = now() WHERE id IN (
+       SELECT id FROM gleaner.volunteer_lease
+       WHERE swept_at IS NULL AND ended_at < now() - ${2 * GRANT_SECONDS} * interval '1 second' LIMIT 100)
+     RETURNING id, run`,
+  );
 }

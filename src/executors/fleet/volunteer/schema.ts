@@ -30,9 +30,11 @@ CREATE TABLE IF NOT EXISTS gleaner.volunteer_lease (
   verdict text,
   leased_at timestamptz NOT NULL DEFAULT now(),
   heard_at timestamptz NOT NULL DEFAULT now(),
-  ended_at timestamptz
+  ended_at timestamptz,
+  swept_at timestamptz
 );
 CREATE INDEX IF NOT EXISTS volunteer_lease_open ON gleaner.volunteer_lease (state) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS volunteer_lease_unswept ON gleaner.volunteer_lease (ended_at) WHERE swept_at IS NULL;
 CREATE INDEX IF NOT EXISTS volunteer_lease_of ON gleaner.volunteer_lease (volunteer, ended_at);
 CREATE TABLE IF NOT EXISTS gleaner.volunteer_exempt (
   run text NOT NULL REFERENCES gleaner.run (id) ON DELETE CASCADE,

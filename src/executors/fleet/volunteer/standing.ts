@@ -7,6 +7,7 @@ import { jobId } from '../ids.ts';
 import { readRunOf } from '../run-row.ts';
 import type { JobData } from '../task-queue.ts';
 import { free, type LoanRow } from './loans.ts';
+import { foldersOf } from './places.ts';
 
 /**
  * Refused shards after which a token is blocked, of the last so many that were judged. An honest volunteer's shard is refused
@@ -68,12 +69,15 @@ export async function blockVolunteer(database: Database, volunteer: string, why:
     [volunteer, why],
   );
   const open = await database.query<LoanRow>(
-    `SELECT id, job, job_started_on::text AS "startedOn" FROM gleaner.volunteer_lease
+    `SELECT id, run, job, job_started_on::text AS "startedOn" FROM gleaner.volunteer_lease
      WHERE volunteer = $1 AND ended_at IS NULL`,
     [volunteer],
   );
-  for (const loan of open)
+  for (const loan of open) {
     await database.transaction((sql) => free(sql, loan, 'lost', 'its volunteer was blocked'));
+    const storage = runStorage((await readRunOf(database, loan.run)).location);
+    for (const folder of foldersOf(loan.id)) await storage.remove(folder);
+  }
   const accepted = await database.query<{ id: string }>(
     "SELECT id FROM gleaner.volunteer_lease WHERE volunteer = $1 AND state = 'accepted'",
     [volunteer],

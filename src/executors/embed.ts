@@ -6,6 +6,7 @@ import { lockFolder } from '../pipeline/lock.ts';
 import { GleanerError } from '../schema/index.ts';
 import type { EmbedFormat, EmbedNames } from '../stages/embed/read-samples.ts';
 import type { EmbedParts } from '../stages/embed/sample.ts';
+import { assertLocal } from '../storage/index.ts';
 import { silenceOfModelMs } from './model-silence.ts';
 import type { Order } from './orders.ts';
 import { processExecutor } from './processes.ts';
@@ -55,6 +56,7 @@ export interface EmbedLocallyOptions {
 export async function embedLocally(options: EmbedLocallyOptions): Promise<EmbedSummary> {
   const { signal = new AbortController().signal, onProgress } = options;
   const work = await workOf(options);
+  assertLocal(options.out);
   await mkdir(options.out, { recursive: true });
   const unlock = await lockFolder(options.out);
   try {

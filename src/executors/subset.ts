@@ -90,14 +90,21 @@ function refuseNested(dir: string, out: string): void {
 
 /** A folder with something in it that is no run is somebody's. */
 async function refuseOccupied(out: string): Promise<void> {
-  const names = await readdir(out).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const storage = openStorage(out);
+  // A run is known by one question; all that lies below a prefix may be much to list.
+  if (await readRunFile(storage)) return;
+  const names = storage.kind === 's3' ? await storage.list('') : await namesIn(out);
   // What a start leaves that was killed before it wrote run.json.
   const others = names.filter((name) => !name.startsWith('.') && name !== TOMBSTONES_FILE);
-  if (others.length > 0 && (await readRunFile(openStorage(out))) === undefined)
+  if (others.length > 0)
     throw new GleanerError('USAGE', {
       problem: `--out ${out}: holds something else (${others[0]}). Name a new folder, or one that this command began.`,
     });
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  });
 }

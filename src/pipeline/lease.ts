@@ -25,6 +25,9 @@ const leaseSchema = z.object({
 });
 type Lease = z.infer<typeof leaseSchema>;
 
+/** Ids of those that this process holds, or is about to. */
+const held = new Set<string>();
+
 /** The right to work below a root, alone. */
 export interface Held {
   /** Aborted with an error for the user where it was lost: this machine stood still, and another took it over. */
@@ -34,7 +37,7 @@ export interface Held {
 }
 
 /** @returns once `ms` have passed */
-export type Wait = (ms: number) => Promise<void>;
+type Wait = (ms: number) => Promise<void>;
 
 const wait: Wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -43,13 +46,19 @@ const wait: Wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * written for a minute, by the clock of who watches it, is taken over, and at once where its process ran on this machine
  * and is gone. Clocks of machines are not compared.
  *
- * @param waiting for tests
+ * @param waiting for tests, as `beatMs`
  * @throws GleanerError RUN_LOCKED
  */
-export async function takeLease(storage: Storage, waiting: Wait = wait): Promise<Held> {
+export async function takeLease(storage: Storage, waiting: Wait = wait, beatMs = BEAT_MS): Promise<Held> {
   const mine: Lease = { id: randomUUID(), beat: 0, pid: process.pid, host: hostname(), machine: machineId() };
-  if (!(await storage.put(LOCK, textOf(mine), { ifAbsent: true }))) await takeOver(storage, mine, waiting);
-  return new HeldLease(storage, mine);
+  held.add(mine.id);
+  try {
+    if (!(await storage.put(LOCK, textOf(mine), { ifAbsent: true }))) await takeOver(storage, mine, waiting);
+    return new HeldLease(storage, mine, beatMs);
+  } catch (error) {
+    held.delete(mine.id);
+    throw error;
+  }
 }
 
 async function takeOver(storage: Storage, mine: Lease, waiting: Wait): Promise<void> {
@@ -63,13 +72,14 @@ async function takeOver(storage: Storage, mine: Lease, waiting: Wait): Promise<v
     first ??= version;
     const holder = await readLease(storage);
     if (version !== first) throw locked(storage, holder);
-    const gone = holder?.machine === mine.machine && !isRunning(holder);
+    const here = holder?.machine === mine.machine;
+    const gone = here && !held.has(holder.id) && !isRunning(holder);
     if (gone || looks >= STALE_LOOKS) {
       if (await storage.put(LOCK, textOf(mine), { ifVersion: version })) return;
       throw locked(storage, await readLease(storage));
     }
     // Of this machine, and alive: it is not waited for.
-    if (holder?.machine === mine.machine) throw locked(storage, holder);
+    if (here) throw locked(storage, holder);
     await waiting(LOOK_MS);
   }
 }
@@ -81,12 +91,12 @@ class HeldLease implements Held {
   #lease: Lease;
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(storage: Storage, lease: Lease) {
+  constructor(storage: Storage, lease: Lease, beatMs: number) {
     this.#storage = storage;
     this.#lease = lease;
     this.#timer = setInterval(() => {
       this.#beating = this.#beating.then(() => this.#beat()).catch(() => undefined);
-    }, BEAT_MS).unref();
+    }, beatMs).unref();
   }
 
   get lost(): AbortSignal {
@@ -98,6 +108,7 @@ class HeldLease implements Held {
     await this.#beating;
     const holder = await readLease(this.#storage);
     if (holder?.id === this.#lease.id) await this.#storage.remove(LOCK);
+    held.delete(this.#lease.id);
   }
 
   /** Errors are left to the next beat: who cannot write this can write nothing else either. */

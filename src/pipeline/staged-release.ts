@@ -1,4 +1,4 @@
-import { openStorage, type Storage } from '../storage/index.ts';
+import { eachOf, openStorage, type Storage } from '../storage/index.ts';
 
 /** Where files of a release lie. */
 const RELEASE = 'release';
@@ -70,6 +70,11 @@ function stagedPath(path: string): string | undefined {
   return path.startsWith(`${RELEASE}/`) ? STAGED + path.slice(RELEASE.length) : undefined;
 }
 
+/** In a bucket a file of many gigabytes is copied where it is, and one by one they would be waited for. */
+function movesAtOnce({ kind }: Storage): number {
+  return kind === 's3' ? 16 : 1;
+}
+
 /** Whether a release was begun beside the one that stands, and is not whole. */
 export async function isReleaseStaged(storage: Storage): Promise<boolean> {
   return (await storage.list(STAGED)).length > 0;
@@ -77,15 +82,15 @@ export async function isReleaseStaged(storage: Storage): Promise<boolean> {
 
 /**
  * Puts a release that is whole in the place of the one before: from here on release/ holds these files and no others.
- * Names are given one after the other; stopped between two, the next call goes on.
+ * Names are given one by one; stopped between two, the next call goes on.
  *
  * @param paths of all its files, those among them that are as they were before
  */
 export async function settleRelease(storage: Storage, paths: ReadonlySet<string>): Promise<void> {
-  for (const staged of await storage.list(STAGED)) {
+  await eachOf(await storage.list(STAGED), movesAtOnce(storage), async (staged) => {
     const path = RELEASE + staged.slice(STAGED.length);
     if (paths.has(path)) await storage.move(staged, path);
-  }
+  });
   await storage.remove(STAGED);
   for (const path of await storage.list(RELEASE)) if (!paths.has(path)) await storage.remove(path);
 }

@@ -18,10 +18,7 @@ const STREAM_CHUNK_BYTES = 1 << 20;
  * @throws GleanerError USAGE for a URL; `openStorage` takes those of S3
  */
 export function fileStorage(root: string): Storage {
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(root))
-    throw new GleanerError('USAGE', {
-      problem: `${root}: this needs a folder of this machine. Copy it to one, and name that.`,
-    });
+  assertLocal(root);
   const base = resolve(root);
   const at = (path: string): string => {
     const full = resolve(base, path);
@@ -96,6 +93,12 @@ export function fileStorage(root: string): Storage {
         });
     },
   };
+}
+
+/** For what works on a disk of this machine alone. @throws GleanerError USAGE for a URL */
+export function assertLocal(location: string): void {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location))
+    throw new GleanerError('USAGE', { problem: `${location}: this needs a folder of this machine.` });
 }
 
 /** Opens one file, given by any path of the machine, for reading in ranges. @throws GleanerError */

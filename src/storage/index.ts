@@ -1,14 +1,16 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { readFull, writeFull } from './descriptor.ts';
 export { expandPattern } from './expand.ts';
-export { fileStorage, openFile, PENDING, streamFile } from './file.ts';
+export { assertLocal, fileStorage, openFile, PENDING, streamFile } from './file.ts';
 export { isRemote, locationFacts, locationName, openLocation, streamLocation } from './locate.ts';
 export { openStorage, resolveLocation, scratchFolder } from './open.ts';
+export { type PresignedPut, presignGet, presignPut } from './presign.ts';
 export { filled, RecordFile } from './record-file.ts';
 export { RecordSorter } from './record-sorter.ts';
 export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
 export { Scratch } from './scratch.ts';
 export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';
+export { eachOf } from './slots.ts';
 export { streamSource, withSource } from './source.ts';
 export type { CommitOptions, CreateOptions, PendingFile, Storage } from './storage.ts';

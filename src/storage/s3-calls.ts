@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { GleanerError } from '../schema/index.ts';
 import { type AskOptions, askAgain } from './remote.ts';
+import { reasonOf } from './s3.ts';
 import type { Client } from './s3-client.ts';
 import { s3Failure, s3Status } from './s3-errors.ts';
 
@@ -68,11 +69,12 @@ export class S3Calls {
   /** What is known of an object; undefined where there is none. */
   async head(key: string): Promise<HeadObjectCommandOutput | undefined> {
     const found = await this.ask(key, async (client, options) => {
+      const object = { Bucket: this.bucket, Key: key };
       try {
-        return await client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }), options);
+        return await client.send(new HeadObjectCommand(object), options);
       } catch (error) {
         if (s3Status(error) === 404) return undefined;
-        throw error;
+        throw await reasonOf(error, client, object, options.abortSignal);
       }
     });
     if (!found) await this.#assertBucket();
@@ -91,7 +93,7 @@ export class S3Calls {
         const hint = 'Make it first, or check its name.';
         throw new GleanerError('STORAGE_REFUSED', {
           path: this.nameOf(''),
-          problem: 'there is no such bucket',
+          problem: 'there is no such bucket (NoSuchBucket)',
           hint,
         });
       }

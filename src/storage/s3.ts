@@ -1,4 +1,4 @@
-import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { contentRange, rangeOf } from './http.ts';
 import { changed, type RemoteObject } from './remote.ts';
 import { type Client, clientFor, type S3Options } from './s3-client.ts';
@@ -7,6 +7,25 @@ import { s3Failure, s3Status } from './s3-errors.ts';
 /** An object of S3, or of what speaks as S3 does. */
 export function s3Object(bucket: string, key: string, options: S3Options = {}): RemoteObject {
   return clientObject(clientFor(options), bucket, key);
+}
+
+/** An answer to HEAD has no body that would say why it was refused; that to a GET has. @returns the error that says it */
+export async function reasonOf(
+  error: unknown,
+  client: S3Client,
+  object: { readonly Bucket: string; readonly Key: string },
+  abortSignal: AbortSignal,
+): Promise<unknown> {
+  if (![301, 400, 403].includes(s3Status(error) ?? 0)) return error;
+  try {
+    const { Body } = await client.send(new GetObjectCommand({ ...object, Range: 'bytes=0-0' }), {
+      abortSignal,
+    });
+    if (Body && 'destroy' in Body) Body.destroy();
+    return error;
+  } catch (reason) {
+    return reason;
+  }
 }
 
 /** The same, with a client that is there. */
@@ -45,14 +64,7 @@ export function clientObject(from: Client, bucket: string, key: string): RemoteO
     async head(signal) {
       const reply = await client
         .send(new HeadObjectCommand(object), { abortSignal: signal })
-        .catch(async (error: unknown) => {
-          // An answer to HEAD has no body that would say why.
-          if (s3Status(error) === 403)
-            await client
-              .send(new GetObjectCommand({ ...object, Range: 'bytes=0-0' }), { abortSignal: signal })
-              .then(({ Body }) => Body && 'destroy' in Body && Body.destroy(), fail);
-          return fail(error);
-        });
+        .catch(async (error: unknown) => fail(await reasonOf(error, client, object, signal)));
       from.answered = true;
       return { bytes: reply.ContentLength, version: reply.ETag, strong: reply.ETag !== undefined };
     },

@@ -28,6 +28,8 @@ export interface S3Server extends AsyncDisposable {
   faultOnce(kind: Fault, matches: (request: AskedRequest) => boolean): void;
   /** Requests that came so far. */
   readonly requests: number;
+  /** Connections that were made for them. */
+  readonly connections: number;
   /** Called with each request as it comes. */
   onRequest: (request: AskedRequest) => void;
   /** Keys of multipart uploads that were begun and neither completed nor aborted. */
@@ -63,7 +65,7 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
   const random = mulberry(seed);
   let rule: { readonly kind: Fault; readonly share: number } | undefined;
   const once: { readonly kind: Fault; readonly matches: (request: AskedRequest) => boolean }[] = [];
-  let requests = 0;
+  let [requests, connections] = [0, 0];
 
   function lot(request: AskedRequest): Fault | undefined {
     const i = once.findIndex(({ matches }) => matches(request));
@@ -103,6 +105,7 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
       });
     }
   });
+  server.on('connection', () => connections++);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (typeof address !== 'object' || !address) throw new Error('it does not listen');
@@ -119,6 +122,9 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
     },
     get requests() {
       return requests;
+    },
+    get connections() {
+      return connections;
     },
     onRequest: () => undefined,
     uploads: async () => (await openUploads(s3rver.store, bucket)).map(({ key }) => key),

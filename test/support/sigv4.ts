@@ -2,6 +2,9 @@ import { createHash, createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import S3Error from 's3rver/lib/models/error.js';
 
+/** Where its buckets are. */
+const REGION = 'us-east-1';
+
 /**
  * Holds a request against its signature, in its headers or in its URL (version 4, as
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html has it): s3rver does neither.
@@ -28,6 +31,12 @@ export function checkSignature(request: IncomingMessage, secrets: Readonly<Recor
     throw new S3Error(
       'InvalidAccessKeyId',
       'The AWS Access Key Id you provided does not exist in our records.',
+    );
+  if (region !== REGION)
+    throw new S3Error(
+      'AuthorizationHeaderMalformed',
+      `The authorization header is malformed; the region '${region}' is wrong; expecting '${REGION}'`,
+      { Region: REGION },
     );
   const time = (inUrl ? query.get('X-Amz-Date') : request.headers['x-amz-date']) ?? '';
   if (inUrl) {

@@ -4,7 +4,7 @@ import { withSecrets } from '../../config/index.ts';
 import { addLedgers, GleanerError, type Ledger, type Reason } from '../../schema/index.ts';
 import { OWN_FOLDER, shardFiles } from '../../stages/download/layout.ts';
 import { type DownloadOptions, shardName } from '../../stages/download/options.ts';
-import { fileStorage, type Storage } from '../../storage/index.ts';
+import { assertLocal, fileStorage, type Storage } from '../../storage/index.ts';
 import { lockFolder } from '../lock.ts';
 import { type Manifest, readManifest, wholeManifest } from '../manifest.ts';
 import {
@@ -172,6 +172,7 @@ export async function retryDownload(options: RetryRunOptions): Promise<DownloadS
 
 /** Works in a folder that nobody else works in, and from which the rests of killed processes are taken first. */
 async function inFolder<T>({ root }: Common, work: (storage: Storage) => Promise<T>): Promise<T> {
+  assertLocal(root);
   await mkdir(root, { recursive: true });
   const unlock = await lockFolder(root);
   try {

@@ -7,7 +7,7 @@ import {
   reviewReport,
   type SampleOptions,
 } from '../../stages/review/index.ts';
-import { fileStorage } from '../../storage/index.ts';
+import { assertLocal, fileStorage } from '../../storage/index.ts';
 import { type Listening, listenOn } from '../listen.ts';
 import { JudgementFile, readJudgementFile } from './judgement-file.ts';
 import { type OpenedReview, openReview } from './open-review.ts';
@@ -50,6 +50,7 @@ const DEFAULT_REVIEWER = 'reviewer';
 export async function reviewRun(dir: string, options: ReviewRunOptions): Promise<ReviewService> {
   const { port, host = '127.0.0.1', reviewer = DEFAULT_REVIEWER } = options;
   const review = await openReview(dir, options.sample, options.signal);
+  assertLocal(dir);
   await mkdir(join(dir, 'review'), { recursive: true });
   const unlock = await lockFolder(join(dir, 'review'));
   let judgements: JudgementFile | undefined;

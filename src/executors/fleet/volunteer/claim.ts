@@ -34,8 +34,15 @@ const ROW_BYTES = 4_096;
 /** Of a file with nothing in it. */
 const EMPTY_BYTES = 64 << 10;
 
+/** Largest object that one PUT makes in S3 (its limits: 5 GiB). */
+const MAX_PUT_BYTES = 5 * 2 ** 30;
+
 /** Most bytes that a file of a shard may have. */
-export function mostBytes(name: UploadedName, { pairs, pairsBytes, dimension }: ShardBounds): number {
+export function mostBytes(name: UploadedName, bounds: ShardBounds): number {
+  return Math.min(MAX_PUT_BYTES, boundOf(name, bounds));
+}
+
+function boundOf(name: UploadedName, { pairs, pairsBytes, dimension }: ShardBounds): number {
   switch (name) {
     case 'images.tar':
       return EMPTY_BYTES + pairs * MEAN_IMAGE_BYTES;

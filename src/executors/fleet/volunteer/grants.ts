@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { isRemote } from '../../../storage/index.ts';
+import { isRemote, presignGet, presignPut } from '../../../storage/index.ts';
 import { API } from './protocol.ts';
 
 /** An upload that is allowed: this file, these bytes. */
@@ -87,12 +87,9 @@ export function grantsFor(own: OwnGrants): FileGrants {
 }
 
 const objectGrants: FileGrants = {
-  async get() {
-    throw new Error('not yet');
-  },
-  async put() {
-    throw new Error('not yet');
-  },
+  get: presignGet,
+  put: (location, { path, bytes, sha256 }, seconds) =>
+    presignPut(location, path, seconds, { contentLength: bytes, sha256 }),
 };
 
 function secondsNow(): number {

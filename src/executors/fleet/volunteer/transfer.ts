@@ -74,7 +74,7 @@ export async function upload(
 ): Promise<void> {
   const answer = await outside.ask(url, {
     method: 'PUT',
-    headers: { ...headers, 'Content-Length': String(bytes) },
+    headers: { ...headers, 'content-length': String(bytes) },
     body: createReadStream(path),
     signal,
   });

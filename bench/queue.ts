@@ -75,7 +75,7 @@ export async function bench(args: readonly string[]): Promise<void> {
 async function submit(database: Database, tasks: number): Promise<void> {
   for (let start = 0; start < tasks; start += GROUP_TASKS) {
     const group = Array.from({ length: Math.min(GROUP_TASKS, tasks - start) }, (_, i) => taskOf(start + i));
-    await sendGroup(database, RUN, { queue: STAGE, stage: STAGE, number: start / GROUP_TASKS }, group);
+    await sendGroup(database, RUN, start / GROUP_TASKS, [{ queue: STAGE, stage: STAGE, tasks: group }]);
   }
 }
 

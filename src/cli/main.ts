@@ -21,6 +21,7 @@ import { statsCommand } from './commands/stats.ts';
 import { submitCommand } from './commands/submit.ts';
 import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { workerCommand } from './commands/worker.ts';
 
 /** In the order of the work, which is the order of the help. */
 const COMMANDS = [
@@ -43,6 +44,7 @@ const COMMANDS = [
   removeCommand,
   modelsCommand,
   submitCommand,
+  workerCommand,
 ];
 
 function createProgram(context: CommandContext): Command {

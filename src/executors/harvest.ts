@@ -3,7 +3,7 @@ import { taskName } from '../pipeline/index.ts';
 import type { TaskOf } from '../pipeline/task.ts';
 import { GleanerError } from '../schema/index.ts';
 import { silenceOfModelMs } from './model-silence.ts';
-import { processExecutor } from './processes.ts';
+import { type ProcessExecutor, processExecutor } from './processes.ts';
 import type { HarvestOrder } from './serve-harvest.ts';
 
 /** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
@@ -19,7 +19,9 @@ export interface HarvestOptions {
   /** Processes that work side by side, at most: each has one model, with one thread, and one task at a time. */
   readonly workers: number;
   /** What runs in a process. @default gleaner's own; tests name another */
-  readonly file?: URL;
+  readonly file?: URL | undefined;
+  /** Processes of this machine that share the limits of hosts. @default as many as there are tasks, `workers` at most */
+  readonly share?: number;
 }
 
 /**
@@ -30,19 +32,12 @@ export interface HarvestOptions {
  */
 export async function harvestInProcesses(
   tasks: readonly TaskOf<'harvest'>[],
-  { workers, file = PROCESS }: HarvestOptions,
+  { workers, file }: HarvestOptions,
   environment: Omit<TaskEnvironment, 'share'>,
   hooks: TaskHooks,
   onDone: (manifest: Manifest) => void,
 ): Promise<void> {
-  const { batchSize } = environment.spec.recipe.score;
-  const executor = processExecutor<HarvestOrder, Omit<TaskEnvironment, 'share'>, Manifest>({
-    workers,
-    file,
-    openOrders: OPEN_TASKS,
-    silenceMs: silenceOfModelMs(batchSize),
-    name: 'harvest',
-  });
+  const executor = harvestExecutor(environment, { workers, file });
   const { signal, progress } = hooks;
   const failures = await executor.execute(ordersOf(tasks), environment, { signal, progress }, (_, manifest) =>
     onDone(manifest),
@@ -56,8 +51,28 @@ export async function harvestInProcesses(
   });
 }
 
+/** Processes that harvest, for tasks of one run. */
+export function harvestExecutor(
+  { spec }: Omit<TaskEnvironment, 'share'>,
+  { workers, file = PROCESS, share }: HarvestOptions,
+): ProcessExecutor<HarvestOrder, Omit<TaskEnvironment, 'share'>, Manifest> {
+  return processExecutor({
+    workers,
+    file,
+    openOrders: OPEN_TASKS,
+    silenceMs: silenceOfModelMs(spec.recipe.score.batchSize),
+    name: 'harvest',
+    ...(share !== undefined && { share }),
+  });
+}
+
+/** A task, of whose images nothing is known yet. */
+export function harvestOrder(task: TaskOf<'harvest'>): HarvestOrder {
+  return { index: task.index, task, suspects: [], fatal: [] };
+}
+
 async function* ordersOf(tasks: readonly TaskOf<'harvest'>[]): AsyncGenerator<HarvestOrder> {
-  for (const task of tasks) yield { index: task.index, task, suspects: [], fatal: [] };
+  for (const task of tasks) yield harvestOrder(task);
 }
 
 /** Whether a task may meet an image that ends its process. */

@@ -1,12 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { Executor, Task, TaskHooks } from '../pipeline/index.ts';
-import { CpuMeter, type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
+import { type Manifest, type TaskEnvironment, TaskRunner, taskName } from '../pipeline/index.ts';
 import { GleanerError, refusedBySystem } from '../schema/index.ts';
 import { harvestInProcesses, isHarvest } from './harvest.ts';
-import type { WorkerAnswer, WorkerData, WorkerMessage } from './worker.ts';
-
-/** The worker's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
+import { OPEN_FETCHES, TaskThreads } from './task-threads.ts';
 
 export interface LocalExecutorOptions {
   /** Threads, or processes, that run tasks side by side. @default the number of cores */
@@ -14,9 +11,6 @@ export interface LocalExecutorOptions {
   /** What runs in a process that harvests. @default gleaner's own; tests name another */
   readonly processFile?: URL;
 }
-
-/** Tasks of fetch that a thread has open: while the slow answers of one are waited for, there are those of others. */
-const OPEN_FETCHES = 3;
 
 type Environment = Omit<TaskEnvironment, 'share'>;
 type OnDone = (manifest: Manifest) => void;
@@ -79,43 +73,27 @@ async function runInThreads(
   hooks: TaskHooks,
   onDone: OnDone,
 ): Promise<void> {
-  const { Piscina } = await import('piscina');
-  const stop = new AbortController();
-  const signal = AbortSignal.any([hooks.signal, stop.signal]);
-  const data: WorkerData = { ...environment, share: threads, cpu: new CpuMeter().memory };
-  const pool = new Piscina<Task, WorkerAnswer>({
-    filename: WORKER,
-    minThreads: threads,
-    maxThreads: threads,
-    concurrentTasksPerWorker: open,
-    workerData: data,
-  });
-  pool.on('message', (message: WorkerMessage) => forward(message, hooks));
+  await using pool = await TaskThreads.open(environment, { threads, open });
+  const { signal, ...told } = hooks;
+  // What is stopped is not waited for: its threads end with the pool.
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
   try {
-    await Promise.all(
-      tasks.map(async (task) => {
-        try {
-          const answer = await pool.run(task, { signal });
-          if (!answer.ok) throw failed(task, answer.problem);
-          onDone(answer.manifest);
-        } catch (error) {
-          stop.abort(error);
-          throw error;
-        }
-      }),
-    );
-  } catch (error) {
-    throw signal.aborted ? signal.reason : error;
+    signal.throwIfAborted();
+    const all = tasks.map(async (task) => {
+      try {
+        onDone(await pool.run(task, { ...told, signal: new AbortController().signal }));
+      } catch (error) {
+        throw error instanceof GleanerError ? failed(task, error.message) : error;
+      }
+    });
+    await Promise.race([Promise.all(all), stopped]);
   } finally {
-    await pool.destroy();
+    signal.removeEventListener('abort', stop);
   }
 }
 
 function failed(task: Task, problem: string): GleanerError {
   return new GleanerError('TASK_FAILED', { task: taskName(task.stage, task.index), problem });
-}
-
-function forward(message: WorkerMessage, hooks: TaskHooks): void {
-  if ('done' in message) hooks.progress(message.done);
-  else hooks.read(message.read);
 }

@@ -12,7 +12,9 @@ export interface Order {
 /** What the process is told. */
 export type ToProcess<O, E> =
   | { readonly kind: 'begin'; readonly environment: E; readonly journal: string }
-  | { readonly kind: 'order'; readonly order: O };
+  | { readonly kind: 'order'; readonly order: O }
+  /** An order is no longer wanted: it fails as soon as it can. */
+  | { readonly kind: 'stop'; readonly index: number };
 
 /** What it tells. */
 export type FromProcess<R> =

@@ -19,5 +19,6 @@ export function problemOf(error: unknown): Problem {
  */
 export function errorOf({ told, problem }: Problem, task: string | undefined): Error {
   if (told && (task === undefined || told.code === 'USAGE')) return GleanerError.from(told);
-  return new GleanerError('TASK_FAILED', { task: task ?? 'worker', problem });
+  const cause = told && { cause: GleanerError.from(told) };
+  return new GleanerError('TASK_FAILED', { task: task ?? 'worker', problem }, cause);
 }

@@ -31,13 +31,28 @@ export interface ProcessExecutorOptions {
   readonly silenceMs?: number;
   /** What the work is called in errors, as 'download'; one that is one order has no name: its errors are told as they are. */
   readonly name?: string;
+  /** Processes that share the limits of hosts, where others beside these work. @default as many as there are orders */
+  readonly share?: number;
 }
 
-interface Hooks {
+/** A process that works on orders. */
+export interface RunningProcess {
+  readonly pid: number;
+  /** Ends it now; its orders are not begun anew, but refused with this reason. */
+  end(reason: Error): void;
+}
+
+interface Hooks<O> {
   readonly signal: AbortSignal;
   readonly progress?: (done: number) => void;
   /** How far the order is: rows, and the share of all that they are, 0 to 1. */
   readonly at?: (done: number, share: number) => void;
+  /** Stops one order, and none of the others. @default none is stopped so */
+  readonly signalOf?: (order: O) => AbortSignal;
+  /** Told of each order that fails. @default the first that fails ends all, but for those whose process died: see `execute` */
+  readonly onFailed?: (order: O, error: unknown) => void;
+  /** Told of each process that is begun. */
+  readonly onProcess?: (running: RunningProcess) => void;
 }
 type OnDone<O, R> = (order: O, result: R) => void | Promise<void>;
 /** An order that could not be done. */
@@ -49,14 +64,14 @@ interface Failure {
 /** Works on orders in processes of their own; `share` of each environment is the number of processes. */
 export interface ProcessExecutor<O extends Order, E, R> {
   /**
-   * @param orders asked for one by one, as there is room for them
+   * @param orders asked for one by one, as there is room for them; they may come as slowly as they like
    * @param onDone called with each order as it ends, and awaited
    * @returns what could not be done; all else is done then
    */
   execute(
     orders: AsyncIterable<O>,
     environment: E,
-    hooks: Hooks,
+    hooks: Hooks<O>,
     onDone: OnDone<O, R>,
   ): Promise<readonly Failure[]>;
 }
@@ -91,8 +106,9 @@ export function processExecutor<O extends Order, E, R>(
         reading = taken.catch(() => undefined);
         return taken;
       };
-      const share = Math.max(1, first.length);
-      const slots = Array.from({ length: share }, (_, i) => {
+      const processes = Math.max(1, first.length);
+      const share = options.share ?? processes;
+      const slots = Array.from({ length: processes }, (_, i) => {
         const journal = join(folder, String(i));
         const supervised = new Supervised(
           options,
@@ -138,10 +154,11 @@ class Supervised<O extends Order, E, R> {
   readonly #options: ProcessExecutorOptions;
   readonly #environment: E;
   readonly #journal: string;
-  readonly #hooks: Hooks;
+  readonly #hooks: Hooks<O>;
   readonly #onDone: OnDone<O, R>;
   readonly #open = new Map<number, OpenOrder<O>>();
-  readonly #again: OpenOrder<O>[] = [];
+  /** Orders to begin, or to begin anew. */
+  readonly #waiting: OpenOrder<O>[] = [];
   #child: ChildProcess | undefined;
   #heard = 0;
   /** Why the process is being ended, where that is known. */
@@ -154,7 +171,7 @@ class Supervised<O extends Order, E, R> {
     options: ProcessExecutorOptions,
     environment: E,
     journal: string,
-    hooks: Hooks,
+    hooks: Hooks<O>,
     onDone: OnDone<O, R>,
   ) {
     this.#options = options;
@@ -176,17 +193,29 @@ class Supervised<O extends Order, E, R> {
       this.#child.kill('SIGKILL');
     }, silenceMs / 10);
     try {
-      for (let more = true; ; ) {
+      let more = true;
+      let taking = false;
+      const taken = (order: O | undefined) => {
+        taking = false;
+        if (order) this.#waiting.push({ order, deaths: 0, blameless: 0, last: '', hungry: false });
+        else more = false;
+        this.#wake();
+      };
+      for (;;) {
         signal.throwIfAborted();
         if (this.#broken) throw this.#broken.error;
-        const again = this.#again.shift();
-        if (again) this.#begin(again, failures);
-        else if (more && this.#hasRoom()) {
-          const order = await take();
-          if (order) this.#begin({ order, deaths: 0, blameless: 0, last: '', hungry: false }, failures);
-          else more = false;
-        } else if (this.#open.size === 0 && !more) return;
-        else await this.#change();
+        const next = this.#waiting.shift();
+        if (next) {
+          this.#begin(next, failures);
+          continue;
+        }
+        if (this.#open.size === 0 && !more) return;
+        if (more && !taking && this.#hasRoom()) {
+          taking = true;
+          // Not awaited: the process may die meanwhile, and its orders are to be begun anew.
+          take().then(taken, (error: unknown) => this.#break(error));
+        }
+        await this.#change();
       }
     } finally {
       signal.removeEventListener('abort', wake);
@@ -201,15 +230,23 @@ class Supervised<O extends Order, E, R> {
   }
 
   #begin(open: OpenOrder<O>, failures: Failure[]): void {
-    const { index } = open.order;
+    const { order } = open;
+    const { index } = order;
+    const stop = this.#hooks.signalOf?.(order);
+    if (stop?.aborted) {
+      this.#hooks.onFailed?.(order, stop.reason);
+      return;
+    }
     if (open.blameless >= BLAMELESS_DEATHS || open.deaths >= MAX_DEATHS) {
       const problem = `its process died ${open.deaths} times (the last time: ${open.last}). Is there enough memory?`;
       failures.push({ index, problem });
+      this.#hooks.onFailed?.(order, errorOf({ problem }, this.#nameOf(index)));
       return;
     }
     this.#open.set(index, open);
+    stop?.addEventListener('abort', () => this.#send({ kind: 'stop', index }), { once: true });
     this.#child ??= this.#start();
-    this.#send({ kind: 'order', order: open.order });
+    this.#send({ kind: 'order', order });
   }
 
   #send(message: ToProcess<O, E>): void {
@@ -238,7 +275,18 @@ class Supervised<O extends Order, E, R> {
     });
     this.#child = child;
     this.#send({ kind: 'begin', environment: this.#environment, journal: this.#journal });
+    const { pid } = child;
+    if (pid !== undefined)
+      this.#hooks.onProcess?.({ pid, end: (reason) => this.#child === child && this.#give(child, reason) });
     return child;
+  }
+
+  /** Ends a process whose orders are for others. */
+  #give(child: ChildProcess, reason: Error): void {
+    child.kill('SIGKILL');
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const { order } of open) this.#hooks.onFailed?.(order, reason);
   }
 
   async #hear(message: FromProcess<R>): Promise<void> {
@@ -266,12 +314,24 @@ class Supervised<O extends Order, E, R> {
         this.#stuck = message.problem;
         return;
       case 'failed': {
-        const { name } = this.#options;
-        const task = name === undefined ? name : `${name}/${String(message.index).padStart(5, '0')}`;
+        const task = this.#nameOf(message.index);
+        const { onFailed } = this.#hooks;
+        if (onFailed) {
+          const open = this.#open.get(message.index);
+          this.#open.delete(message.index);
+          if (open) onFailed(open.order, errorOf(message, undefined));
+          this.#wake();
+          return;
+        }
         if (!message.told) throw new Error(`${task}: ${message.problem}`);
         throw errorOf(message, task);
       }
     }
+  }
+
+  #nameOf(index: number): string | undefined {
+    const { name } = this.#options;
+    return name === undefined ? name : `${name}/${String(index).padStart(5, '0')}`;
   }
 
   async #ended(index: number, result: R): Promise<void> {
@@ -288,7 +348,7 @@ class Supervised<O extends Order, E, R> {
     const last = inWork.length === 0 ? `${how}, with no image in work` : how;
     for (const [index, open] of this.#open) {
       const rows = inWork.filter(({ shard }) => shard === index).map(({ row }) => row);
-      this.#again.push({ ...afterDeath(open, rows, inWork.length), last, hungry: false });
+      this.#waiting.push({ ...afterDeath(open, rows, inWork.length), last, hungry: false });
     }
     this.#open.clear();
     this.#wake();

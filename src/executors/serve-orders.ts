@@ -57,6 +57,7 @@ export function serveOrders<O extends Order, E, R>(
   let underWay = 0;
   /** When an image ended last, or was asked for while there was no other. */
   let moved = 0;
+  const stops = new Map<number, AbortController>();
 
   async function open(environment: E): Promise<OrderRunner<O, R>> {
     const runner = await begin(environment);
@@ -66,9 +67,11 @@ export function serveOrders<O extends Order, E, R>(
 
   async function work(order: O): Promise<void> {
     const { index } = order;
+    const stop = new AbortController();
+    stops.set(index, stop);
     try {
       const result = await (await beginning)?.run(order, {
-        signal: new AbortController().signal, // What is stopped ends the process itself.
+        signal: stop.signal,
         progress: (done) => {
           rows += done;
         },
@@ -89,6 +92,8 @@ export function serveOrders<O extends Order, E, R>(
       if (result) tell({ kind: 'ended', index, result });
     } catch (error) {
       tell({ kind: 'failed', index, ...problemOf(error) });
+    } finally {
+      stops.delete(index);
     }
   }
 
@@ -116,6 +121,7 @@ export function serveOrders<O extends Order, E, R>(
 
   process.on('message', (message: ToProcess<O, E>) => {
     if (message.kind === 'order') void work(message.order);
+    else if (message.kind === 'stop') stops.get(message.index)?.abort(new Error('stopped'));
     else {
       journal = new Journal(message.journal);
       beginning = open(message.environment);

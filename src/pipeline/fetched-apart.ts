@@ -4,7 +4,7 @@ import { GleanerError } from '../schema/index.ts';
 import type { FetchedShard } from '../stages/fetched-source.ts';
 import { fetchedFiles, type OutcomeRecord, readOutcomes } from '../stages/outcomes.ts';
 import { type Storage, streamSource } from '../storage/index.ts';
-import { type Manifest, manifestText, readManifests } from './manifest.ts';
+import { type Manifest, manifestPath, manifestText, readManifest, readManifests } from './manifest.ts';
 
 /*
  * What a run has that is fetched apart from its harvest. The images lie in fetched/ until all of them are harvested; the
@@ -39,6 +39,15 @@ export async function removeFetched(storage: Storage): Promise<void> {
   if ((await storage.list(FOLDER)).length === 0) return;
   for (const manifest of await readManifests(storage, 'fetch')) await emptyManifest(storage, manifest);
   await storage.remove(FOLDER);
+}
+
+/** The same for one shard, as soon as its harvest is done. */
+export async function removeFetchedShard(storage: Storage, index: number): Promise<void> {
+  const manifest = await readManifest(storage, manifestPath('fetch', index));
+  const shard = manifest && fetchedShard(manifest);
+  if (!shard) return;
+  await emptyManifest(storage, manifest);
+  await storage.remove(shard.folder);
 }
 
 /** Says that what a task fetched is no longer there, because it is not needed any more. */

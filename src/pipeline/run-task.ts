@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GLEANER_VERSION, type Recipe } from '../config/index.ts';
 import type { KnownContent } from '../safety/index.ts';
 import type { DedupMemory } from '../stages/dedup.ts';
+import type { FetchedShard } from '../stages/fetched-source.ts';
 import { harvestFiles, releasedFiles } from '../stages/harvested.ts';
 import type { ImageWatch } from '../stages/image-watch.ts';
 import type { ReleaseFiles } from '../stages/released.ts';
@@ -13,12 +14,13 @@ import { removedRows, runLedgers } from './accounting.ts';
 import type { loadFetchEngines } from './ask-engines.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import type { loadEngines } from './engines.ts';
-import { finishedManifest, type Manifest, manifestPath, writeManifest } from './manifest.ts';
+import { fetchedShard, removeFetchedShard } from './fetched-apart.ts';
+import { finishedManifest, type Manifest, manifestPath, readManifest, writeManifest } from './manifest.ts';
 import { openSeen } from './open-seen.ts';
 import type { SubsetSpec } from './plan-subset.ts';
 import { type RunSpec, runFingerprint, stepsOfSubset } from './run-file.ts';
 import { runStorage } from './staged-release.ts';
-import { type ReleaseFileInfos, type Task, taskFingerprint } from './task.ts';
+import { type ReleaseFileInfos, type Task, type TaskOf, taskFingerprint } from './task.ts';
 
 /** How a task tells of itself while it runs. */
 export interface TaskHooks {
@@ -74,22 +76,33 @@ export class TaskRunner implements AsyncDisposable {
     const endCpu = this.#cpu.begin();
     let cpuSeconds = 0;
     const ctx: StageContext = { storage: this.#storage, signal: hooks.signal, progress: hooks.progress };
-    const before = await this.#storage.version(manifestPath(task.stage, task.index));
+    const path = manifestPath(task.stage, task.index);
+    const fingerprint = taskFingerprint(this.#fingerprint, task);
+    const before = await this.#storage.version(path);
     let result: StageResult;
     try {
       result = await this.#work(task, ctx, hooks);
+    } catch (error) {
+      // Who is done removes what nobody needs any more: what a slower attempt lacks then is no failure.
+      if ((await this.#storage.version(path)) === before) throw error;
+      const theirs = await finishedManifest(this.#storage, task.stage, task.index, fingerprint);
+      if (theirs) return theirs;
+      throw error;
     } finally {
       cpuSeconds = endCpu();
     }
-    const fingerprint = taskFingerprint(this.#fingerprint, task);
     const seconds = (performance.now() - began) / 1000;
-    return writeManifest(
+    const manifest = await writeManifest(
       this.#storage,
       { stage: task.stage, index: task.index, fingerprint, before },
       result,
       seconds,
       cpuSeconds,
     );
+    const { apart, keepFetched } = this.#environment.spec;
+    if (task.stage === 'harvest' && apart && !keepFetched)
+      await removeFetchedShard(this.#storage, task.index);
+    return manifest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,6 +110,13 @@ export class TaskRunner implements AsyncDisposable {
       const engines = await loading?.catch(() => undefined);
       await engines?.[Symbol.asyncDispose]();
     }
+  }
+
+  /** What was fetched of a task's pairs before, where a fleet plans both at once. */
+  async #fetchedApart({ index, past }: TaskOf<'harvest'>): Promise<FetchedShard | undefined> {
+    if (!this.#environment.spec.apart || past) return undefined;
+    const manifest = await readManifest(this.#storage, manifestPath('fetch', index));
+    return manifest && fetchedShard(manifest);
   }
 
   /** Lists of URLs and domains, read once for all tasks; nothing where the recipe names none. */
@@ -174,10 +194,11 @@ export class TaskRunner implements AsyncDisposable {
         const engines = await this.#engines;
         const folder = attemptFolder('harvest', task);
         const pairs = readPairs(ctx.storage, task.unique.path, task.rowStart, task.rowEnd);
-        if (task.fetched) {
+        const fetched = task.fetched ?? (await this.#fetchedApart(task));
+        if (fetched) {
           const { openFetched } = await import('../stages/fetched-source.ts');
           const { refuserOf } = await import('./ask-engines.ts');
-          const images = await openFetched(ctx.storage, task.fetched, refuserOf(engines));
+          const images = await openFetched(ctx.storage, fetched, refuserOf(engines));
           try {
             return await harvest(folder, pairs, recipe, { ...engines, images }, ctx, hooks.watch);
           } finally {

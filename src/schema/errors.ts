@@ -30,6 +30,11 @@ export const ERRORS = {
     template:
       "{path}: {stage} is not done ({done} of {tasks} tasks). Go on with 'gleaner run' as it was begun, then give this again.",
   },
+  RUN_UNSEEN: {
+    exit: 1,
+    template:
+      '{path}: this machine sees no run there. Mount the folder under this name on every worker, or submit to s3://BUCKET/PREFIX.',
+  },
   RELEASE_UNFINISHED: {
     exit: 1,
     template:

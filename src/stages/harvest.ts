@@ -70,6 +70,7 @@ export async function harvest(
   const images: StoredImage[] = [];
   const embeddings: { readonly image: Float32Array; readonly text: Float32Array }[] = [];
   const known: KnownEntry[] = [];
+  let fetchedBytes = 0;
   const counters = new Map(STEPS.map((step) => [step, new LedgerCounter()]));
 
   const sinks = [files.images, files.dropped, files.fetched];
@@ -86,7 +87,10 @@ export async function harvest(
     const work = (pair: Pair | PastPair) => harvester.harvest(pair);
     const items = withEnd(pairs, () => watch?.hungry());
     for await (const { pair, fate, facts } of mapOrdered(items, Number.POSITIVE_INFINITY, work, admit)) {
-      if (facts) await fetched.add(facts, fate.kept ? undefined : fate);
+      if (facts) {
+        fetchedBytes += Number(facts.fetched_bytes);
+        await fetched.add(facts, fate.kept ? undefined : fate);
+      }
       if (!fate.kept) {
         count(fate);
         if (fate.reason === 'known_content') {
@@ -138,7 +142,7 @@ export async function harvest(
   );
   if (known.length > 0) written.push(await writeKnownContent(ctx.storage, files.knownContent, known));
   const ledgers = Object.fromEntries([...counters].map(([step, counter]) => [step, counter.ledger()]));
-  return { files: written, ledgers, facts: { rows: rows.length } };
+  return { files: written, ledgers, facts: { rows: rows.length, fetchedBytes } };
 
   function pass(step: (typeof STEPS)[number]): void {
     counters.get(step)?.in();

@@ -96,6 +96,28 @@ describe('a run that is submitted', () => {
     expect(await submitRun(database, { ...named(), out })).toMatchObject({ run, state: 'done' });
   });
 
+  it('gives it too where images are fetched apart, and keeps them no longer than it has to', {
+    timeout: 120_000,
+  }, async () => {
+    const out = join(folder, 'apart');
+    await submitRun(database, { ...named(), out, fetchApart: true });
+    const lie = async () =>
+      new Set((await fileStorage(out).list('fetched')).map((path) => path.split('/')[1]));
+    const counts: number[] = [];
+    const tasks = await workPlainly(database, async ({ queue }) => {
+      if (queue === 'fetch' || queue === 'harvest') counts.push((await lie()).size);
+      return 'do';
+    });
+    const stages_ = tasks.map(({ queue }) => queue);
+    expect(stages_.filter((queue) => queue === 'fetch').length).toBeGreaterThan(5);
+    expect(stages_.filter((queue) => queue === 'fetch').length).toBe(
+      stages_.filter((queue) => queue === 'harvest').length,
+    );
+    expect(Math.max(...counts)).toBeGreaterThan(0);
+    expect(await lie()).toEqual(new Set());
+    await expectWhole(out);
+  });
+
   it('goes on in another database from what lies in its storage', { timeout: 120_000 }, async () => {
     const out = join(folder, 'moved');
     const first = await submitRun(database, { ...named(), out });

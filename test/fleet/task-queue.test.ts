@@ -29,7 +29,7 @@ async function send(run: string, count: number, priority = 0): Promise<void> {
     await database.boss.send(
       'extract',
       { run, stage: 'extract', index, task: { stage: 'extract', index } },
-      { id: jobId(run, 'extract', index), priority },
+      { id: jobId(run, 'extract', index), priority, group: { id: run } },
     );
 }
 
@@ -83,7 +83,31 @@ describe('the queue of tasks', () => {
     const tasks = await queue.take(['extract'], 4);
     expect(tasks.map(({ run }) => run)).toEqual(['high', 'high', 'low', 'low']);
     await queue.giveBack(tasks);
-    expect((await queue.take(['extract'], 4)).length).toBe(4);
+    const again = await queue.take(['extract'], 4);
+    expect(again.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('gives back what is its own, and nothing of a run that is cancelled', async () => {
+    await takeAll();
+    await send('given', 3);
+    const tasks = await queue.take(['extract'], 3);
+    const [mine, cancelled, other] = tasks;
+    if (!mine || !cancelled || !other) throw new Error('three tasks');
+    await database.boss.cancel('extract', cancelled.id);
+    // Silent for too long, and taken by another.
+    await database.query("UPDATE pgboss.job SET retry_count = 1 WHERE name = 'extract' AND id = $1", [
+      other.id,
+    ]);
+    await queue.giveBack(tasks);
+    expect(await queue.take(['extract'], 3)).toMatchObject([{ index: mine.index, attempt: 1 }]);
+  });
+
+  it('takes nothing of runs that are left to others', async () => {
+    await takeAll();
+    await send('mine', 2);
+    await send('theirs', 2);
+    const tasks = await queue.take(['extract'], 4, ['theirs']);
+    expect(tasks.map(({ run }) => run)).toEqual(['mine', 'mine']);
   });
 
   it('tries what failed again, and lays it aside with its problem after too many times', async () => {

@@ -23,7 +23,7 @@ import { jobId } from './ids.ts';
 import { TaskPacker } from './pack-task.ts';
 import { queueOf } from './queues.ts';
 import type { FleetRun } from './run-row.ts';
-import { GROUP_TASKS, sendGroup } from './send-group.ts';
+import { GROUP_TASKS, type PackedTask, type StagePart, sendGroup } from './send-group.ts';
 import type { JobData } from './task-queue.ts';
 
 /** The stages whose manifests a stage is planned by. */
@@ -76,6 +76,13 @@ async function manifestsOf(
   return (await readManifests(storage, stage)).slice(0, row?.tasks ?? 0);
 }
 
+/** Tasks of one stage, and which of them are done. */
+interface PlannedStage {
+  readonly stage: StageName;
+  readonly tasks: readonly Task[];
+  readonly done: ReadonlySet<number>;
+}
+
 /** @returns whether there is something to do, so that what comes after has to wait */
 async function sendStage(
   database: Database,
@@ -85,39 +92,63 @@ async function sendStage(
   storage: Storage,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const spec = submittedRun(run.spec);
-  const tasks = planStage(stage, spec, finished);
-  const done = await doneTasks(storage, run, tasks, signal);
-  await database.query(
-    `INSERT INTO gleaner.stage (run, stage, tasks, done_before, open_groups) VALUES ($1, $2, $3, $4, 1)
-     ON CONFLICT (run, stage) DO NOTHING`,
-    [run.id, stage, tasks.length, done.size],
+  const [there] = await database.query<{ finished_at: Date | null }>(
+    'SELECT finished_at FROM gleaner.stage WHERE run = $1 AND stage = $2 AND planned_at IS NOT NULL',
+    [run.id, stage],
   );
+  if (there) return there.finished_at === null;
+  const spec = submittedRun(run.spec);
+  // What is fetched apart is harvested as it comes, shard by shard: a crawl's images are more than one wants to store.
+  const together: readonly StageName[] = stage === 'fetch' && spec.apart ? ['fetch', 'harvest'] : [stage];
+  const planned: PlannedStage[] = [];
+  for (const name of together) {
+    const tasks = planStage(name, spec, finished);
+    planned.push({ stage: name, tasks, done: await doneTasks(storage, run, tasks, signal) });
+  }
+  const harvested = planned.length > 1 ? planned.at(-1)?.done : undefined;
+  for (const { stage: name, tasks, done } of planned)
+    await database.query(
+      `INSERT INTO gleaner.stage (run, stage, tasks, done_before, open_groups) VALUES ($1, $2, $3, $4, 1)
+       ON CONFLICT (run, stage) DO NOTHING`,
+      [
+        run.id,
+        name,
+        tasks.length,
+        name === 'fetch' ? new Set([...done, ...(harvested ?? [])]).size : done.size,
+      ],
+    );
   const packer = new TaskPacker(storage);
   const gpu = spec.provider !== 'cpu';
-  for (let start = 0; start < tasks.length; start += GROUP_TASKS) {
+  const count = Math.max(...planned.map(({ tasks }) => tasks.length));
+  for (let start = 0; start < count; start += GROUP_TASKS) {
     signal.throwIfAborted();
-    const group = tasks.slice(start, start + GROUP_TASKS).filter((task) => !done.has(task.index));
-    if (group.length === 0) continue;
-    const packed = [];
-    for (const task of group) packed.push({ index: task.index, task: await packer.pack(task) });
-    await sendGroup(
-      database,
-      run,
-      { queue: queueOf(stage, gpu), stage, number: start / GROUP_TASKS },
-      packed,
-    );
+    const parts: StagePart[] = [];
+    for (const { stage: name, tasks, done } of planned) {
+      const packed: PackedTask[] = [];
+      for (const task of tasks.slice(start, start + GROUP_TASKS))
+        if (!done.has(task.index) && !harvested?.has(task.index))
+          packed.push({ index: task.index, task: await packer.pack(task) });
+      parts.push({ queue: queueOf(name, gpu), stage: name, tasks: packed });
+    }
+    await sendGroup(database, run, start / GROUP_TASKS, parts);
   }
+  let open = false;
+  for (const { stage: name } of planned) open = (await endPlanning(database, run.id, name)) || open;
+  return open;
+}
+
+/** All tasks of a stage are sent. @returns whether some of them are to be done */
+async function endPlanning(database: Database, run: string, stage: StageName): Promise<boolean> {
   return database.transaction(async (sql) => {
     const [planned] = await sql.query<{ open_groups: number }>(
       `UPDATE gleaner.stage SET planned_at = now(), open_groups = open_groups - 1
        WHERE run = $1 AND stage = $2 AND planned_at IS NULL RETURNING open_groups`,
-      [run.id, stage],
+      [run, stage],
     );
     // Planned before, by an attempt that was thought dead: it, or the last group, goes on from there.
-    if (!planned) return !(await isFinished(sql, run.id, stage));
+    if (!planned) return !(await isFinished(sql, run, stage));
     if (planned.open_groups > 0) return true;
-    await finishStage(sql, run.id, stage);
+    await finishStage(sql, run, stage);
     return false;
   });
 }

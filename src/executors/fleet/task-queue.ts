@@ -39,13 +39,19 @@ export class TaskQueue {
 
   /**
    * Takes tasks, by priority and then in their order, from the first of the queues that has some.
+   * @param without runs of which none is taken
    * @returns none where there is nothing to do now
    */
-  async take(queues: readonly QueueName[], limit: number): Promise<readonly LeasedTask[]> {
+  async take(
+    queues: readonly QueueName[],
+    limit: number,
+    without: readonly string[] = [],
+  ): Promise<readonly LeasedTask[]> {
     const { boss } = this.#database;
+    const ignored = without.length > 0 ? { ignoreGroups: [...without] } : {};
     for (const queue of queues) {
       const jobs = await this.#database.persevere(() =>
-        boss.fetch<unknown>(queue, { batchSize: limit, includeMetadata: true }),
+        boss.fetch<unknown>(queue, { batchSize: limit, includeMetadata: true, ...ignored }),
       );
       // What comes together comes in no order.
       jobs.sort((a, b) => b.priority - a.priority || Number(a.createdOn) - Number(b.createdOn));
@@ -107,15 +113,19 @@ export class TaskQueue {
     await this.#database.persevere(() => this.#database.boss.fail(task.queue, task.id, { message: problem }));
   }
 
-  /** Others may have them at once. */
+  /**
+   * Others may have them at once, as if nobody had begun them: it is no failure. Those that are not this worker's any more
+   * stay as they are, a cancelled run's above all.
+   */
   async giveBack(tasks: readonly LeasedTask[]): Promise<void> {
-    for (const [queue, mine] of Map.groupBy(tasks, (task) => task.queue)) {
-      const ids = mine.map(({ id }) => id);
-      await this.#database.transaction(async (_sql, db) => {
-        await this.#database.boss.cancel(queue, ids, { db });
-        await this.#database.boss.resume(queue, ids, { db });
-      });
-    }
+    for (const [queue, mine] of Map.groupBy(tasks, (task) => task.queue))
+      await this.#database.query(
+        // As pg-boss's own restoreJobs does, which no function of it calls for a queue that has workers.
+        `UPDATE pgboss.job j SET state = 'created', started_on = NULL, heartbeat_on = NULL
+         FROM unnest($2::uuid[], $3::int[]) AS mine (id, retry_count)
+         WHERE j.name = $1 AND j.id = mine.id AND j.state = 'active' AND j.retry_count = mine.retry_count`,
+        [queue, mine.map(({ id }) => id), mine.map(({ attempt }) => attempt - 1)],
+      );
   }
 }
 

@@ -24,8 +24,9 @@ const PROCESS = new URL(
   import.meta.url,
 );
 
-/** Between two questions for something to audit, in milliseconds. */
-const IDLE_MS = 2_000;
+/** First and longest wait between two looks for something to audit, in milliseconds. */
+const IDLE_MS = 1_000;
+const MAX_IDLE_MS = 15_000;
 /** Audits that ended their processes, on whatever machines, after which the shard is refused. */
 const MAX_ATTEMPTS = 3;
 
@@ -56,14 +57,16 @@ export interface AuditOptions {
 export async function serveAudits(database: Database, options: AuditOptions): Promise<void> {
   const { signal, once = false } = options;
   const queue = new TaskQueue(database);
-  while (!signal.aborted) {
+  for (let waitMs = IDLE_MS; !signal.aborted; ) {
     const [task] = await queue.take(['audit'], 1);
-    if (!task) {
-      if (once) return;
-      await sleep(IDLE_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+    if (task) {
+      await auditTask(database, queue, task, options);
+      waitMs = IDLE_MS;
       continue;
     }
-    await auditTask(database, queue, task, options);
+    if (once) return;
+    await sleep(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+    waitMs = Math.min(MAX_IDLE_MS, waitMs * 1.5);
   }
 }
 

@@ -153,7 +153,12 @@ async function sendAgain(
   const gate: JobData = { run, stage: 'harvest', index, task: null };
   await database.boss.flow(
     [
-      { ref: 'again', name: 'harvest', data, options: { id: jobId(run, 'harvest', index, id), priority } },
+      {
+        ref: 'again',
+        name: 'harvest',
+        data,
+        options: { id: jobId(run, 'harvest', index, id), priority, group: { id: run } },
+      },
       {
         ref: 'gate',
         name: 'gate',

@@ -9,6 +9,7 @@ import { isControl } from '../control.ts';
 import { Database } from '../database.ts';
 import { CONTROL_QUEUES, type QueueName, queuesOf, TOUCH_SECONDS } from '../queues.ts';
 import { type LeasedTask, TaskQueue } from '../task-queue.ts';
+import { serveAudits } from '../volunteer/serve-audits.ts';
 import { Bell, within } from './bell.ts';
 import { BundleCache } from './bundle-cache.ts';
 import { blameFor } from './failure.ts';
@@ -164,11 +165,15 @@ export class Worker implements AsyncDisposable {
     if (signal.aborted) drain();
     const beat = setInterval(() => this.#inBackground(this.#touch()), TOUCH_SECONDS * 1000);
     const row = setInterval(() => this.#inBackground(this.#tell(this.#state())), ROW_MS);
+    const ending = new AbortController();
+    const audits = this.#audit(AbortSignal.any([signal, ending.signal]));
     try {
       await this.#takeTasks();
       if (!this.#broken) await this.#drain();
     } finally {
+      ending.abort();
       await this.#stopAll();
+      await within(TIDY_MS, audits);
       clearInterval(beat);
       clearInterval(row);
       signal.removeEventListener('abort', drain);
@@ -204,6 +209,20 @@ export class Worker implements AsyncDisposable {
       // What ended here may be the last that others wait for.
       waitMs = rang ? POLL_MS : Math.min(MAX_POLL_MS, waitMs * 1.5);
       await this.#slots.sweep();
+    }
+  }
+
+  /** Beside its tasks, one process that checks what volunteers have sent: where it harvests, it has what that takes. */
+  async #audit(signal: AbortSignal): Promise<void> {
+    if (!this.identity.stages.includes('harvest')) return;
+    try {
+      await serveAudits(this.#database, {
+        signal,
+        environmentOf: async ({ id }) => (await this.#copies.of(id)).environment,
+        onEvent: ({ event, ...facts }) => this.log.info(facts, `audit ${event}`),
+      });
+    } catch (error) {
+      this.#break(error);
     }
   }
 

@@ -38,7 +38,7 @@ const EMPTY_BYTES = 64 << 10;
 const MAX_PUT_BYTES = 5 * 2 ** 30;
 
 /** Most bytes that a file of a shard may have. */
-export function mostBytes(name: UploadedName, bounds: ShardBounds): number {
+function mostBytes(name: UploadedName, bounds: ShardBounds): number {
   return Math.min(MAX_PUT_BYTES, boundOf(name, bounds));
 }
 

@@ -120,7 +120,7 @@ export const completeAnswer = z.object({ state: z.literal('auditing') });
 export const givebackRequest = z.strictObject({ leases: z.array(leaseId).max(2 * MAX_SLOTS) });
 
 /** One line of the leaderboard. Names are strangers' text. */
-export const leaderboardAnswer = z.object({
+const leaderboardAnswer = z.object({
   volunteers: z.array(
     z.object({ name: z.string(), pairs: z.number(), shards: z.number(), since: z.string() }),
   ),

@@ -9,16 +9,17 @@ import type { Fate } from '../../../stages/past.ts';
 import type { Scored } from '../../../stages/scorer.ts';
 import { tooMany } from './chance.ts';
 import { ShardRefused } from './forged.ts';
-import { dot, type KeptFate } from './inspect-shard.ts';
+import { dot, hammingDistance, type KeptFate, MAX_HASH_BITS } from './inspect-shard.ts';
 
 /** Cosines by which the same bytes may be scored otherwise on another machine: that of the issue, far above rounding. */
 const SAME_COSINE = 0.01;
 /** Of the same text: no decoder stands between. */
 const SAME_TEXT_COSINE = 0.005;
 /**
- * Least cosine of the stored picture's embedding and that of the picture as fetched: docs/volunteers.md has the measurement.
+ * Least cosine of the stored picture's embedding and that of the picture as fetched: it was 0.991 or more for 1,100 photos, and
+ * below 0.91 for any two different ones (`npm run bench -- audit`).
  */
-const STORED_COSINE = 0.9;
+const STORED_COSINE = 0.95;
 /** Least cosine of a picture that comes with other bytes to be taken for the same, as of another size or quality. */
 const ALIKE_COSINE = 0.9;
 
@@ -143,20 +144,16 @@ export class SecondLook {
       this.#count('other', !(cosine >= ALIKE_COSINE));
       return;
     }
-    this.#count('other', false);
     if (!(cosine >= 1 - SAME_COSINE) || !(Math.abs(scored.similarity - fate.row.similarity) <= SAME_COSINE))
       throw forged(
         pair,
         `the same bytes give similarity ${scored.similarity.toFixed(4)}, not ${fate.row.similarity.toFixed(4)} (cosine of the images ${cosine.toFixed(3)})`,
       );
     const { width, height, format, phash } = seen.value;
-    if (
-      width !== fate.row.width ||
-      height !== fate.row.height ||
-      format !== fate.row.format ||
-      phash !== fate.row.phash
-    )
-      throw forged(pair, 'the same bytes give another size, format or hash');
+    if (width !== fate.row.width || height !== fate.row.height || format !== fate.row.format)
+      throw forged(pair, 'the same bytes give another size or format');
+    // Decoders of other processors may differ in the last bit, and a hash of what is almost flat with them.
+    this.#count('other', hammingDistance(phash, fate.row.phash) > MAX_HASH_BITS);
   }
 
   async #dropped(pair: Pair, fate: Exclude<Fate, { kept: true }>, row: number): Promise<void> {

@@ -71,7 +71,7 @@ export async function serveAudits(database: Database, options: AuditOptions): Pr
 }
 
 /** Audits one shard that was taken from the queue, and does what follows from it. */
-export async function auditTask(
+async function auditTask(
   database: Database,
   queue: TaskQueue,
   task: LeasedTask,

@@ -88,7 +88,7 @@ export async function isThere(path: string, { bytes, sha256 }: Omit<NamedFile, '
   return found?.size === bytes && (await sha256Of(path)) === sha256;
 }
 
-export async function sha256Of(path: string): Promise<string> {
+async function sha256Of(path: string): Promise<string> {
   const digest = createHash('sha256');
   for await (const chunk of streamFile(path, { passing: true })) digest.update(chunk);
   return digest.digest('hex');

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GLEANER_VERSION } from '../../src/config/index.ts';
 import { loan as readLoan } from '../../src/executors/fleet/volunteer/loans.ts';
@@ -11,11 +13,12 @@ import {
   volunteerNamed,
 } from '../../src/executors/fleet/volunteer/volunteers.ts';
 import { runLocally } from '../../src/executors/index.ts';
-import { verifyRun } from '../../src/pipeline/index.ts';
+import { runLedgers, verifyRun } from '../../src/pipeline/index.ts';
 import { coordinate } from '../../src/service/coordinator/index.ts';
 import { fileStorage } from '../../src/storage/index.ts';
+import { selfSigned } from '../fetcher/servers.ts';
 import { treeOf } from '../support/tree.ts';
-import { startVolunteerFleet, TASKS, type VolunteerFleet } from './volunteer-fleet.ts';
+import { IMAGES, startVolunteerFleet, TASKS, type VolunteerFleet } from './volunteer-fleet.ts';
 
 let fleet: VolunteerFleet;
 let expected: Record<string, string>;
@@ -89,8 +92,8 @@ const giveBack = (token: string, { lease: id }: Loan) => post(token, 'giveback',
 
 describe('a coordinator refuses', () => {
   it('tokens that are none, that have expired, that are blocked', async () => {
-    const request = { version: GLEANER_VERSION, machine, provider: 'cpu', slots: 1 };
-    expect(await post('gv_none-of-its-own', 'lease', request)).toMatchObject({
+    const asked = { version: GLEANER_VERSION, machine, provider: 'cpu', slots: 1 };
+    expect(await post('gv_none-of-its-own', 'lease', asked)).toMatchObject({
       status: 401,
       body: { code: 'TOKEN_REFUSED' },
     });
@@ -98,14 +101,14 @@ describe('a coordinator refuses', () => {
       401,
     );
     const old = await addVolunteer(fleet.database, 'Old', -1);
-    expect(await post(old, 'lease', request)).toMatchObject({
+    expect(await post(old, 'lease', asked)).toMatchObject({
       status: 401,
       body: { error: 'it has expired' },
     });
     const token = await fleet.volunteer('Mallory');
     const id = await volunteerNamed(fleet.database, 'Mallory');
     await blockVolunteer(fleet.database, id, 'by hand');
-    expect(await post(token, 'lease', request)).toMatchObject({
+    expect(await post(token, 'lease', asked)).toMatchObject({
       status: 403,
       body: { code: 'WORKER_BLOCKED', error: 'by hand' },
     });
@@ -121,16 +124,20 @@ describe('a coordinator refuses', () => {
 
   it('requests that are none, or of another version', async () => {
     const token = await fleet.volunteer('Odd');
-    const request = { version: '0.0.1', machine, provider: 'cpu', slots: 1 };
-    expect(await post(token, 'lease', request)).toMatchObject({ status: 409 });
-    expect(await post(token, 'lease', { ...request, slots: 1e9 })).toMatchObject({ status: 400 });
-    expect(await post(token, 'lease', { ...request, extra: 1 })).toMatchObject({ status: 400 });
+    const asked = { version: '0.0.1', machine, provider: 'cpu', slots: 1 };
+    expect(await post(token, 'lease', asked)).toMatchObject({ status: 409 });
+    expect(await post(token, 'lease', { ...asked, slots: 1e9 })).toMatchObject({ status: 400 });
+    expect(await post(token, 'lease', { ...asked, extra: 1 })).toMatchObject({ status: 400 });
     expect(await post(token, 'lease', '{')).toMatchObject({ status: 400 });
-    // It may hang up before all of it is sent.
-    const large = await post(token, 'lease', JSON.stringify({ x: 'x'.repeat(300_000) })).catch(
-      () => undefined,
-    );
-    expect(large?.status ?? 413).toBe(413);
+    // It may hang up before all of it is sent: on a connection that nobody else has.
+    const dispatcher = new Agent();
+    const body = JSON.stringify({ x: 'x'.repeat(300_000) });
+    const headers = { authorization: `Bearer ${token}` };
+    const large = await request(`${fleet.coordinator.url}v1/lease`, {
+      ...{ method: 'POST', body, headers, dispatcher },
+    }).catch(() => undefined);
+    expect(large?.statusCode ?? 413).toBe(413);
+    await dispatcher.destroy();
     expect(await post(token, 'complete', { lease: '../../..', manifest: {} })).toMatchObject({ status: 400 });
     expect((await fetch(`${fleet.coordinator.url}v1/nothing`)).status).toBe(404);
   });
@@ -189,15 +196,19 @@ describe('a coordinator refuses', () => {
     const token = await fleet.volunteer('Uploader');
     const loan = await lease(token);
     const answer = await post(token, 'uploads', { lease: loan.lease, files: empty() });
-    const [{ url } = { url: '' }, ...others] = answer.body.files as { url: string }[];
+    const [{ url } = { url: '' }] = answer.body.files as { url: string }[];
     const put = async (to: string, body: string) => (await fetch(to, { method: 'PUT', body })).status;
     expect(await put(url, 'nothin')).toBe(400);
     expect(await put(url, 'NOTHING')).toBe(400);
     expect(await put(url, 'x'.repeat(100_000))).toBe(400);
-    expect(await put(`${url}x`, 'nothing')).toBe(403);
-    expect(
-      await put(others[0]?.url.replace(/\.[^.]*$/, url.slice(url.lastIndexOf('.'))) ?? '', 'nothing'),
-    ).toBe(403);
+    const at = url.length - 40;
+    const flipped = `${url.slice(0, at)}${url[at] === 'A' ? 'B' : 'A'}${url.slice(at + 1)}`;
+    for (const forged of [flipped, url.slice(0, -1), url.replace(/[^/]*$/, ''), url.replace(/[^/]*$/, 'x')])
+      expect([403, 404]).toContain(await put(forged, 'nothing'));
+    // Where the run lies is nobody's to read.
+    expect(Buffer.from(url.slice(url.lastIndexOf('/') + 1), 'base64url').toString('latin1')).not.toContain(
+      out,
+    );
     expect(await put(loan.pairs.url, 'nothing')).toBe(403);
     expect((await fetch(url)).status).toBe(403);
     expect(await fileStorage(out).list('incoming')).toEqual([]);
@@ -235,6 +246,120 @@ describe('a coordinator refuses', () => {
     await expect(
       coordinate(fleet.database, { ...options, publicUrl: 'http://example.org' }),
     ).rejects.toMatchObject({ code: 'USAGE' });
+  });
+});
+
+describe('a coordinator', () => {
+  it('speaks HTTPS with a certificate', async () => {
+    const { cert, key } = selfSigned();
+    const tls = { cert: join(fleet.folder, 'cert.pem'), key: join(fleet.folder, 'key.pem') };
+    await Promise.all([writeFile(tls.cert, cert), writeFile(tls.key, key)]);
+    const options = { port: 0, onError: (error: unknown) => fleet.errors.push(error) };
+    const own = await coordinate(fleet.database, { ...options, tls });
+    try {
+      expect(own.url).toMatch(/^https:/);
+      const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+      const { statusCode, body } = await request(`${own.url}healthz`, { dispatcher });
+      expect([statusCode, await body.text()]).toEqual([200, 'ok']);
+      await dispatcher.close();
+      // A volunteer does not talk to one whose certificate nobody vouches for.
+      await expect(
+        fleet.lend('gv_some-token', { coordinator: own.url, patienceMs: 100 }),
+      ).rejects.toMatchObject({
+        code: 'COORDINATOR_REFUSED',
+      });
+    } finally {
+      await own.close();
+    }
+    const swapped = { cert: tls.key, key: tls.cert };
+    await expect(coordinate(fleet.database, { ...options, tls: swapped })).rejects.toMatchObject({
+      code: 'USAGE',
+    });
+  });
+
+  it('shows names as text', async () => {
+    const name = '<img src=x onerror=alert(1)>"&';
+    await fleet.volunteer(name);
+    await fleet.database.query(
+      'UPDATE gleaner.volunteer SET accepted_shards = 1, accepted_pairs = 12345 WHERE name = $1',
+      [name],
+    );
+    const own = await coordinate(fleet.database, { port: 0, onError: (error) => fleet.errors.push(error) });
+    try {
+      const page = await fetch(own.url);
+      const text = await page.text();
+      expect(text).toContain('<bdi>&lt;img src=x onerror=alert(1)&gt;&quot;&amp;</bdi>');
+      expect(text).toContain('12,345');
+      expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
+    } finally {
+      await own.close();
+      await fleet.database.query('UPDATE gleaner.volunteer SET accepted_shards = 0 WHERE name = $1', [name]);
+    }
+  });
+
+  it('lends nothing of a run that volunteers may not see, and says so', { timeout: 60_000 }, async () => {
+    const list = join(fleet.folder, 'known.txt');
+    await writeFile(list, `${'0'.repeat(64)}\n`);
+    const { overrides = {} } = fleet.named;
+    const known = { safety: { knownContent: [{ name: 'harmless', path: list, kind: 'sha256' as const }] } };
+    const secret = await fleet.submitted(join(fleet.folder, 'secret'), {
+      overrides: { ...overrides, ...known },
+    });
+    const own = await coordinate(fleet.database, {
+      ...{ port: 0, runs: [secret] },
+      onError: (error) => fleet.errors.push(error),
+    });
+    const notices: string[] = [];
+    try {
+      const events = await fleet.lend(await fleet.volunteer('Curious'), {
+        coordinator: own.url,
+        onNotice: (line) => notices.push(line),
+      });
+      expect(new Set(events.map(({ event }) => event))).toEqual(new Set(['waiting']));
+      expect(notices).toEqual([
+        `run ${secret} is not for volunteers: it has lists of known content, which nobody else is shown`,
+      ]);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('lends no pair that was taken down, and takes none in', { timeout: 120_000 }, async () => {
+    const bytes = Buffer.from(await (await fetch(fleet.origin.marked(9, 'harmless'))).arrayBuffer());
+    const digest = (of: string | Uint8Array) => createHash('sha256').update(of).digest('hex');
+    const grounds = { at: '2026-11-21T12:00:00.000Z', reason: 'owner of the site' };
+    const lines = [
+      { takedown: 'url', hash: digest(fleet.origin.image(4)), ...grounds },
+      { takedown: 'sha256', hash: digest(bytes), ...grounds },
+    ];
+    const tombstones = join(fleet.folder, 'tombstones.jsonl');
+    await writeFile(tombstones, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const local = join(fleet.folder, 'local without');
+    await runLocally({ ...fleet.named, tombstones: [tombstones], out: local, workers: 1 });
+    const without = join(fleet.folder, 'without');
+    const id = await fleet.submitted(without, { tombstones: [tombstones] });
+    const own = await coordinate(fleet.database, {
+      ...{ port: 0, runs: [id], tendMs: 200 },
+      onError: (error) => fleet.errors.push(error),
+    });
+    try {
+      await fleet.lend(await fleet.volunteer('Dora'), { coordinator: own.url });
+      const rows = await fleet.database.query<{ lent: number; pairs: number }>(
+        'SELECT sum(lent)::int AS lent, sum(pairs)::int AS pairs FROM gleaner.volunteer_lease WHERE run = $1',
+        [id],
+      );
+      expect(rows).toEqual([{ lent: IMAGES - 1, pairs: IMAGES }]);
+      expect((await fleet.audit()).map(({ event }) => event)).toEqual(
+        Array.from({ length: TASKS }, () => 'accepted'),
+      );
+    } finally {
+      await own.close();
+    }
+    await fleet.finish();
+    expect(await treeOf(join(without, 'release'))).toEqual(await treeOf(join(local, 'release')));
+    const dropped = await runLedgers(fileStorage(without));
+    expect(dropped.fetched.dropped.removed).toBeGreaterThan(1);
+    expect((await verifyRun(fileStorage(without))).problems).toEqual([]);
   });
 });
 

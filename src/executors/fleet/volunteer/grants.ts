@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isRemote, presignGet, presignPut } from '../../../storage/index.ts';
 import { API } from './protocol.ts';
@@ -33,15 +33,22 @@ const grantSchema = z.strictObject({
 });
 export type SignedGrant = Readonly<z.infer<typeof grantSchema>>;
 
+/** Of AES-GCM (NIST SP 800-38D): a nonce that is drawn, and a whole tag. */
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
 /**
  * URLs of a coordinator's own, for runs that lie in a folder: what is granted stands in the URL, sealed with a key that only
- * the coordinator has.
+ * the coordinator has, so that nobody makes one, or reads where the folder is.
  */
 export class OwnGrants implements FileGrants {
   readonly #key: Uint8Array;
   readonly #base: () => string;
 
-  /** @param base where volunteers reach the coordinator, as https://HOST */
+  /**
+   * @param key 256 bits
+   * @param base where volunteers reach the coordinator, as https://HOST
+   */
   constructor(key: Uint8Array, base: () => string) {
     this.#key = key;
     this.#base = base;
@@ -59,21 +66,25 @@ export class OwnGrants implements FileGrants {
 
   /** What a URL grants, by its last part; undefined where it is forged, of another method, or its time is over. */
   open(sealed: string, method: SignedGrant['method']): SignedGrant | undefined {
-    const [payload = '', seal = ''] = sealed.split('.');
-    const expected = this.#seal(payload);
-    const given = Buffer.from(seal, 'base64url');
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-    const grant = grantSchema.parse(JSON.parse(Buffer.from(payload, 'base64url').toString()));
+    const bytes = Buffer.from(sealed, 'base64url');
+    if (bytes.length <= IV_BYTES + TAG_BYTES) return undefined;
+    const cipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, IV_BYTES));
+    cipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+    let text: string;
+    try {
+      text = Buffer.concat([cipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), cipher.final()]).toString();
+    } catch {
+      return undefined;
+    }
+    const grant = grantSchema.parse(JSON.parse(text));
     return grant.method === method && grant.until >= secondsNow() ? grant : undefined;
   }
 
   #url(grant: SignedGrant): string {
-    const payload = Buffer.from(JSON.stringify(grant)).toString('base64url');
-    return `${this.#base()}${API}/files/${payload}.${this.#seal(payload).toString('base64url')}`;
-  }
-
-  #seal(payload: string): Buffer {
-    return createHmac('sha256', this.#key).update(payload).digest();
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv);
+    const text = Buffer.concat([cipher.update(JSON.stringify(grant)), cipher.final()]);
+    return `${this.#base()}${API}/files/${Buffer.concat([iv, cipher.getAuthTag(), text]).toString('base64url')}`;
   }
 }
 

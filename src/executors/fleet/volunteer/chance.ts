@@ -14,7 +14,7 @@ export function tooMany(found: number, sampled: number, share: number): boolean 
 }
 
 /** P(X >= k) of a binomial distribution. @param n below 5,000: its least probability is still a number then */
-export function tail(k: number, n: number, p: number): number {
+function tail(k: number, n: number, p: number): number {
   let probability = (1 - p) ** n;
   let below = 0;
   for (let x = 0; x < k; x++) {

@@ -9,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     language: () => import('./language.ts'),
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
+    split: () => import('./split.ts'),
     subset: () => import('./subset.ts'),
     download: () => import('./download.ts'),
     'download-mix': () => import('./download-mix.ts'),
@@ -30,6 +31,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     queue: () => import('./queue.ts'),
     audit: () => import('./audit.ts'),
     serve: () => import('./serve.ts'),
+    'fleet-status': () => import('./fleet-status.ts'),
+    s3: () => import('./s3.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -4,7 +4,7 @@
  */
 
 /** A crawl. From the made WATs beside the peers' benchmark: its README names what a real WAT holds. */
-const CRAWL = {
+export const CRAWL = {
   wats: 90_000,
   /** Bytes of a WAT file, gzip, and inflated. */
   watBytes: 349e6,
@@ -18,7 +18,7 @@ const CRAWL = {
 };
 
 /** Each from a benchmark of docs/benchmarks.md. */
-const UNIT = {
+export const UNIT = {
   /** `npm run bench -- extract`: 400 MB of WAT, inflated, in 3.0 CPU-s by laion400m, start and all. */
   extractCpuSecondsPerByte: 3.0 / 400e6,
   /** `npm run bench -- dedup`: pairs a CPU-second. */

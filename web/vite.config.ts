@@ -9,9 +9,11 @@ export default defineConfig({
     // The page's policy allows nothing inline.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // The search page, its map, and the page of gleaner review.
+    // The search page, its map, the page of gleaner review, and that of gleaner status.
     rolldownOptions: {
-      input: ['index.html', 'map.html', 'review.html'].map((page) => `${import.meta.dirname}/${page}`),
+      input: ['index.html', 'map.html', 'review.html', 'fleet.html'].map(
+        (page) => `${import.meta.dirname}/${page}`,
+      ),
     },
   },
 });

@@ -19,6 +19,7 @@ import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
+import { statusCommand } from './commands/status.ts';
 import { submitCommand } from './commands/submit.ts';
 import { subsetCommand } from './commands/subset.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -46,10 +47,12 @@ const COMMANDS = [
   modelsCommand,
   submitCommand,
   workerCommand,
+  statusCommand,
   coordinatorCommand,
 ];
 
-function createProgram(context: CommandContext): Command {
+/** The whole command line. Exported for tests that hold documents and manifests against it. */
+export function createProgram(context: CommandContext): Command {
   const program = new Command('gleaner')
     .description(
       'From Common Crawl to a filtered, deduplicated, CLIP-scored and searchable image-text dataset.',

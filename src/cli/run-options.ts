@@ -30,7 +30,7 @@ export interface RunFlags extends ModelFlags {
 /** @param out what the help says of --out */
 export function withInputs(
   command: Command,
-  out = 'folder of the run; started again, it goes on where it was stopped',
+  out = 'folder of the run, or s3://BUCKET/PREFIX; started again, it goes on where it was stopped',
 ): Command {
   return command
     .option('--wat <file...>', 'WAT files, plain or gzip: paths, patterns, http://, https:// or s3:// URLs')
@@ -93,7 +93,10 @@ export function withHarvestOptions(command: Command): Command {
     )
     .option('--fetch-apart', 'fetch all images first and score them afterwards; the release is the same')
     .option('--keep-fetched', 'keep the images as they were fetched, in fetched/: with --fetch-apart')
-    .option('--images-from <warc...>', 'take the images from these WARC files, not from the web')
+    .option(
+      '--images-from <warc...>',
+      'take the images from these WARC files (paths or URLs), not from the web',
+    )
     .option('--allow-host <host:port...>', 'fetch from this host although its address is not public')
     .option(
       '--contact <mail|url>',
@@ -202,4 +205,12 @@ export function portNumber(value: string): number {
   if (!Number.isSafeInteger(n) || n < 0 || n > 65_535 || value.trim() === '')
     throw new InvalidArgumentError('Give a port from 0 to 65535.');
   return n;
+}
+
+/** Of an hour, in any currency. */
+export function price(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('Give a number of 0 or more, as 0.04.');
+  return value;
 }

@@ -41,7 +41,7 @@ export interface RunLocallyOptions {
    * Images are fetched first, by threads, and left in tars; then they are scored. The release is the same. @default false
    */
   readonly fetchApart?: boolean;
-  /** These tars stay. @default false: they are removed when all is harvested */
+  /** These tars stay. @default false: each is removed when it is harvested */
   readonly keepFetched?: boolean;
   /** The last stage to run. @default all of them */
   readonly until?: StageName;

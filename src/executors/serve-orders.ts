@@ -70,7 +70,9 @@ export function serveOrders<O extends Order, E, R>(
     const stop = new AbortController();
     stops.set(index, stop);
     try {
-      const result = await (await beginning)?.run(order, {
+      const runner = await beginning;
+      stop.signal.throwIfAborted();
+      const result = await runner?.run(order, {
         signal: stop.signal,
         progress: (done) => {
           rows += done;

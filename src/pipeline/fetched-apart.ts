@@ -7,7 +7,7 @@ import { type Storage, streamSource } from '../storage/index.ts';
 import { type Manifest, manifestPath, manifestText, readManifest, readManifests } from './manifest.ts';
 
 /*
- * What a run has that is fetched apart from its harvest. The images lie in fetched/ until all of them are harvested; the
+ * What a run has that is fetched apart from its harvest. The images of a task lie in fetched/ until it is harvested; the
  * manifests stay, without files, and tell what fetching took.
  */
 

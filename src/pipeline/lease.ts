@@ -13,6 +13,9 @@ const BEAT_MS = 15_000;
 const LOOK_MS = 5_000;
 const STALE_LOOKS = 12;
 
+/** How long it is tried to give it back. */
+const RELEASE_MS = 10_000;
+
 const leaseSchema = z.object({
   /** Of the holder: another for each. */
   id: z.string(),
@@ -47,18 +50,34 @@ const wait: Wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * and is gone. Clocks of machines are not compared.
  *
  * @param waiting for tests, as `beatMs`
- * @throws GleanerError RUN_LOCKED
+ * @throws GleanerError RUN_LOCKED; STORAGE_REFUSED where the store takes no conditional puts
  */
 export async function takeLease(storage: Storage, waiting: Wait = wait, beatMs = BEAT_MS): Promise<Held> {
   const mine: Lease = { id: randomUUID(), beat: 0, pid: process.pid, host: hostname(), machine: machineId() };
   held.add(mine.id);
   try {
     if (!(await storage.put(LOCK, textOf(mine), { ifAbsent: true }))) await takeOver(storage, mine, waiting);
+    await assertConditions(storage);
     return new HeldLease(storage, mine, beatMs);
   } catch (error) {
     held.delete(mine.id);
     throw error;
   }
+}
+
+/**
+ * A store that takes a condition for nothing would let two attempts both win: looked at once, where there is an object that
+ * may not be put again.
+ */
+async function assertConditions(storage: Storage): Promise<void> {
+  const lease = await storage.read(LOCK);
+  if (!(await storage.put(LOCK, lease, { ifAbsent: true }))) return;
+  await storage.remove(LOCK);
+  throw new GleanerError('STORAGE_REFUSED', {
+    path: storage.location,
+    problem: 'this store takes no conditional puts (If-None-Match), which runs rely on',
+    hint: 'docs/storage.md says which stores do.',
+  });
 }
 
 async function takeOver(storage: Storage, mine: Lease, waiting: Wait): Promise<void> {
@@ -105,10 +124,16 @@ class HeldLease implements Held {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
+    // A store that does not answer is not waited for: what is not given back now is taken over in a minute.
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, RELEASE_MS).unref());
+    await Promise.race([this.#giveBack().catch(() => undefined), patience]);
+    held.delete(this.#lease.id);
+  }
+
+  async #giveBack(): Promise<void> {
     await this.#beating;
     const holder = await readLease(this.#storage);
     if (holder?.id === this.#lease.id) await this.#storage.remove(LOCK);
-    held.delete(this.#lease.id);
   }
 
   /** Errors are left to the next beat: who cannot write this can write nothing else either. */

@@ -23,6 +23,7 @@ export async function openWeb(
     maxStalled: partOf(fetch.maxStalled, share),
     maxBytesInFlight: partOf(fetch.maxBytesInFlight, share),
     perDomainConcurrency: partOf(fetch.perDomainConcurrency, share),
+    perDomainIntervalMs: fetch.perDomainIntervalMs * share,
     queueTimeoutMs: queueTimeoutMs(fetch, share),
   });
 }

@@ -93,7 +93,8 @@ export async function removePairs(options: RemovePairsOptions): Promise<Removal>
     const pairs = found.filter(({ uid }) => !gone.has(uid));
     const now = { takedowns: asked.takedowns, pairs: [...before.pairs, ...pairs] };
     await storage.put(TOMBSTONES_FILE, formatTombstones(now));
-    await apply(storage, stored, new Tombstones(now), options);
+    const signal = AbortSignal.any([lock.lost, ...(options.signal ? [options.signal] : [])]);
+    await apply(storage, stored, new Tombstones(now), { ...options, signal });
     await storage.remove(UNDER_WAY);
     return summary(takedowns, pairs);
   } finally {
@@ -155,9 +156,9 @@ async function apply(
   storage: Storage,
   stored: StoredRun,
   tombstones: Tombstones,
-  options: RemovePairsOptions,
+  options: RemovePairsOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { root, index, executor, onProgress, signal = new AbortController().signal } = options;
+  const { root, index, executor, onProgress, signal } = options;
   await index.hide(tombstones);
   // A review draws its sample anew; judgements name pairs by their uid alone.
   await storage.remove('review/sample.json');

@@ -137,7 +137,8 @@ export async function runTasks(
       );
     } catch (error) {
       // Tasks that were stopped beside the one that failed leave what they had written: on a full disk it is in the way.
-      await storage.sweep();
+      // That they cannot be removed now either is not what is to be told.
+      await storage.sweep().catch(() => undefined);
       throw error;
     }
     // What attempts left whose process an image ended, and shards that a retry has replaced.

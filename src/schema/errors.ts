@@ -25,6 +25,11 @@ export const ERRORS = {
     exit: 1,
     template: "{path}: no run is under way there. 'gleaner status' lists those that are.",
   },
+  RUN_NOT_SUBMITTED: {
+    exit: 1,
+    template: "{path}: no such run was submitted to this fleet. 'gleaner status' lists those that were.",
+  },
+  RUN_STUCK: { exit: 1, template: '{path}: cannot go on: {problem}' },
   RUN_UNFINISHED: {
     exit: 1,
     template:
@@ -51,6 +56,10 @@ export const ERRORS = {
     exit: 1,
     template:
       "--provider {provider}: does not work here: {problem}. 'auto' takes what does, 'cpu' always does.",
+  },
+  NO_GPU: {
+    exit: 1,
+    template: '--gpu: no GPU works here: {problem}. Leave it out, and this worker takes what needs none.',
   },
   MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
   CLASSIFIER_INVALID: {

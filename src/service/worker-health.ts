@@ -14,7 +14,7 @@ export function serveWorkerHealth(worker: Worker, port: number): Promise<Listeni
 }
 
 /** The routes without a socket. */
-export function workerHealth(worker: Pick<Worker, 'metrics' | 'isReady'>): Hono {
+function workerHealth(worker: Worker): Hono {
   const app = new Hono();
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', async (c) =>

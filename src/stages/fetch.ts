@@ -81,9 +81,9 @@ export async function fetchImages(
   return { files: written, ledgers: {}, facts };
 
   async function fetchOne(pair: Pair, row: number, images: ImageQueue): Promise<FetchedFate> {
-    const fetched = await askForImage(pair, engines, signal);
+    const { facts: told, ...fetched } = await askForImage(pair, engines, signal);
     const fate = fetched.kept ? await keep(fetched.value, row, images) : fetched;
-    return !fate.kept && !isNamed(fate.reason) ? fate : { ...fate, facts: fetched.facts };
+    return fate.kept || isNamed(fate.reason) ? { ...fate, facts: told } : fate;
   }
 
   async function keep(image: FetchedImage, row: number, images: ImageQueue): Promise<FetchedFate> {

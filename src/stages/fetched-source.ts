@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ImageSource } from '../fetcher/index.ts';
 import { type Dropped, dropped, type FetchOutcome, GleanerError, kept } from '../schema/index.ts';
-import type { OpenSource, Storage } from '../storage/index.ts';
+import { type ByteSource, inBlocks, type OpenSource, type Storage } from '../storage/index.ts';
 import { readKnownContent } from './known-content.ts';
 import {
   type FetchedMember,
@@ -19,7 +19,14 @@ export interface FetchedShard {
 }
 
 /**
+ * Images are asked for in about the order in which they lie. So much of a tar is held that those which came some hundreds
+ * of images too late or too early cost no read of their own, mostly: 16 MiB, 300 images of 54 kB.
+ */
+const BLOCKS = { blockBytes: 1 << 20, maxBlocks: 16 };
+
+/**
  * Opens what was fetched as a source of images: each pair's, or what became of it, facts included. It asks no network.
+ * Memory: 16 MiB, and the rows of one task.
  *
  * @param refuseUrl asked of the URL that an image came from at last: it may have been taken down since
  * @throws GleanerError FILE_NOT_FOUND, DAMAGED where a file is not what was written
@@ -34,12 +41,13 @@ export async function openFetched(
   const outcomes = await readByUid(storage, files.outcomes, sha256);
   const known = new Map<string, string>();
   for await (const { id, detail } of readKnownContent(storage, files.knownContent)) known.set(id, detail);
-  let tar: Promise<OpenSource> | undefined;
+  let tar: Promise<{ readonly file: OpenSource; readonly blocks: ByteSource }> | undefined;
   let closed = false;
 
   const read = async ({ offset, length, sha256: expected }: FetchedMember): Promise<Uint8Array> => {
-    tar ??= storage.open(files.images);
-    const bytes = new Uint8Array(await (await tar).slice(offset, offset + length));
+    tar ??= storage.open(files.images).then((file) => ({ file, blocks: inBlocks(file, BLOCKS) }));
+    const { blocks } = await tar;
+    const bytes = new Uint8Array(await blocks.slice(offset, offset + length));
     if (createHash('sha256').update(bytes).digest('hex') !== expected)
       throw new GleanerError('DAMAGED', {
         path: location(files.images),
@@ -72,7 +80,7 @@ export async function openFetched(
       closed = true;
       const opened = await tar?.catch(() => undefined);
       tar = undefined;
-      await opened?.close();
+      await opened?.file.close();
     },
   };
 }

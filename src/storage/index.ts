@@ -2,6 +2,7 @@ export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { readFull, writeFull } from './descriptor.ts';
 export { expandPattern } from './expand.ts';
 export { assertLocal, fileStorage, openFile, PENDING, streamFile } from './file.ts';
+export { type BlockOptions, inBlocks } from './in-blocks.ts';
 export { isRemote, locationFacts, locationName, openLocation, streamLocation } from './locate.ts';
 export { openStorage, resolveLocation, scratchFolder } from './open.ts';
 export { type PresignedPut, presignGet, presignPut } from './presign.ts';

@@ -60,11 +60,11 @@ export class S3Upload implements PendingFile {
   #bytes = 0;
   #held = new Uint8Array(FIRST_BYTES);
   #filled = 0;
+  /** Memory of parts that were sent, for those that follow. */
+  #spare: Uint8Array<ArrayBuffer>[] = [];
   #uploadId: Promise<string> | undefined;
   #parts: Promise<Part>[] = [];
   #failure: { readonly error: unknown } | undefined;
-  /** Parts wait here until one may go: a writer that is too fast is held up. */
-  #room: Promise<void> = Promise.resolve();
   #ended = false;
 
   /** @param path as the storage's callers name it */
@@ -92,15 +92,13 @@ export class S3Upload implements PendingFile {
   async commit(options: CommitOptions = {}): Promise<FileInfo | undefined> {
     const conditions = conditionsOf(options);
     const done = this.#uploadId ? await this.#complete(conditions) : await this.#put(conditions);
-    this.#ended = true;
-    this.#held = new Uint8Array();
+    this.#end();
     return done ? { path: this.#path, bytes: this.#bytes, sha256: this.#digest.digest('hex') } : undefined;
   }
 
   async abort(): Promise<void> {
     if (this.#ended) return;
-    this.#ended = true;
-    this.#held = new Uint8Array();
+    this.#end();
     this.#stop.abort(new Error('the upload was given up'));
     // A part that is on the way could outlive its upload.
     await Promise.allSettled(this.#parts);
@@ -108,10 +106,20 @@ export class S3Upload implements PendingFile {
     await this.#abortUpload().catch(() => undefined);
   }
 
+  #end(): void {
+    this.#ended = true;
+    this.#held = new Uint8Array();
+    this.#spare = [];
+  }
+
   #grow(bytes: number): void {
     if (bytes <= this.#held.length) return;
-    const most = partBytes(this.#parts.length + 1);
-    const larger = new Uint8Array(Math.min(most, Math.max(bytes, 2 * this.#held.length)));
+    const part = this.#parts.length + 1;
+    const most = partBytes(part);
+    // Most files are smaller than a part; what is larger goes on in whole ones.
+    const size = part === 1 ? Math.min(most, Math.max(bytes, 2 * this.#held.length)) : most;
+    const spare = this.#spare.pop();
+    const larger = spare && spare.length >= size ? spare : new Uint8Array(size);
     larger.set(this.#held.subarray(0, this.#filled));
     this.#held = larger;
   }
@@ -119,23 +127,26 @@ export class S3Upload implements PendingFile {
   /** Sends what is held as a part, as soon as there is room on the way. */
   async #send(): Promise<void> {
     const body = this.#held.subarray(0, this.#filled);
-    this.#held = new Uint8Array(FIRST_BYTES);
+    const { buffer } = this.#held;
+    this.#held = new Uint8Array();
     this.#filled = 0;
     this.#uploadId ??= this.#begin();
     const number = this.#parts.length + 1;
-    const gone = Promise.withResolvers<void>();
+    const under = Promise.withResolvers<void>();
     const sent = this.#slots.use(async () => {
-      gone.resolve();
+      under.resolve();
       const UploadId = await this.#uploadId;
-      return uploading.use(() => this.#upload(UploadId, number, body));
+      const part = await uploading.use(() => this.#upload(UploadId, number, body));
+      this.#spare.push(new Uint8Array(buffer));
+      return part;
     });
     sent.catch((error: unknown) => {
       this.#failure ??= { error };
-      gone.resolve();
+      under.resolve();
     });
     this.#parts.push(sent);
-    this.#room = gone.promise;
-    await this.#room;
+    // A writer that is too fast is held up.
+    await under.promise;
     if (this.#failure) throw this.#failure.error;
   }
 

@@ -84,6 +84,8 @@ describe('rooms', () => {
     };
     expect(loaded('src/executors/worker.ts')).toEqual([]);
     expect(loaded('src/stages/release.ts')).toEqual([]);
+    for (const file of ['stages/fetch.ts', 'pipeline/ask-engines.ts'])
+      expect(loaded(`src/${file}`)).toEqual([]);
     expect(loaded('src/image/index.ts')).toEqual(['@julusian/jpeg-turbo', 'sharp']);
   });
 

@@ -91,10 +91,12 @@ describe('a fleet', () => {
     },
     async (size) => {
       const location = `s3://${s3.bucket}/quiet-${size}`;
-      await submitRun(database, { ...named(), out: location });
+      const { run } = await submitRun(database, { ...named(), out: location });
       await using fleet = workers();
-      const all = Array.from({ length: size }, () => fleet.start(...caches(), '--exit-when-idle', '4'));
+      const all = Array.from({ length: size }, () => fleet.start(...caches()));
+      while ((await stateOf(run)) === 'running' && fleet.running > 0) await sleep(200);
       for (const worker of all) {
+        worker.kill('SIGTERM');
         const [code] = worker.exitCode === null ? await once(worker, 'exit') : [worker.exitCode];
         expect(code, fleet.log).toBe(0);
       }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/executors/fleet/database.ts';
-import { cancelRun, submitRun } from '../../src/executors/fleet/submit.ts';
+import { cancelRun } from '../../src/executors/fleet/run-jobs.ts';
+import { submitRun } from '../../src/executors/fleet/submit.ts';
 import { runLocally } from '../../src/executors/index.ts';
 import { verifyRun } from '../../src/pipeline/index.ts';
 import { fileStorage } from '../../src/storage/index.ts';
@@ -94,6 +95,12 @@ describe('a run that is submitted', () => {
     );
     expect(tallies[0]?.ledgers.pair?.in).toBe(crawl.withText);
     expect(await submitRun(database, { ...named(), out })).toMatchObject({ run, state: 'done' });
+    const left = await database.query("SELECT name FROM pgboss.job WHERE data->>'run' = $1", [run]);
+    expect(left).toEqual([]);
+    // A folder that was removed is begun anew.
+    await rm(out, { recursive: true });
+    expect(await submitRun(database, { ...named(), out })).toMatchObject({ run, state: 'begun' });
+    await cancelRun(database, run);
   });
 
   it('gives it too where images are fetched apart, and keeps them no longer than it has to', {

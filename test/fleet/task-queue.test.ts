@@ -77,6 +77,14 @@ describe('the queue of tasks', () => {
     });
   });
 
+  it('counts tasks that one worker ends at the same moment', async () => {
+    await send('together', 4);
+    const tasks = await queue.take(['extract'], 4);
+    await Promise.all(tasks.map((task) => queue.complete(task, manifestOf(task.index), 'w')));
+    const [tally] = await database.query("SELECT * FROM gleaner.tally WHERE run = 'together'");
+    expect(tally).toMatchObject({ tasks: '4', ledgers: { pair: { in: 40, out: 28 } } });
+  });
+
   it('takes those of a higher priority first', async () => {
     await send('low', 2, 0);
     await send('high', 2, 5);

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Database } from '../../src/executors/fleet/database.ts';
-import { cancelRun, submitRun } from '../../src/executors/fleet/submit.ts';
+import { cancelRun } from '../../src/executors/fleet/run-jobs.ts';
+import { submitRun } from '../../src/executors/fleet/submit.ts';
 import { runLocally } from '../../src/executors/index.ts';
 import { verifyRun } from '../../src/pipeline/index.ts';
 import { fileStorage } from '../../src/storage/index.ts';
@@ -331,6 +332,7 @@ describe('a worker that cannot work', () => {
   it.each([
     ['stages that are none', ['--stages', 'extract,sing'], 2, "There is no stage 'sing'"],
     ['a size that is none', ['--memory', 'much'], 2, 'Give a size as 8GiB'],
+    ['less memory than it takes by itself', ['--memory', '100MiB'], 2, 'a worker takes 170MiB by itself'],
     ['no GPU', ['--gpu'], 1, '--gpu'],
   ])('says so in one line: %s', { timeout: 60_000 }, async (_, flags, code, words) => {
     const result = await gleaner(args(flags));

@@ -21,6 +21,8 @@ import { watRecord } from '../support/crawl.ts';
 import { type ImageOrigin, startImageOrigin } from '../support/image-origin.ts';
 import { treeOf } from '../support/tree.ts';
 
+const CRASHING = new URL('./crashing-harvest.ts', import.meta.url);
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'gleaner-apart-web-'));
@@ -150,7 +152,7 @@ describe('a run from the web that is fetched apart', () => {
     await runLocally({ ...apart, out: out('apart') });
     await runLocally({ ...apart, out: out('one thread') });
     asked = [...requests, origin.requests()];
-  }, 120_000);
+  }, 240_000);
 
   it('has what the tests are about', async () => {
     const { fetched, image, matched, safe } = await runLedgers(storage('fused'));
@@ -238,7 +240,7 @@ describe('a run that was fetched apart', () => {
       out: out('good'),
     };
     await runLocally(options);
-  }, 60_000);
+  }, 180_000);
   afterAll(() => origin.close());
 
   it('is retried to what one good run gives', async () => {
@@ -256,7 +258,7 @@ describe('a run that was fetched apart', () => {
     const before = await treeOf(out('bad'));
     await runLocally({ ...options, out: out('bad'), fetchApart: true });
     expect(await treeOf(out('bad'))).toEqual(before);
-  }, 60_000);
+  }, 180_000);
 
   it('keeps nothing of what is taken down, in no tar', async () => {
     const apart = { ...options, fetchApart: true, keepFetched: true };
@@ -299,7 +301,18 @@ describe('a run that was fetched apart', () => {
         .sort(),
     );
     expect((await verifyRun(storage('begun'))).problems).toEqual([]);
-  }, 60_000);
+  }, 180_000);
+
+  it('loses an image whose decoder crashes, and no other', async () => {
+    const deadly = { url: origin.marked(5, 'ends by abort'), alt: 'Something deadly' };
+    const images = [1, 2, 3].map((n) => ({ url: origin.image(n), alt: `Something round, number ${n}` }));
+    const wats = [await writeCrawl('deadly', [...images, deadly])];
+    const apart = { ...options, fetchApart: true, wats, out: out('deadly') };
+    await runLocally({ ...apart, workers: 1, processFile: CRASHING });
+    const { image, safe } = await runLedgers(storage('deadly'));
+    expect([image.dropped, safe.out]).toEqual([{ undecodable: 1 }, 3]);
+    expect((await verifyRun(storage('deadly'))).problems).toEqual([]);
+  }, 180_000);
 
   it('honours what another run has taken down since', async () => {
     const tombstones = [out('whole')];
@@ -308,5 +321,5 @@ describe('a run that was fetched apart', () => {
     const { fetched, safe } = await runLedgers(storage('other'));
     expect([fetched.dropped, safe.out]).toEqual([{ removed: 3 }, 6]);
     expect(await readdir(out('other'))).not.toContain('fetched');
-  }, 60_000);
+  }, 180_000);
 });

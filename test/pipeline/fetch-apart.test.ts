@@ -47,7 +47,7 @@ describe('a run from an archive that is fetched apart', () => {
     await run('fused');
     await run('apart', { fetchApart: true });
     await run('kept', { fetchApart: true, keepFetched: true, workers: 1 });
-  }, 120_000);
+  }, 240_000);
 
   it('releases what a fused one does, byte for byte, and leaves no tars', async () => {
     expect(await released('apart')).toEqual(await released('fused'));

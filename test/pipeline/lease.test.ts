@@ -97,6 +97,15 @@ describe('the lease of a prefix', () => {
     expect(clock.waits).toBe(0);
   });
 
+  it('is not to be had where the store takes no conditional puts', async () => {
+    await using plain = await startS3({ conditions: false });
+    using _ = useS3(plain);
+    await expect(takeLease(newRoot(), waiting())).rejects.toMatchObject({
+      code: 'STORAGE_REFUSED',
+      message: expect.stringMatching(/takes no conditional puts/),
+    });
+  });
+
   it('is written again and again', async () => {
     const root = newRoot();
     const held = await takeLease(root, waiting(), 5);

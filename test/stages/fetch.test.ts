@@ -22,6 +22,7 @@ import { openFetched } from '../../src/stages/fetched-source.ts';
 import { Intake } from '../../src/stages/intake.ts';
 import { fetchedFiles } from '../../src/stages/outcomes.ts';
 import { fileStorage, type Storage } from '../../src/storage/index.ts';
+import { filesWith } from '../support/contents.ts';
 
 let folder: string;
 let storage: Storage;
@@ -183,6 +184,30 @@ test('bytes that were taken down are not written, and nothing is asked for that 
   for (const { uid } of [named, pair(2)])
     expect(await source.get('', undefined, uid)).toEqual({ kept: false, reason: 'removed', detail: '' });
 });
+
+test('of what led to something that was taken down it is not said where', async () => {
+  const refused: FetchOutcome = { ...dropped('removed'), facts: FACTS };
+  const { source } = await reopen(
+    [pair(1)],
+    enginesOf(() => refused),
+  );
+  expect(await source.get('', undefined, pair(1).uid)).toEqual(dropped('removed'));
+  expect(await filesWith(folder, ['http://gone/'])).toEqual({});
+  // One that may be named has what it took.
+  const { source: other } = await reopen(
+    [pair(2)],
+    enginesOf(() => ({ ...dropped('dns'), facts: FACTS })),
+  );
+  expect(await other.get('', undefined, pair(2).uid)).toEqual({ ...dropped('dns'), facts: FACTS });
+  expect(Object.keys(await filesWith(folder, ['http://gone/']))).toEqual([
+    'fetched/00000-a/outcomes.parquet',
+  ]);
+});
+
+const FACTS: FetchFacts = {
+  ...{ status: 302, finalUrl: 'http://gone/', tries: 2, wireBytes: 3 },
+  ...{ queueMs: 1, dnsMs: 2, connectMs: 3, firstByteMs: 4, totalMs: 10 },
+};
 
 test('files that are not what was written are told of by name', async () => {
   const pairs = [pair(1), pair(2)];

@@ -98,6 +98,37 @@ describe('a put whose answer is lost', () => {
 });
 
 describe('s3Storage', () => {
+  it('sweeps where uploads cannot be listed by a prefix, and those of its own prefix alone', async () => {
+    await using minio = await startS3({ uploadsByKey: true });
+    using _ = useS3(minio);
+    const files = [];
+    for (const root of ['mine', 'other']) {
+      const file = await openStorage(`s3://${minio.bucket}/${root}`).create('x');
+      await file.write(new Uint8Array(40 << 20));
+      files.push(file);
+    }
+    await openStorage(`s3://${minio.bucket}/mine`).sweep();
+    expect(await minio.uploads()).toEqual(['other/x']);
+    for (const file of files) await file.abort();
+    expect(await minio.uploads()).toEqual([]);
+  });
+
+  it('removes thousands of objects by few requests, with the checksum that every store knows', async () => {
+    const storage = s3Storage(newPlace(), soon);
+    const names = Array.from({ length: 1100 }, (_, i) => `f/${i}`);
+    for (let at = 0; at < names.length; at += 100)
+      await Promise.all(names.slice(at, at + 100).map((name) => storage.put(name, '')));
+    const asked: AskedRequest[] = [];
+    server.onRequest = (request) => asked.push(request);
+    server.faultOnce('drop-after', ({ url }) => url.includes('delete'));
+    await storage.remove('f');
+    expect(await storage.list('')).toEqual([]);
+    const deletes = asked.filter(({ method }) => method === 'POST');
+    expect(deletes).toHaveLength(3);
+    for (const { headers } of deletes)
+      expect(headers).toMatchObject({ 'content-md5': expect.stringMatching(/^[\w+/]{22}==$/) });
+  });
+
   it('notices that an object was replaced between two reads of it', async () => {
     const storage = s3Storage(newPlace(), soon);
     await storage.put('x', 'first version');
@@ -192,7 +223,7 @@ describe('s3Storage', () => {
     const storage = openStorage(place);
     await storage.put('a/x', 'x');
     await parent.put('äh/x', 'beside');
-    await fetchPut(`${storage.location}/a/`, '');
+    await fetchPut(`${storage.location}/a/`, ' ');
     expect(await storage.list('')).toEqual(['a/x']);
     await storage.remove('a');
     expect(await parent.list('')).toEqual(['äh/x']);

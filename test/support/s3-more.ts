@@ -11,12 +11,14 @@ const SUFFIX = '._S3rver_object';
 /**
  * What s3rver lacks: copies of parts, lists of uploads, aborting one, and lists of objects by pages in the order of their
  * UTF-8 bytes (its own need a cipher that OpenSSL has no more).
+ * @param uploadsByKey lists of uploads know no prefix but a whole key, as MinIO's
  * @returns whether it was one of these
  */
 export async function serveMore(
   store: Store,
   request: IncomingMessage,
   response: ServerResponse,
+  uploadsByKey: boolean,
 ): Promise<boolean> {
   const url = new URL(request.url ?? '', 'http://s3');
   const [, bucket = '', ...rest] = url.pathname.split('/').map(decodeURIComponent);
@@ -25,7 +27,7 @@ export async function serveMore(
   const uploadId = query.get('uploadId');
   const source = request.headers['x-amz-copy-source'];
   if (request.method === 'GET' && key === '' && query.has('uploads'))
-    answer(response, await uploadsXml(store, bucket, query.get('prefix') ?? ''));
+    answer(response, await uploadsXml(store, bucket, query.get('prefix') ?? '', uploadsByKey));
   else if (request.method === 'GET' && key === '' && query.get('list-type') === '2')
     answer(response, await listXml(store, bucket, query));
   else if (request.method === 'DELETE' && uploadId !== null) {
@@ -55,8 +57,10 @@ export async function openUploads(store: Store, bucket: string) {
   return found.filter(({ key }) => key !== '').sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-async function uploadsXml(store: Store, bucket: string, prefix: string): Promise<string> {
-  const uploads = (await openUploads(store, bucket)).filter(({ key }) => key.startsWith(prefix));
+async function uploadsXml(store: Store, bucket: string, prefix: string, byKey: boolean): Promise<string> {
+  const uploads = (await openUploads(store, bucket)).filter(({ key }) =>
+    byKey && prefix !== '' ? key === prefix : key.startsWith(prefix),
+  );
   const items = uploads.map(
     ({ key, id }) => `<Upload><Key>${escaped(key)}</Key><UploadId>${id}</UploadId></Upload>`,
   );

@@ -39,6 +39,10 @@ export interface S3Server extends AsyncDisposable {
 export interface S3ServerOptions {
   /** @default 'gleaner-test' */
   readonly bucket?: string;
+  /** Whether it honours If-None-Match and If-Match of puts; s3rver by itself does not. @default true */
+  readonly conditions?: boolean;
+  /** Lists of uploads know no prefix but a whole key, as MinIO's. @default false */
+  readonly uploadsByKey?: boolean;
   /** Of the lots. @default 1 */
   readonly seed?: number;
 }
@@ -51,7 +55,7 @@ const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVE
  * faults on request. Its objects lie in a temporary folder and go with it.
  */
 export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> {
-  const { bucket = 'gleaner-test', seed = 1 } = options;
+  const { bucket = 'gleaner-test', seed = 1, conditions = true, uploadsByKey = false } = options;
   const directory = await mkdtemp(join(tmpdir(), 'gleaner-s3-'));
   const s3rver = new S3rver({
     directory,
@@ -91,10 +95,11 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
       if (fault === 'drop-after') swallow(response);
       if (fault === 'cut') cut(response);
       if (fault === 'slow') slow(response);
-      void asked.run(headers, async () => {
+      const { 'if-none-match': _, 'if-match': __, ...unconditional } = headers;
+      void asked.run(conditions ? headers : unconditional, async () => {
         try {
           checkSignature(request, { [CREDENTIALS.AWS_ACCESS_KEY_ID]: CREDENTIALS.AWS_SECRET_ACCESS_KEY });
-          if (!(await serveMore(s3rver.store, request, response))) handle(request, response);
+          if (!(await serveMore(s3rver.store, request, response, uploadsByKey))) handle(request, response);
         } catch (error) {
           refuse(
             request,

@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { asJson, type CommandContext, newCommand } from '../command.ts';
+import { price } from '../run-options.ts';
 
 interface StatsFlags {
   readonly json?: true;
@@ -32,11 +33,4 @@ export function statsCommand(context: CommandContext): Command {
       context.print(flags.json ? asJson(statsJson(figures)) : formatStats(figures));
       if (flags.html !== undefined && !flags.json) context.print(`\nWritten to ${flags.html}\n`);
     });
-}
-
-function price(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError('Give a number of 0 or more, as 0.04.');
-  return value;
 }

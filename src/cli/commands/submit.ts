@@ -36,8 +36,9 @@ export function submitCommand(context: CommandContext): Command {
     .option('--priority <n>', 'tasks of runs with a higher number come first (default: 0)', integer)
     .option('--cancel', 'stop the run there; submitted again, it goes on')
     .action(async (flags: SubmitFlags) => {
-      const [{ Database }, { cancelRuns, submitRun }] = await Promise.all([
+      const [{ Database }, { cancelRuns }, { submitRun }] = await Promise.all([
         import('../../executors/fleet/database.ts'),
+        import('../../executors/fleet/run-jobs.ts'),
         import('../../executors/fleet/submit.ts'),
       ]);
       await using database = await Database.open(databaseUrl(flags), {

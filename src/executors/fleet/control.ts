@@ -1,6 +1,7 @@
 import { STAGES } from '../../pipeline/index.ts';
 import type { Database } from './database.ts';
 import { finishStage, planFrom, sendControl, settleRun } from './planner.ts';
+import { forgetJobs } from './run-jobs.ts';
 import { readRunOf } from './run-row.ts';
 import { affectedBy, type LeasedTask } from './task-queue.ts';
 
@@ -17,6 +18,8 @@ export async function runControl(database: Database, task: LeasedTask, signal: A
     if (task.queue === 'plan') await planFrom(database, run, task.stage, signal);
     else await settleRun(database, run);
   }
+  // A job is a kilobyte, and a run has millions of them: once it is done they tell nothing that its tables do not.
+  if (task.queue === 'settle') await forgetJobs(database, task.run);
   await database.persevere(() => database.boss.complete(task.queue, task.id));
 }
 

@@ -250,7 +250,7 @@ function isPgError(error: unknown): error is Error & { readonly code: string } {
 }
 
 /** For messages and logs. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   const parsed = URL.parse(url);
   return parsed ? `${parsed.protocol}//${parsed.host}${parsed.pathname}` : 'the database';
 }

@@ -48,7 +48,7 @@ export function queuesOf(stages: readonly StageName[], gpu: boolean): QueueName[
 const TEN_YEARS_SECONDS = 10 * 365 * 86_400;
 
 /** Seconds without a sign of life after which a task is given to another worker. */
-export const HEARTBEAT_SECONDS = 20;
+const HEARTBEAT_SECONDS = 20;
 /** Seconds between two signs of life: three may be lost. */
 export const TOUCH_SECONDS = 5;
 /** Seconds between two looks for tasks whose worker is gone, by whichever worker comes to it. */

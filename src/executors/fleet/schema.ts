@@ -59,6 +59,9 @@ CREATE TABLE IF NOT EXISTS gleaner.worker (
   started_at timestamptz NOT NULL DEFAULT now(),
   seen_at timestamptz NOT NULL DEFAULT now()
 );
+-- Of millions of jobs, those that a worker has, that failed, or that are to be tried again: a status counts nothing else.
+CREATE INDEX IF NOT EXISTS gleaner_under_way ON pgboss.job ((data->>'run'))
+  WHERE state IN ('retry', 'active', 'failed');
 CREATE OR REPLACE VIEW gleaner.queue_depth AS
 SELECT name AS queue,
        CASE name WHEN 'harvest-gpu' THEN 'harvest' ELSE name END AS stage,

@@ -21,7 +21,7 @@ export interface LeasedTask {
 }
 
 /** What goes with a job. */
-export const jobDataSchema = z.object({
+const jobDataSchema = z.object({
   run: z.string(),
   stage: z.enum(STAGES),
   index: z.int(),
@@ -146,6 +146,11 @@ export async function addTally(
   worker: string,
   { seconds, cpuSeconds, ledgers }: Pick<Manifest, 'seconds' | 'ledgers'> & { readonly cpuSeconds: number },
 ): Promise<void> {
+  // There before it is read: a row that is not there is locked for nobody, and of two tasks that end at once one would be lost.
+  await sql.query(
+    'INSERT INTO gleaner.tally (run, stage, worker) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    [run, stage, worker],
+  );
   const [before] = await sql.query<{ ledgers: Readonly<Record<string, Ledger>> }>(
     'SELECT ledgers FROM gleaner.tally WHERE run = $1 AND stage = $2 AND worker = $3 FOR UPDATE',
     [run, stage, worker],
@@ -156,10 +161,8 @@ export async function addTally(
     sums[step] = sum ? addLedgers([sum, ledger]) : ledger;
   }
   await sql.query(
-    `INSERT INTO gleaner.tally AS t (run, stage, worker, tasks, seconds, cpu_seconds, ledgers)
-     VALUES ($1, $2, $3, 1, $4, $5, $6)
-     ON CONFLICT (run, stage, worker) DO UPDATE SET tasks = t.tasks + 1, seconds = t.seconds + $4,
-       cpu_seconds = t.cpu_seconds + $5, ledgers = $6`,
+    `UPDATE gleaner.tally SET tasks = tasks + 1, seconds = seconds + $4, cpu_seconds = cpu_seconds + $5, ledgers = $6
+     WHERE run = $1 AND stage = $2 AND worker = $3`,
     [run, stage, worker, seconds, cpuSeconds, JSON.stringify(sums)],
   );
 }

@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Agreement, Amount, Estimate, ReviewReport } from '../../../src/service/review/page-types.ts';
 import { ask } from '../ask.ts';
+import { Table } from '../table.tsx';
 import { count, plainLine, safetyName } from '../text.ts';
 import { Axis, limits, percent, Range, scaleOf } from './range.tsx';
-import { Table } from './table.tsx';
 
 /** What the judgements say, as of now. @param judged asks again when it changes */
 export function Figures({ judged }: { readonly judged: number }) {

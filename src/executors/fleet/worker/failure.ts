@@ -20,12 +20,34 @@ const BLAMES: Readonly<Record<string, Blame>> = {
   USAGE: 'run',
 };
 
-export function blameFor(error: unknown): Blame {
+/** @param location of the task's run, where that is known */
+export function blameFor(error: unknown, location?: string): Blame {
   const told = refusedBySystem(error);
   if (!told) return 'task';
   // A process tells of itself, and what was the matter is the cause.
-  if (told.code === 'TASK_FAILED' && told.cause !== undefined) return blameFor(told.cause);
+  if (told.code === 'TASK_FAILED' && told.cause !== undefined) return blameFor(told.cause, location);
+  // The network is no disk: what it refuses once it may give the next time.
+  if (told.code === 'FILE_FAILED' && OF_NETWORK.test(told.message)) return 'task';
+  // What somebody else's bucket refuses, as one of inputs, is the run's matter.
+  if (told.code === 'STORAGE_REFUSED' && location !== undefined) {
+    const { path } = told.toPlain().values;
+    if (bucketOf(String(path)) !== bucketOf(location)) return 'task';
+  }
   return BLAMES[told.code] ?? 'task';
+}
+
+/** libuv's names of errors that connections have. */
+const OF_NETWORK =
+  /\((?:ECONN\w+|EPIPE|ETIMEDOUT|EAI_\w+|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDR\w+)\)/;
+
+/** As 's3://bucket'. */
+function bucketOf(location: string): string {
+  return /^s3:\/\/[^/]+/.exec(location)?.[0] ?? location;
+}
+
+/** Whether the database itself is the matter: then there is nobody to tell of it. */
+export function isOfDatabase(error: unknown): boolean {
+  return refusedBySystem(error)?.code.startsWith('DATABASE_') ?? false;
 }
 
 /** What went wrong, for a log and for whoever looks at tasks that failed: a line, or a defect's stack. */

@@ -27,8 +27,8 @@ interface Open {
  * between two, and is begun anew where an image ends it.
  */
 export class Lane {
-  /** Id of the run. */
-  readonly runId: string;
+  /** What it does: tasks of one run, with limits that it was begun with. */
+  readonly key: string;
   /** By the tasks' indices. */
   readonly #open = new Map<number, Open>();
   readonly #orders: HarvestOrder[] = [];
@@ -40,8 +40,8 @@ export class Lane {
   /** By performance.now(). */
   #usedMs = performance.now();
 
-  constructor(runId: string, environment: Omit<TaskEnvironment, 'share'>, options: LaneOptions) {
-    this.runId = runId;
+  constructor(key: string, environment: Omit<TaskEnvironment, 'share'>, options: LaneOptions) {
+    this.key = key;
     this.#onRoom = options.onRoom;
     const { share, file, onProcess, onProgress } = options;
     this.#ended = harvestExecutor(environment, { workers: 1, share, file })

@@ -38,6 +38,12 @@ export class RunCopies {
     }
   }
 
+  /** Where a run lies, if it was brought here. */
+  async locationOf(id: string): Promise<string | undefined> {
+    const copy = await this.#copies.get(id)?.copy.catch(() => undefined);
+    return copy?.environment.root;
+  }
+
   /** Stops what is being brought here. */
   end(reason: Error): void {
     this.#end.abort(reason);

@@ -3,6 +3,7 @@ import { CpuMeter } from '../../../pipeline/index.ts';
 import { isHarvest } from '../../harvest.ts';
 import type { RunningProcess } from '../../processes.ts';
 import { OPEN_FETCHES, TaskThreads } from '../../task-threads.ts';
+import { fetchOfFleet, roundedFleet } from './domain-share.ts';
 import { Lane } from './lane.ts';
 import type { RunCopy } from './run-copy.ts';
 
@@ -55,6 +56,8 @@ export class Slots implements AsyncDisposable {
   #fetching = 0;
   #computing = 0;
   #slots: number;
+  #everywhere = 1;
+  #expected = 0;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -69,6 +72,19 @@ export class Slots implements AsyncDisposable {
     return this.#threadSlots + [...this.#lanes].filter(({ tasks }) => tasks > 0).length;
   }
 
+  /** A task is about to come. @returns that it came, or does not; to be called once */
+  expect(): () => void {
+    this.#expected++;
+    return () => {
+      this.#expected--;
+    };
+  }
+
+  /** Slots of the whole fleet that may ask the web: with others than before, what asks it is begun anew with its next task. */
+  shareDomains(slots: number): void {
+    this.#everywhere = roundedFleet(slots, this.#everywhere);
+  }
+
   /** From here on one less works, but one at least. */
   narrow(): void {
     this.#slots = Math.max(1, this.#slots - 1);
@@ -76,12 +92,12 @@ export class Slots implements AsyncDisposable {
 
   /** Slots for which a task could be taken. */
   get free(): number {
-    return Math.max(0, this.slots - this.busy - this.#waiting.length);
+    return Math.max(0, this.slots - this.busy - this.#waiting.length - this.#expected);
   }
 
   /** Slots at work that could begin another task beside theirs: of harvest, and of fetch. */
   get hungry(): { readonly harvest: number; readonly fetch: number } {
-    if (this.#waiting.length > 0) return { harvest: 0, fetch: 0 };
+    if (this.#waiting.length + this.#expected > 0) return { harvest: 0, fetch: 0 };
     const harvest = [...this.#lanes].filter(({ hungry, broken }) => hungry && !broken).length;
     return { harvest, fetch: this.#spareFetches };
   }
@@ -174,7 +190,7 @@ export class Slots implements AsyncDisposable {
   /** A slot that is free; for want of one, what is at work with room for another beside it. */
   #find({ task, copy }: Waiting): Place | undefined {
     const lanes = [...this.#lanes].filter(({ broken }) => !broken);
-    const mine = lanes.filter(({ runId }) => runId === copy.id);
+    const mine = lanes.filter(({ key }) => key === this.#keyOf(copy, true));
     const harvest = isHarvest(task);
     if (this.busy >= this.slots) {
       if (task.stage === 'fetch' && this.#spareFetches > 0) return 'thread';
@@ -188,9 +204,9 @@ export class Slots implements AsyncDisposable {
     return harvest ? this.#openLane(copy) : 'thread';
   }
 
-  #openLane({ id, environment }: RunCopy): Lane {
+  #openLane(copy: RunCopy): Lane {
     const { slots, processFile, onProcess } = this.#options;
-    const lane = new Lane(id, environment, {
+    const lane = new Lane(this.#keyOf(copy, true), this.#environmentOf(copy), {
       share: slots,
       file: processFile,
       onProcess,
@@ -210,15 +226,29 @@ export class Slots implements AsyncDisposable {
     this.#closing.add(closed);
   }
 
-  #threadsOf({ id, environment }: RunCopy, fetches: boolean) {
-    const key = fetches ? `${id}/fetch` : id;
+  #threadsOf(copy: RunCopy, fetches: boolean) {
+    const key = this.#keyOf(copy, fetches);
     const known = this.#threads.get(key);
     if (known) return known;
+    const { slots } = this.#options;
     const open = fetches ? OPEN_FETCHES : 1;
-    const opened = TaskThreads.open(environment, { threads: this.slots, open, idleMs: WARM_MS }, this.#cpu);
+    const environment = fetches ? this.#environmentOf(copy) : copy.environment;
+    const opened = TaskThreads.open(environment, { threads: slots, open, idleMs: WARM_MS }, this.#cpu);
     const threads = { opened, tasks: 0, usedMs: performance.now() };
     this.#threads.set(key, threads);
     return threads;
+  }
+
+  /** What tasks have in common that can be done by the same engines. */
+  #keyOf({ id, environment }: RunCopy, fetches: boolean): string {
+    const asksWeb = fetches && environment.spec.images.kind === 'web';
+    return `${id}${fetches ? ' fetches' : ''}${asksWeb ? ` of ${this.#everywhere}` : ''}`;
+  }
+
+  #environmentOf({ environment }: RunCopy): RunCopy['environment'] {
+    const { spec } = environment;
+    const fetch = fetchOfFleet(spec.recipe.fetch, this.#options.slots, this.#everywhere);
+    return { ...environment, spec: { ...spec, recipe: { ...spec.recipe, fetch } } };
   }
 
   #roomAgain(): void {

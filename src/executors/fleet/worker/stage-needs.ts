@@ -2,16 +2,16 @@ import type { StageName } from '../../../pipeline/index.ts';
 
 const MIB = 1 << 20;
 
-/** What a worker itself takes before it has a task, in bytes: `gleaner worker` after a minute without one, 2026-11-22. */
-const WORKER_BYTES = 150 * MIB;
+/** What a worker itself takes before it has a task, in bytes: VmHWM of `gleaner worker --workers 1` without one, 2026-11-22: 166 MiB. */
+export const WORKER_BYTES = 170 * MIB;
 
 /**
  * Memory that one task of a stage takes at its peak, in bytes. Measured on processes that do this and nothing else
  * (docs/benchmarks.md), so that the first has what several threads share; what a run takes more of, its worker sees.
  */
 const STAGE_BYTES: Readonly<Record<StageName, number>> = {
-  extract: 250 * MIB, // npm run bench -- extract: 84 MB of WAT
-  dedup: 350 * MIB, // npm run bench -- dedup --pairs 50000000: a bucket of the default size
+  extract: 250 * MIB, // a worker with 84 MB of WAT: 315 MiB, of which 166 are the worker's
+  dedup: 350 * MIB, // npm run bench -- dedup --pairs 50000000: the whole process, a bucket of the default size
   fetch: 250 * MIB, // as extract: bodies that wait are bounded by 16 MiB (src/stages/intake.ts)
   harvest: 1_100 * MIB, // gleaner run with ViT-B/32, fp32: a process, its model and a batch of 64
   near: 700 * MIB, // npm run bench -- near: at most, whatever the number of rows

@@ -3,7 +3,7 @@ import { finishedManifest, type Manifest, taskFingerprint } from '../../../pipel
 import { isControl, runControl } from '../control.ts';
 import type { Database } from '../database.ts';
 import type { LeasedTask, TaskQueue } from '../task-queue.ts';
-import { blameFor, problemText } from './failure.ts';
+import { blameFor, isOfDatabase, problemText } from './failure.ts';
 import { type Lease, Stopped } from './lease.ts';
 import type { Progress } from './progress.ts';
 import type { RunCopies } from './run-copies.ts';
@@ -37,7 +37,7 @@ export class TaskDoer {
   async do(lease: Lease): Promise<void> {
     const { task, signal } = lease;
     const { database, queue, worker, metrics, log } = this.#tools;
-    log.debug(factsOf(lease), 'taken');
+    log.info(factsOf(lease), 'taken');
     try {
       if (isControl(task)) {
         await runControl(database, task, signal);
@@ -55,14 +55,21 @@ export class TaskDoer {
 
   async #run({ task, signal }: Lease): Promise<Manifest> {
     const { copies, slots, progress } = this.#tools;
-    const copy = await copies.of(task.run);
-    if (task.stage === 'harvest') await copy.canScore();
-    const whole = await copy.packer.unpack(task.packed);
-    const fingerprint = taskFingerprint(copy.fingerprint, whole);
-    // Another attempt may have done it, and not come to say so.
-    const before = await finishedManifest(copy.storage, whole.stage, whole.index, fingerprint);
-    if (before) return before;
-    return slots.run(whole, copy, { signal, progress: (stage, done) => progress.done(stage, done) });
+    const came = slots.expect();
+    let begun: Promise<Manifest>;
+    try {
+      const copy = await copies.of(task.run);
+      if (task.stage === 'harvest') await copy.canScore();
+      const whole = await copy.packer.unpack(task.packed);
+      const fingerprint = taskFingerprint(copy.fingerprint, whole);
+      // Another attempt may have done it, and not come to say so.
+      const before = await finishedManifest(copy.storage, whole.stage, whole.index, fingerprint);
+      if (before) return before;
+      begun = slots.run(whole, copy, { signal, progress: (stage, done) => progress.done(stage, done) });
+    } finally {
+      came();
+    }
+    return begun;
   }
 
   /** Says what became of a task that did not come to its end. */
@@ -74,10 +81,10 @@ export class TaskDoer {
       return this.#giveBack(lease);
     }
     const problem = problemText(error);
-    switch (blameFor(error)) {
+    switch (blameFor(error, await copies.locationOf(lease.task.run))) {
       case 'machine':
         onBroken(error);
-        return this.#giveBack(lease);
+        return isOfDatabase(error) ? undefined : this.#giveBack(lease);
       case 'run':
         if (copies.leave(lease.task.run))
           log.warn({ run: lease.task.run, problem }, 'left to others: this machine cannot do that run');

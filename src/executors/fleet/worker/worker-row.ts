@@ -48,3 +48,16 @@ export async function writeWorker(sql: Sql, worker: WorkerIdentity, now: WorkerS
     ],
   );
 }
+
+/** A worker that was not seen for so long is lost, in seconds. */
+const LOST_SECONDS = 60;
+
+/** Slots of all live workers of the fleet that may ask the web for images. */
+export async function slotsThatFetch(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ slots: string }>(
+    `SELECT coalesce(sum(slots), 0) AS slots FROM gleaner.worker
+     WHERE state <> 'gone' AND seen_at > now() - $1 * interval '1 s' AND stages && ARRAY['harvest', 'fetch']`,
+    [LOST_SECONDS],
+  );
+  return Number(row?.slots ?? 0);
+}

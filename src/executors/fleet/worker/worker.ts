@@ -4,26 +4,28 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { GLEANER_VERSION } from '../../../config/version.ts';
 import { STAGES, type StageName } from '../../../pipeline/index.ts';
+import { GleanerError } from '../../../schema/index.ts';
 import type { RunningProcess } from '../../processes.ts';
 import { isControl } from '../control.ts';
 import { Database } from '../database.ts';
 import { CONTROL_QUEUES, type QueueName, queuesOf, TOUCH_SECONDS } from '../queues.ts';
 import { type LeasedTask, TaskQueue } from '../task-queue.ts';
-import { serveAudits } from '../volunteer/serve-audits.ts';
+import { auditBeside } from './audits.ts';
 import { Bell, within } from './bell.ts';
 import { BundleCache } from './bundle-cache.ts';
-import { blameFor } from './failure.ts';
+import { isOfDatabase } from './failure.ts';
+import { findGpu } from './gpu.ts';
 import { Lease, Stopped } from './lease.ts';
 import { memoryOfMachine } from './memory.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { Progress } from './progress.ts';
 import { RunCopies } from './run-copies.ts';
 import { Slots } from './slots.ts';
-import { slotsFor } from './stage-needs.ts';
+import { slotsFor, WORKER_BYTES } from './stage-needs.ts';
 import { TaskDoer } from './task-doer.ts';
 import { type LogFormat, openLog } from './worker-log.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
-import { type WorkerIdentity, type WorkerState, writeWorker } from './worker-row.ts';
+import { slotsThatFetch, type WorkerIdentity, type WorkerState, writeWorker } from './worker-row.ts';
 
 export interface WorkerOptions {
   /** URL of the fleet's database. */
@@ -83,6 +85,7 @@ export class Worker implements AsyncDisposable {
   /** Why it cannot go on. */
   #broken: { readonly error: unknown } | undefined;
   readonly #bell = new Bell();
+  #asked: Promise<unknown> | undefined;
 
   private constructor(database: Database, options: WorkerOptions) {
     const { stages = STAGES, gpu = false, memoryBytes = memoryOfMachine(), name = hostname() } = options;
@@ -125,13 +128,23 @@ export class Worker implements AsyncDisposable {
 
   /**
    * Joins a fleet.
-   * @throws GleanerError of the database; PROVIDER_FAILED where a GPU is promised, and none works
+   * @throws GleanerError of the database; NO_GPU where one is promised, and none works
    */
   static async open(options: WorkerOptions): Promise<Worker> {
     if (options.gpu) await findGpu();
+    const { memoryBytes = memoryOfMachine() } = options;
+    if (memoryBytes < WORKER_BYTES)
+      throw new GleanerError('USAGE', {
+        problem: `--memory: a worker takes ${Math.ceil(WORKER_BYTES / (1 << 20))}MiB by itself; give it more.`,
+      });
     const database = await Database.open(options.database);
     const worker = new Worker(database, options);
-    await worker.#tell('idle');
+    try {
+      await worker.#beat();
+    } catch (error) {
+      await worker[Symbol.asyncDispose]();
+      throw error;
+    }
     const { name, stages, gpu, memoryLimitBytes } = worker.identity;
     worker.log.info({ name, stages, gpu, slots: worker.#slots.slots, memoryLimitBytes }, 'started');
     return worker;
@@ -141,13 +154,17 @@ export class Worker implements AsyncDisposable {
   async isReady(): Promise<boolean> {
     if (this.#draining || this.#broken) return false;
     let answers = false;
-    const asked = this.#database.query('SELECT 1').then(() => {
-      answers = true;
+    // One question at a time: a database that is away is waited for, by each that is asked.
+    this.#asked ??= this.#database.query('SELECT 1').finally(() => {
+      this.#asked = undefined;
     });
-    await within(
-      READY_MS,
-      asked.catch(() => undefined),
+    const told = this.#asked.then(
+      () => {
+        answers = true;
+      },
+      () => undefined,
     );
+    await within(READY_MS, told);
     return answers;
   }
 
@@ -163,22 +180,26 @@ export class Worker implements AsyncDisposable {
     };
     signal.addEventListener('abort', drain, { once: true });
     if (signal.aborted) drain();
-    const beat = setInterval(() => this.#inBackground(this.#touch()), TOUCH_SECONDS * 1000);
-    const row = setInterval(() => this.#inBackground(this.#tell(this.#state())), ROW_MS);
+    const timers = [
+      this.#every(TOUCH_SECONDS * 1000, () => this.#touch()),
+      this.#every(ROW_MS, () => this.#beat()),
+    ];
     const ending = new AbortController();
-    const audits = this.#audit(AbortSignal.any([signal, ending.signal]));
+    const audits = this.#audit(AbortSignal.any([signal, ending.signal])).catch((error) => this.#break(error));
     try {
       await this.#takeTasks();
       if (!this.#broken) await this.#drain();
-    } finally {
+    } catch (error) {
+      this.#break(error);
+    }
+    try {
       ending.abort();
       await this.#stopAll();
       await within(TIDY_MS, audits);
-      clearInterval(beat);
-      clearInterval(row);
+      if (!isOfDatabase(this.#broken?.error)) await this.#tell('gone');
+    } finally {
+      for (const timer of timers) clearInterval(timer);
       signal.removeEventListener('abort', drain);
-      if (!this.#broken || blameFor(this.#broken.error) !== 'machine') await this.#tell('gone');
-      else await this.#tell('gone').catch(() => undefined);
     }
     if (this.#broken) throw this.#broken.error;
     this.log.info('stopped');
@@ -188,6 +209,12 @@ export class Worker implements AsyncDisposable {
     this.#memory[Symbol.dispose]();
     await this.#slots[Symbol.asyncDispose]();
     await this.#database[Symbol.asyncDispose]();
+  }
+
+  /** Who harvests has what it takes to look at what volunteers have harvested. */
+  async #audit(signal: AbortSignal): Promise<void> {
+    if (this.identity.stages.includes('harvest'))
+      await auditBeside(this.#database, this.#copies, this.log, signal);
   }
 
   async #takeTasks(): Promise<void> {
@@ -209,20 +236,6 @@ export class Worker implements AsyncDisposable {
       // What ended here may be the last that others wait for.
       waitMs = rang ? POLL_MS : Math.min(MAX_POLL_MS, waitMs * 1.5);
       await this.#slots.sweep();
-    }
-  }
-
-  /** Beside its tasks, one process that checks what volunteers have sent: where it harvests, it has what that takes. */
-  async #audit(signal: AbortSignal): Promise<void> {
-    if (!this.identity.stages.includes('harvest')) return;
-    try {
-      await serveAudits(this.#database, {
-        signal,
-        environmentOf: async ({ id }) => (await this.#copies.of(id)).environment,
-        onEvent: ({ event, ...facts }) => this.log.info(facts, `audit ${event}`),
-      });
-    } catch (error) {
-      this.#break(error);
     }
   }
 
@@ -262,22 +275,31 @@ export class Worker implements AsyncDisposable {
   /** Too much memory is taken: what has grown most has to go, and one less is worked on from here on. */
   #makeRoom(grown: RunningProcess | undefined): void {
     const why = this.#slots.busy > 1 ? 'memory' : 'large';
-    this.log.warn({ bytes: this.#memory.bytes, limit: this.identity.memoryLimitBytes }, 'too little memory');
-    this.#slots.narrow();
-    if (grown) {
-      grown.end(new Stopped(why));
-      return;
-    }
     const inThreads = [...this.#leases.keys()].filter(
       ({ task, signal }) => !isControl(task) && task.stage !== 'harvest' && !signal.aborted,
     );
-    inThreads.at(-1)?.stop(why);
+    const last = inThreads.at(-1);
+    if (!grown && !last) return;
+    const { memoryLimitBytes } = this.identity;
+    this.log.warn(
+      { bytes: this.#memory.bytes, memoryLimitBytes, slots: this.#slots.slots },
+      'too little memory',
+    );
+    this.#slots.narrow();
+    if (grown) grown.end(new Stopped(why));
+    else last?.stop(why);
   }
 
   async #touch(): Promise<void> {
     const mine = [...this.#leases.keys()];
     const lost = new Set(await this.#queue.touch(mine.map(({ task }) => task)));
     for (const lease of mine) if (lost.has(lease.task)) lease.stop('lost');
+  }
+
+  /** Tells the fleet how this worker is, and asks how many there are. */
+  async #beat(): Promise<void> {
+    await this.#tell(this.#state());
+    this.#slots.shareDomains(await slotsThatFetch(this.#database));
   }
 
   #state(): WorkerState['state'] {
@@ -311,7 +333,8 @@ export class Worker implements AsyncDisposable {
     for (const [lease] of left) lease.stop('drained');
     await within(TIDY_MS, Promise.all(left.map(([, ended]) => ended)));
     const stubborn = left.filter(([lease]) => this.#leases.has(lease)).map(([{ task }]) => task);
-    await this.#queue.giveBack(stubborn);
+    // A database that is away finds out by itself, when it is back, that nobody works on them.
+    if (!isOfDatabase(this.#broken?.error)) await this.#queue.giveBack(stubborn);
   }
 
   #break(error: unknown): void {
@@ -319,16 +342,17 @@ export class Worker implements AsyncDisposable {
     this.#bell.ring();
   }
 
-  #inBackground(work: Promise<void>): void {
-    work.catch((error: unknown) => this.#break(error));
+  /** Does some work again and again, once at a time. */
+  #every(ms: number, work: () => Promise<void>): NodeJS.Timeout {
+    let under = false;
+    return setInterval(() => {
+      if (under) return;
+      under = true;
+      work()
+        .catch((error: unknown) => this.#break(error))
+        .finally(() => {
+          under = false;
+        });
+    }, ms);
   }
-}
-
-/** @throws GleanerError PROVIDER_FAILED */
-async function findGpu(): Promise<void> {
-  const { chooseProvider } = await import('../../../clip/index.ts');
-  const { GleanerError } = await import('../../../schema/index.ts');
-  const { provider, said } = await chooseProvider('auto');
-  if (provider === 'cpu')
-    throw new GleanerError('PROVIDER_FAILED', { provider: 'auto', problem: `--gpu: ${said ?? 'none'}` });
 }

@@ -1,0 +1,1 @@
+export { type ServeFleetOptions, serveFleet } from './serve-fleet.ts';

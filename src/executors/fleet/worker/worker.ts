@@ -184,8 +184,7 @@ export class Worker implements AsyncDisposable {
       this.#every(TOUCH_SECONDS * 1000, () => this.#touch()),
       this.#every(ROW_MS, () => this.#beat()),
     ];
-    const ending = new AbortController();
-    const audits = this.#audit(AbortSignal.any([signal, ending.signal])).catch((error) => this.#break(error));
+    const endAudits = auditBeside(this, this.#database, this.#copies, signal);
     try {
       await this.#takeTasks();
       if (!this.#broken) await this.#drain();
@@ -193,9 +192,7 @@ export class Worker implements AsyncDisposable {
       this.#break(error);
     }
     try {
-      ending.abort();
-      await this.#stopAll();
-      await within(TIDY_MS, audits);
+      await Promise.all([this.#stopAll(), within(TIDY_MS, endAudits())]);
       if (!isOfDatabase(this.#broken?.error)) await this.#tell('gone');
     } finally {
       for (const timer of timers) clearInterval(timer);
@@ -209,12 +206,6 @@ export class Worker implements AsyncDisposable {
     this.#memory[Symbol.dispose]();
     await this.#slots[Symbol.asyncDispose]();
     await this.#database[Symbol.asyncDispose]();
-  }
-
-  /** Who harvests has what it takes to look at what volunteers have harvested. */
-  async #audit(signal: AbortSignal): Promise<void> {
-    if (this.identity.stages.includes('harvest'))
-      await auditBeside(this.#database, this.#copies, this.log, signal);
   }
 
   async #takeTasks(): Promise<void> {

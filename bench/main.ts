@@ -29,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     'index-add': () => import('./index-add.ts'),
     knn: () => import('./knn.ts'),
     queue: () => import('./queue.ts'),
+    audit: () => import('./audit.ts'),
     serve: () => import('./serve.ts'),
     'fleet-status': () => import('./fleet-status.ts'),
     s3: () => import('./s3.ts'),

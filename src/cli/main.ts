@@ -3,6 +3,7 @@ import { GLEANER_VERSION } from '../config/version.ts';
 import { refusedBySystem } from '../schema/index.ts';
 import type { CommandContext } from './command.ts';
 import { cardCommand } from './commands/card.ts';
+import { coordinatorCommand } from './commands/coordinator.ts';
 import { dedupCommand } from './commands/dedup.ts';
 import { diffCommand } from './commands/diff.ts';
 import { downloadCommand } from './commands/download.ts';
@@ -47,6 +48,7 @@ const COMMANDS = [
   submitCommand,
   workerCommand,
   statusCommand,
+  coordinatorCommand,
 ];
 
 /** The whole command line. Exported for tests that hold documents and manifests against it. */
@@ -60,12 +62,17 @@ export function createProgram(context: CommandContext): Command {
     .helpCommand(false)
     .addHelpText('after', '\nEvery command has a help of its own: gleaner run --help\n');
   for (const create of COMMANDS) program.addCommand(create(context));
-  for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)])
+  for (const command of withSubcommands(program))
     command.exitOverride().configureOutput({
       writeOut: context.print,
       outputError: () => undefined, // Said once, below, in our own form.
     });
   return program;
+}
+
+/** A command with all below it. */
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 /**

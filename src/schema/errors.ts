@@ -88,6 +88,16 @@ export const ERRORS = {
       '{where}: holds the tables of another gleaner (version {found}, this one has {mine}). Use that gleaner, or another database; runs go on in a new one from what lies in their storage.',
   },
   STORAGE_REFUSED: { exit: 1, template: '{path}: {problem}. {hint}' },
+  TOKEN_REFUSED: {
+    exit: 1,
+    template:
+      '{where}: the token is not accepted ({problem}). Ask whoever runs this coordinator for another.',
+  },
+  WORKER_BLOCKED: {
+    exit: 1,
+    template: '{where}: this token is blocked ({problem}). Write to whoever runs this coordinator.',
+  },
+  COORDINATOR_REFUSED: { exit: 1, template: '{where}: {problem}.' },
   FILE_FAILED: { exit: 1, template: '{path}: {problem}.' },
   DAMAGED: { exit: 1, template: '{path}: {problem}' },
   TASK_FAILED: { exit: 1, template: '{task}: {problem}' },

@@ -1,5 +1,12 @@
 import { once } from 'node:events';
-import { createServer, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
@@ -29,6 +36,8 @@ export interface ListenOptions {
   readonly server?: ServerOptions;
   /** Watches the connections of the server. */
   readonly watch?: (server: Server) => void;
+  /** Certificate chain and key, PEM: it speaks HTTPS then. */
+  readonly tls?: { readonly cert: Uint8Array; readonly key: Uint8Array } | undefined;
 }
 
 export interface Listening {
@@ -49,24 +58,46 @@ export async function listenOn(
   answer: Hono['fetch'],
   port: number,
   host: string,
-  { closeTimeoutMs = CLOSE_TIMEOUT_MS, server: options, watch }: ListenOptions = {},
+  { closeTimeoutMs = CLOSE_TIMEOUT_MS, server: options, watch, tls }: ListenOptions = {},
 ): Promise<Listening> {
-  const server = createServer(
-    { ...SERVER_OPTIONS, ...options },
-    getRequestListener(answer, { overrideGlobalObjects: false }),
-  );
+  const all = { ...SERVER_OPTIONS, ...options };
+  const listener = getRequestListener(answer, { overrideGlobalObjects: false });
+  const server = tls ? secureServer({ ...all, ...pem(tls) }, listener) : createServer(all, listener);
   server.timeout = IDLE_TIMEOUT_MS;
   const sockets = new Sockets(server);
-  watch?.(server);
+  if (!('setSecureContext' in server)) watch?.(server);
   const listening = await listen(server, port, host);
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
+    url: `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening}/`,
     port: listening,
     close: () => stop(server, sockets, closeTimeoutMs),
   };
 }
 
-async function listen(server: Server, port: number, host: string): Promise<number> {
+type AnyServer = Server | TlsServer;
+
+/** @throws GleanerError USAGE where certificate or key are none */
+function secureServer(
+  options: Parameters<typeof createTlsServer>[0],
+  listener: ReturnType<typeof getRequestListener>,
+): TlsServer {
+  try {
+    return createTlsServer(options, listener);
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new GleanerError(
+      'USAGE',
+      { problem: `--tls-cert, --tls-key: they are no certificate with its key (${problem}).` },
+      { cause },
+    );
+  }
+}
+
+function pem({ cert, key }: NonNullable<ListenOptions['tls']>): { cert: Buffer; key: Buffer } {
+  return { cert: Buffer.from(cert), key: Buffer.from(key) };
+}
+
+async function listen(server: AnyServer, port: number, host: string): Promise<number> {
   try {
     server.listen(port, host);
     await once(server, 'listening');
@@ -90,12 +121,13 @@ class Sockets {
   readonly #requests = new Map<Socket, number>();
   #ending = false;
 
-  constructor(server: Server) {
-    server.on('connection', (socket) => {
+  constructor(server: AnyServer) {
+    // Of TLS the sockets that requests come from are those within.
+    server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.#requests.set(socket, 0);
       socket.once('close', () => this.#requests.delete(socket));
     });
-    server.on('request', ({ socket }, response) => {
+    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
       this.#count(socket, 1);
       response.once('close', () => this.#count(socket, -1));
     });
@@ -115,7 +147,7 @@ class Sockets {
   }
 }
 
-async function stop(server: Server, sockets: Sockets, timeoutMs: number): Promise<void> {
+async function stop(server: AnyServer, sockets: Sockets, timeoutMs: number): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   sockets.endIdle();

@@ -2,7 +2,7 @@ import { isControl, runControl } from '../../src/executors/fleet/control.ts';
 import type { Database } from '../../src/executors/fleet/database.ts';
 import { localRun } from '../../src/executors/fleet/fleet-spec.ts';
 import { TaskPacker } from '../../src/executors/fleet/pack-task.ts';
-import { QUEUES } from '../../src/executors/fleet/queues.ts';
+import { QUEUES, type QueueName } from '../../src/executors/fleet/queues.ts';
 import { readRunOf } from '../../src/executors/fleet/run-row.ts';
 import { type LeasedTask, TaskQueue } from '../../src/executors/fleet/task-queue.ts';
 import { runStorage, TaskRunner } from '../../src/pipeline/index.ts';
@@ -11,13 +11,14 @@ import { runStorage, TaskRunner } from '../../src/pipeline/index.ts';
 export async function workPlainly(
   database: Database,
   onTask: (task: LeasedTask) => Promise<'do' | 'leave'> = async () => 'do',
+  queues: readonly QueueName[] = QUEUES.filter((queue) => queue !== 'audit'),
 ): Promise<LeasedTask[]> {
   const queue = new TaskQueue(database);
   const taken: LeasedTask[] = [];
   const { signal } = new AbortController();
   for (let idle = 0; idle < 2; ) {
     await database.boss.resolveFlow();
-    const [task] = await queue.take(QUEUES, 1);
+    const [task] = await queue.take(queues, 1);
     if (!task) {
       idle++;
       continue;

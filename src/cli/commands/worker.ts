@@ -4,9 +4,10 @@ import type { StageName } from '../../pipeline/index.ts';
 import { STAGES } from '../../pipeline/task.ts';
 import { type CommandContext, newCommand } from '../command.ts';
 import { type DatabaseFlags, databaseUrl, withDatabase } from '../fleet-options.ts';
+import { type LendFlags, lendMachine, withLendOptions } from '../lend-machine.ts';
 import { naturalNumber, portNumber, wholeNumber } from '../run-options.ts';
 
-interface WorkerFlags extends DatabaseFlags {
+interface WorkerFlags extends DatabaseFlags, LendFlags {
   readonly stages?: readonly StageName[];
   readonly gpu?: true;
   readonly workers?: number;
@@ -26,8 +27,9 @@ export function workerCommand(context: CommandContext): Command {
     'gleaner worker --stages extract,dedup --workers 16',
     'gleaner worker --stages harvest --gpu --memory 24GiB --metrics-port 9090',
     'gleaner worker --exit-when-idle 600 --log text',
+    'gleaner worker --coordinator https://gleaner.example.org --log text    # as a volunteer; its token in GLEANER_TOKEN',
   ]);
-  return withDatabase(command)
+  return withLendOptions(withDatabase(command))
     .option('--stages <names>', `only these, of ${STAGES.join(',')} (default: all)`, stageNames)
     .option('--gpu', 'take the harvest of runs whose networks need a GPU, too')
     .option('--workers <n>', 'tasks side by side, at most (default: the number of cores)', wholeNumber)
@@ -50,6 +52,7 @@ export function workerCommand(context: CommandContext): Command {
       new Option('--log <format>', 'events on standard error').choices(['json', 'text']).default('json'),
     )
     .action(async (flags: WorkerFlags) => {
+      if (flags.coordinator !== undefined) return lendMachine(flags.coordinator, flags, context);
       const [{ Worker }, { serveWorkerHealth }] = await Promise.all([
         import('../../executors/fleet/worker/worker.ts'),
         import('../../service/worker-health.ts'),

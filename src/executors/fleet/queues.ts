@@ -2,7 +2,8 @@ import type { StageName } from '../../pipeline/index.ts';
 
 /**
  * Queues of a fleet: one a stage, and three for what lies between stages. `harvest-gpu` holds the harvest of runs whose
- * networks run on a GPU; `gate` counts the tasks of a stage, `plan` plans the next, `settle` ends the run.
+ * networks run on a GPU; `gate` counts the tasks of a stage, `plan` plans the next, `settle` ends the run. `audit` holds what
+ * volunteers have sent, for trusted workers to check.
  */
 export const QUEUES = [
   'extract',
@@ -18,6 +19,7 @@ export const QUEUES = [
   'plan',
   'gate',
   'settle',
+  'audit',
 ] as const;
 export type QueueName = (typeof QUEUES)[number];
 

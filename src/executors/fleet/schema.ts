@@ -1,3 +1,5 @@
+import { VOLUNTEER_SQL } from './volunteer/schema.ts';
+
 /** Version of the tables below: a worker of one version does not write into those of another. */
 export const SCHEMA_VERSION = 1;
 
@@ -98,4 +100,4 @@ SELECT name, name,
        count(*) FILTER (WHERE state = 'failed')
 FROM pgboss.job WHERE name IN ('gate', 'plan', 'settle') AND (state < 'completed' OR state = 'failed')
 GROUP BY name;
-`;
+${VOLUNTEER_SQL}`;

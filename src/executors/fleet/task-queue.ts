@@ -140,9 +140,9 @@ function leased(queue: QueueName, job: JobWithMetadata<unknown>): LeasedTask {
 }
 
 /** What a worker has done of a stage: in a row of its own, so that workers do not wait for one another. */
-async function addTally(
+export async function addTally(
   sql: Sql,
-  { run, stage }: LeasedTask,
+  { run, stage }: Pick<LeasedTask, 'run' | 'stage'>,
   worker: string,
   { seconds, cpuSeconds, ledgers }: Pick<Manifest, 'seconds' | 'ledgers'> & { readonly cpuSeconds: number },
 ): Promise<void> {

@@ -10,6 +10,7 @@ import { isControl } from '../control.ts';
 import { Database } from '../database.ts';
 import { CONTROL_QUEUES, type QueueName, queuesOf, TOUCH_SECONDS } from '../queues.ts';
 import { type LeasedTask, TaskQueue } from '../task-queue.ts';
+import { auditBeside } from './audits.ts';
 import { Bell, within } from './bell.ts';
 import { BundleCache } from './bundle-cache.ts';
 import { isOfDatabase } from './failure.ts';
@@ -183,6 +184,7 @@ export class Worker implements AsyncDisposable {
       this.#every(TOUCH_SECONDS * 1000, () => this.#touch()),
       this.#every(ROW_MS, () => this.#beat()),
     ];
+    const endAudits = auditBeside(this, this.#database, this.#copies, signal);
     try {
       await this.#takeTasks();
       if (!this.#broken) await this.#drain();
@@ -190,7 +192,7 @@ export class Worker implements AsyncDisposable {
       this.#break(error);
     }
     try {
-      await this.#stopAll();
+      await Promise.all([this.#stopAll(), within(TIDY_MS, endAudits())]);
       if (!isOfDatabase(this.#broken?.error)) await this.#tell('gone');
     } finally {
       for (const timer of timers) clearInterval(timer);

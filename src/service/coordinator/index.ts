@@ -1,0 +1,1 @@
+export { type CoordinatorOptions, coordinate } from './coordinator-run.ts';

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { createProgram } from '../../src/cli/main.ts';
-import { agreedCommands } from './contract-commands.ts';
 
 /**
  * Parses a command line by gleaner's own parser, without doing what it says.
@@ -10,8 +9,6 @@ import { agreedCommands } from './contract-commands.ts';
  */
 export async function parseCommandLine(args: readonly string[]): Promise<void> {
   const program = createProgram({ signal: new AbortController().signal, print: () => undefined });
-  const known = new Set(program.commands.map((command) => command.name()));
-  for (const command of agreedCommands()) if (!known.has(command.name())) program.addCommand(command);
   for (const command of allOf(program))
     command
       .exitOverride()

@@ -76,7 +76,7 @@ WITH done AS (
          count(*) FILTER (WHERE state = 'failed') AS failed
   FROM pgboss.job
   WHERE state IN ('retry', 'active', 'failed') AND data->>'run' IS NOT NULL
-    AND name NOT IN ('gate', 'plan', 'settle') AND name NOT LIKE 'dead-%'
+    AND name NOT IN ('gate', 'plan', 'settle', 'audit') AND name NOT LIKE 'dead-%'
   GROUP BY 1, 2, 3
 ), stages AS (
   SELECT CASE WHEN d.stage = 'harvest' AND r.spec->>'provider' <> 'cpu' THEN 'harvest-gpu' ELSE d.stage END AS queue,
@@ -98,6 +98,6 @@ SELECT name, name,
        count(*) FILTER (WHERE state IN ('created', 'retry') AND NOT blocked),
        count(*) FILTER (WHERE state = 'active'),
        count(*) FILTER (WHERE state = 'failed')
-FROM pgboss.job WHERE name IN ('gate', 'plan', 'settle') AND (state < 'completed' OR state = 'failed')
+FROM pgboss.job WHERE name IN ('gate', 'plan', 'settle', 'audit') AND (state < 'completed' OR state = 'failed')
 GROUP BY name;
 ${VOLUNTEER_SQL}`;

@@ -3,9 +3,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Two cores; tests of native code and of browsers each get a process of their own.
+    // Tests of native code and of browsers each get a process of their own.
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than cores: some tests mostly wait, for leases and for what has to time out.
+    maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -16,7 +16,7 @@ export class SmallFleet {
   }
 
   async clear(): Promise<void> {
-    await this.database.query('TRUNCATE gleaner.run, gleaner.stage, gleaner.tally, gleaner.worker');
+    await this.database.query('TRUNCATE gleaner.run, gleaner.worker CASCADE');
     await this.database.query('DELETE FROM pgboss.job');
   }
 

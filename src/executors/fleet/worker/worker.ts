@@ -82,6 +82,8 @@ export class Worker implements AsyncDisposable {
   /** What it has, each with the promise that it is ended. */
   readonly #leases = new Map<Lease, Promise<void>>();
   #draining = false;
+  /** Since it asked last for what depends on what is done. */
+  #someEnded = false;
   /** Why it cannot go on. */
   #broken: { readonly error: unknown } | undefined;
   readonly #bell = new Bell();
@@ -211,7 +213,7 @@ export class Worker implements AsyncDisposable {
   async #takeTasks(): Promise<void> {
     let idleSinceMs = performance.now();
     for (let waitMs = POLL_MS; !this.#draining && !this.#broken; ) {
-      const taken = await this.#take();
+      const taken = await this.#takeSoon();
       if (taken.length > 0) waitMs = POLL_MS;
       if (taken.length > 0 || this.#leases.size > 0) idleSinceMs = performance.now();
       if (this.#draining) {
@@ -228,6 +230,18 @@ export class Worker implements AsyncDisposable {
       waitMs = rang ? POLL_MS : Math.min(MAX_POLL_MS, waitMs * 1.5);
       await this.#slots.sweep();
     }
+  }
+
+  /**
+   * Takes what there is room for. What ended here may be the last that others wait for: where nothing else is left to take,
+   * the queue is told to look at once for what depends on it, which it does every two seconds by itself.
+   */
+  async #takeSoon(): Promise<readonly LeasedTask[]> {
+    const taken = await this.#take();
+    if (taken.length > 0 || !this.#someEnded) return taken;
+    this.#someEnded = false;
+    await this.#database.persevere(() => this.#database.boss.resolveFlow());
+    return this.#take();
   }
 
   /** Takes what there is room for: gates and plans always, since others wait for them. */
@@ -258,6 +272,7 @@ export class Worker implements AsyncDisposable {
       .finally(() => {
         this.#progress.task(task.stage, -1);
         this.#leases.delete(lease);
+        this.#someEnded = true;
         this.#bell.ring();
       });
     this.#leases.set(lease, ended);

@@ -1,11 +1,11 @@
 import type { RecordWithTtl } from 'node:dns';
 import { Resolver as DnsClient, lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
+import { Slots } from '../storage/index.ts';
 import type { Clock } from './clock.ts';
 import { HOSTS_FILE, readHostsFile } from './hosts-file.ts';
 import { LruMap } from './lru.ts';
 import { DnsFailure, type Resolve, type ResolvedAddress } from './resolve.ts';
-import { Slots } from './slots.ts';
 
 /** What bounds, and what guides, the resolving of names. */
 export interface DnsSettings {
@@ -81,7 +81,7 @@ export function createResolver(
   const slots = new Slots(settings.concurrency);
 
   const begin = (host: string, failures: number): Entry => {
-    const asked = slots.run(() => ask.query(host));
+    const asked = slots.use(() => ask.query(host));
     const entry: Entry = {
       answer: asked.then(({ addresses }) => addresses),
       expires: Number.POSITIVE_INFINITY,

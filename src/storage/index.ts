@@ -12,6 +12,6 @@ export type { ObjectFacts, RemoteBookmark, RemoteOptions } from './remote.ts';
 export type { Alarm, Clock, RetryOptions } from './retry.ts';
 export { Scratch } from './scratch.ts';
 export { Shelf, ShelfRoom, type Shelved } from './shelf.ts';
-export { eachOf } from './slots.ts';
+export { eachOf, Slots } from './slots.ts';
 export { streamSource, withSource } from './source.ts';
 export type { CommitOptions, CreateOptions, PendingFile, Storage } from './storage.ts';

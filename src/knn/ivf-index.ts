@@ -262,11 +262,14 @@ export class IvfIndex implements KnnIndex {
     };
     const { memory, segments, vectorBytes, plan } = this.#loaded;
     const loaded = segments.find((one) => one.segment.number === segment.number);
-    blank('ids', new Uint8Array(Uint32Array.of(NO_ID).buffer));
     blank('vectors', new Uint8Array(vectorBytes));
+    if (plan.index !== 'flat') {
+      blank('factors', new Uint8Array(Float32Array.of(Number.NaN).buffer));
+      for (const file of ['high', 'low'] as const) blank(file, new Uint8Array(planeStride(this.dimension)));
+    }
+    // Last: by them a removal that was stopped finds, when it is done again, what is still to be overwritten.
+    blank('ids', new Uint8Array(Uint32Array.of(NO_ID).buffer));
     if (plan.index === 'flat') return;
-    blank('factors', new Uint8Array(Float32Array.of(Number.NaN).buffer));
-    for (const file of ['high', 'low'] as const) blank(file, new Uint8Array(planeStride(this.dimension)));
     for (const at of positions)
       if (loaded && at < loaded.resident) memory.floats(loaded.factorsAt, loaded.resident)[at] = Number.NaN;
   }

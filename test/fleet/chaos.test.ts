@@ -15,7 +15,7 @@ import { type S3Server, startS3, useS3 } from '../support/s3-server.ts';
 import { releaseOf, Workers } from './fleet.ts';
 
 /** Troubles of each kind; `npm run chaos` makes more of them. */
-const TROUBLES = Number(process.env.GLEANER_KILLS ?? 3);
+const TROUBLES = Number(process.env.GLEANER_KILLS ?? 2);
 
 let postgres: Postgres;
 let s3: S3Server;
@@ -35,20 +35,20 @@ beforeAll(async () => {
   database = await Database.open(postgres.url);
   folder = await mkdtemp(join(tmpdir(), 'gleaner-fleet-'));
   const wats = Math.max(4, TROUBLES);
-  crawl = await makeSmallCrawl(join(folder, 'crawl'), { wats, pagesPerWat: 12 });
+  crawl = await makeSmallCrawl(join(folder, 'crawl'), { wats, pagesPerWat: 8 });
   await writeFile(join(folder, 'hosts.txt'), 'blocked.example\n');
   await writeFile(
     join(folder, 'small.yaml'),
     `name: small
 harvest: { pairsPerTask: 20 }
 dedup: { watBytesPerBucket: 2000 }
-release: { parts: 4 }
+release: { parts: 3 }
 extract: { hostBlocklists: [${JSON.stringify(join(folder, 'hosts.txt'))}] }
 `,
   );
   await runLocally({ ...named(), out: join(folder, 'local') });
   expected = await releaseOf(fileStorage(join(folder, 'local')));
-  expect(Object.keys(expected)).toContain('metadata/metadata_3.parquet');
+  expect(Object.keys(expected)).toContain('metadata/metadata_2.parquet');
 }, 120_000);
 afterAll(async () => {
   await database[Symbol.asyncDispose]();

@@ -30,14 +30,14 @@ beforeAll(async () => {
   postgres = await startPostgres();
   database = await Database.open(postgres.url);
   folder = await mkdtemp(join(tmpdir(), 'gleaner-submit-'));
-  crawl = await makeSmallCrawl(join(folder, 'crawl'), { wats: 4, pagesPerWat: 12 });
+  crawl = await makeSmallCrawl(join(folder, 'crawl'), { wats: 3, pagesPerWat: 6 });
   await writeFile(join(folder, 'hosts.txt'), 'blocked.example\n');
   await writeFile(
     join(folder, 'small.yaml'),
     `name: small
 harvest: { pairsPerTask: 20 }
 dedup: { watBytesPerBucket: 2000 }
-release: { parts: 8 }
+release: { parts: 3 }
 extract: { hostBlocklists: [${JSON.stringify(join(folder, 'hosts.txt'))}] }
 `,
   );
@@ -87,8 +87,8 @@ describe('a run that is submitted', () => {
       return 'do';
     });
     // As each queue was when its first task was taken.
-    expect(depths).toMatchObject({ plan: '0 1 0', extract: '3 1 0', gate: '0 1 0', settle: '0 1 0' });
-    expect(depths).toMatchObject({ release: '7 1 0', report: '0 1 0' });
+    expect(depths).toMatchObject({ plan: '0 1 0', extract: '2 1 0', gate: '0 1 0', settle: '0 1 0' });
+    expect(depths).toMatchObject({ release: '2 1 0', report: '0 1 0' });
     const names = tasks.map(({ queue, stage, index }) => `${queue}/${stage}/${index}`);
     expect(new Set(names).size).toBe(names.length);
     expect((await stages(run)).map(({ stage }) => stage)).toEqual([

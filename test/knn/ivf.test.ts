@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -179,6 +179,25 @@ describe('an IVF index with cells', () => {
     }
     // Segments are joined as they come: never many.
     expect((await readdir(path)).filter((name) => name.endsWith('.ids')).length).toBeLessThan(6);
+  });
+
+  test('a removal that was stopped in the middle is ended by the next', async () => {
+    const path = await build('stopped');
+    const pattern = Buffer.from(new Uint16Array(await halves(rowOf(50))).buffer);
+    const isLeft = async () => (await readFile(join(path, '0.vectors'))).includes(pattern);
+    expect(await isLeft()).toBe(true);
+    // What is overwritten last is what the next attempt finds rows by: so nothing of them is forgotten.
+    for (const missing of ['0.vectors', '0.factors', '0.high', '0.low']) {
+      const index = await openKnn(path, { readOnly: false });
+      await rename(join(path, missing), join(path, 'away'));
+      await expect(index.remove([50]), missing).rejects.toThrow();
+      await rename(join(path, 'away'), join(path, missing));
+      await index.close();
+    }
+    const index = await openKnn(path, { readOnly: false });
+    expect(await index.remove([50])).toBe(1);
+    await index.close();
+    expect(await isLeft()).toBe(false);
   });
 
   test('the same rows give the same files', async () => {

@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { imageAddress, type PageRow } from './api.ts';
 import { Folding } from './folding.tsx';
 import { ArrowIcon, CloseIcon, FlagIcon, LikeIcon, MinusIcon, PlusIcon } from './icons.tsx';
@@ -102,7 +102,7 @@ export function Details({ opened, search, closeRef, likeAddress, onLike, onAdd, 
 function Picture({ row }: { readonly row: PageRow }) {
   const [isGone, setGone] = useState(false);
   const [width, height] = [row.storedWidth || row.width, row.storedHeight || row.height];
-  useEffect(() => setGone(false), [row.id]);
+  useLayoutEffect(() => setGone(false), [row.id]);
   if (isGone)
     return (
       <div class="large gone">

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 /** Longer texts are shown folded, in characters. */
 const FOLD_CHARS = 400;
@@ -6,7 +6,7 @@ const FOLD_CHARS = 400;
 /** A text of a stranger, cut off from what stands around it, and folded where it is long. */
 export function Folding({ text }: { readonly text: string }) {
   const [folded, setFolded] = useState(text.length > FOLD_CHARS);
-  useEffect(() => setFolded(text.length > FOLD_CHARS), [text]);
+  useLayoutEffect(() => setFolded(text.length > FOLD_CHARS), [text]);
   return (
     <div class="quote">
       <p dir="auto">

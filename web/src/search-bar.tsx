@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CloseIcon, PictureIcon, SearchIcon } from './icons.tsx';
 import { PartChip } from './part-chip.tsx';
 import { isSample, readTyped, type Search, withoutPart, withPart } from './search.ts';
@@ -19,7 +19,8 @@ interface Props {
 export function SearchBar({ search, fieldRef, onSearch, onPicture, onClear }: Props) {
   const [typed, setTyped] = useState('');
   const fileRef = useRef<HTMLInputElement>(null);
-  useEffect(() => setTyped(search.words), [search.words]);
+  // Before anything can be typed: later it would take away what was.
+  useLayoutEffect(() => setTyped(search.words), [search.words]);
   const submit = () => {
     const { words, parts } = readTyped(typed);
     const next = parts.reduce<Search>(withPart, { ...search, words });

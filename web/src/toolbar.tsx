@@ -26,7 +26,7 @@ export function Toolbar({ place, size, onFilters, onSearch, onDuplicates, onSize
           name="Words of the text"
           isOn={place.search.keywords !== '' || place.search.byText}
         >
-          <WordsForm search={place.search} onSearch={onSearch} />
+          <WordsForm key={place.search.keywords} search={place.search} onSearch={onSearch} />
         </Menu>
       </fieldset>
       <div class="tools">
@@ -66,7 +66,6 @@ export function Toolbar({ place, size, onFilters, onSearch, onDuplicates, onSize
 /** Words that texts should hold, and whether the query is held against pictures or texts. */
 function WordsForm({ search, onSearch }: Pick<Props, 'onSearch'> & { readonly search: Search }) {
   const [typed, setTyped] = useState(search.keywords);
-  useEffect(() => setTyped(search.keywords), [search.keywords]);
   return (
     <>
       <form

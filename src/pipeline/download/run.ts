@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { withSecrets } from '../../config/index.ts';
 import { addLedgers, GleanerError, type Ledger, type Reason } from '../../schema/index.ts';
 import { OWN_FOLDER, shardFiles } from '../../stages/download/layout.ts';
@@ -180,6 +181,8 @@ async function inFolder<T>({ root }: Common, work: (storage: Storage) => Promise
     await settle(storage);
     const result = await work(storage);
     await storage.remove(STAGED);
+    // A process of a start that was killed may have written there until it noticed.
+    await fileStorage(join(root, OWN_FOLDER)).sweep();
     return result;
   } finally {
     await unlock();

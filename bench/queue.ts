@@ -21,6 +21,8 @@ const OPTIONS = {
   /** Seconds of each simulation that are measured. */
   seconds: { type: 'string', default: '30' },
   connections: { type: 'string', default: '40' },
+  /** Submitters side by side: the planner is one. */
+  submitters: { type: 'string', default: '1' },
 } as const;
 
 const RUN = { id: 'bench', priority: 0 };
@@ -48,8 +50,8 @@ export async function bench(args: readonly string[]): Promise<void> {
     STAGE,
     tasks,
   ]);
-  await measured('submitted', tasks, server, () => submit(database, tasks));
-  await measured('submitted again', tasks, server, () => submit(database, tasks));
+  await measured('submitted', tasks, server, () => submit(database, tasks, Number(values.submitters)));
+  await measured('submitted again', tasks, server, () => submit(database, tasks, Number(values.submitters)));
   const [size] = await database.query<{ bytes: string }>(
     'SELECT pg_database_size(current_database()) AS bytes',
   );
@@ -72,11 +74,16 @@ export async function bench(args: readonly string[]): Promise<void> {
     await simulate(database, { workers, duration, seconds: Number(values.seconds) }, server);
 }
 
-async function submit(database: Database, tasks: number): Promise<void> {
-  for (let start = 0; start < tasks; start += GROUP_TASKS) {
-    const group = Array.from({ length: Math.min(GROUP_TASKS, tasks - start) }, (_, i) => taskOf(start + i));
-    await sendGroup(database, RUN, start / GROUP_TASKS, [{ queue: STAGE, stage: STAGE, tasks: group }]);
-  }
+async function submit(database: Database, tasks: number, side: number): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    for (let start = next; start < tasks; start = next) {
+      next += GROUP_TASKS;
+      const group = Array.from({ length: Math.min(GROUP_TASKS, tasks - start) }, (_, i) => taskOf(start + i));
+      await sendGroup(database, RUN, start / GROUP_TASKS, [{ queue: STAGE, stage: STAGE, tasks: group }]);
+    }
+  };
+  await Promise.all(Array.from({ length: side }, lane));
 }
 
 /** As large as one of a crawl. */

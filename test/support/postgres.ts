@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -108,8 +108,9 @@ async function findBinaries(): Promise<Binaries> {
   }
   // A checkout may lie where only root looks, as in /root: what others run lies among temporary files, once a version.
   const native = dirname(dirname(initdb));
-  const { mtimeMs } = await stat(initdb);
-  const copy = join(tmpdir(), `gleaner-postgres-18-${Math.round(mtimeMs)}`);
+  const about: unknown = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8'));
+  const { version } = z.object({ version: z.string() }).parse(about);
+  const copy = join(tmpdir(), `gleaner-postgres-${version}`);
   if (!(await stat(copy).catch(() => undefined))) {
     const made = await mkdtemp(join(tmpdir(), 'gleaner-postgres-copy-'));
     await cp(native, join(made, 'native'), { recursive: true, verbatimSymlinks: true });

@@ -51,6 +51,10 @@ export async function planFrom(
 ): Promise<void> {
   const storage = runStorage(run.location);
   for (const stage of STAGES.slice(STAGES.indexOf(first))) {
+    // Looked at first: the manifests of a stage may be a million files.
+    const planned = await findPlanned(database, run.id, stage);
+    if (planned?.finished) continue;
+    if (planned) return;
     const finished: Partial<Record<StageName, readonly Manifest[]>> = {};
     for (const before of NEEDS[stage])
       finished[before] = await manifestsOf(database, run.id, before, storage);
@@ -92,11 +96,6 @@ async function sendStage(
   storage: Storage,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const [there] = await database.query<{ finished_at: Date | null }>(
-    'SELECT finished_at FROM gleaner.stage WHERE run = $1 AND stage = $2 AND planned_at IS NOT NULL',
-    [run.id, stage],
-  );
-  if (there) return there.finished_at === null;
   const spec = submittedRun(run.spec);
   // What is fetched apart is harvested as it comes, shard by shard: a crawl's images are more than one wants to store.
   const together: readonly StageName[] = stage === 'fetch' && spec.apart ? ['fetch', 'harvest'] : [stage];
@@ -146,7 +145,7 @@ async function endPlanning(database: Database, run: string, stage: StageName): P
       [run, stage],
     );
     // Planned before, by an attempt that was thought dead: it, or the last group, goes on from there.
-    if (!planned) return !(await isFinished(sql, run, stage));
+    if (!planned) return !(await findPlanned(sql, run, stage))?.finished;
     if (planned.open_groups > 0) return true;
     await finishStage(sql, run, stage);
     return false;
@@ -191,12 +190,18 @@ export async function finishStage(sql: Sql, run: string, stage: StageName): Prom
   await sql.query('UPDATE gleaner.stage SET finished_at = now() WHERE run = $1 AND stage = $2', [run, stage]);
 }
 
-async function isFinished(sql: Sql, run: string, stage: StageName): Promise<boolean> {
-  const rows = await sql.query(
-    'SELECT 1 FROM gleaner.stage WHERE run = $1 AND stage = $2 AND finished_at IS NOT NULL',
+/** A stage of which all tasks are sent; undefined where they are not. */
+async function findPlanned(
+  sql: Sql,
+  run: string,
+  stage: StageName,
+): Promise<{ readonly finished: boolean } | undefined> {
+  const [row] = await sql.query<{ finished: boolean }>(
+    `SELECT finished_at IS NOT NULL AS finished FROM gleaner.stage
+     WHERE run = $1 AND stage = $2 AND planned_at IS NOT NULL`,
     [run, stage],
   );
-  return rows.length > 0;
+  return row;
 }
 
 /** Puts the finished release in its place, and ends the run. */

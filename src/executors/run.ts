@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { loadRecipe, type Recipe, type RecipeOverrides } from '../config/index.ts';
 import {
@@ -13,7 +12,7 @@ import {
   type StageName,
   type StageProgress,
 } from '../pipeline/index.ts';
-import { resolveLocation, streamFile } from '../storage/index.ts';
+import { digestChunks, resolveLocation, streamFile } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 import { endRemoval } from './remove.ts';
 
@@ -158,9 +157,7 @@ export async function digestBlocklists({ extract, fetch, safety }: Recipe): Prom
   }
   const lists = [...extract.hostBlocklists, ...extract.urlBlocklists, ...fetch.optOutLists, ...known];
   for (const path of [...lists, ...classifiers]) {
-    const digest = createHash('sha256');
-    for await (const chunk of streamFile(path)) digest.update(chunk);
-    digests[path] = digest.digest('hex');
+    digests[path] = (await digestChunks(streamFile(path))).sha256;
   }
   return digests;
 }

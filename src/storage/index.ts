@@ -1,4 +1,5 @@
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
+export { digestChunks, writeChunks } from './chunks.ts';
 export { readFull, writeFull } from './descriptor.ts';
 export { expandPattern } from './expand.ts';
 export { assertLocal, fileStorage, openFile, PENDING, streamFile } from './file.ts';

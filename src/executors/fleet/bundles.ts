@@ -3,7 +3,14 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { RunSpec } from '../../pipeline/index.ts';
 import { TOMBSTONES_FILE } from '../../safety/tombstones.ts';
-import { fileStorage, isRemote, type Storage, streamFile } from '../../storage/index.ts';
+import {
+  digestChunks,
+  fileStorage,
+  isRemote,
+  type Storage,
+  streamFile,
+  writeChunks,
+} from '../../storage/index.ts';
 import type { Bundle } from './fleet-spec.ts';
 
 /** A file or a folder of this machine, with those of its files that a run needs. */
@@ -69,7 +76,11 @@ export async function uploadBundles(
   const bundles: Bundle[] = [];
   for (const { path, files, restricted = false } of await namedFiles(spec)) {
     const digests = [];
-    for (const name of files) digests.push({ path: name, ...(await digestOf(join(path, name), signal)) });
+    for (const name of files)
+      digests.push({
+        path: name,
+        ...(await digestChunks(streamFile(join(path, name), { passing: true }), signal)),
+      });
     const name = createHash('sha256').update(JSON.stringify(digests)).digest('hex').slice(0, 16);
     const stored = `submitted/${name}/${basename(path)}`;
     for (const file of digests)
@@ -88,20 +99,6 @@ export async function uploadBundles(
   return bundles;
 }
 
-async function digestOf(
-  path: string,
-  signal: AbortSignal,
-): Promise<{ readonly bytes: number; readonly sha256: string }> {
-  const digest = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of streamFile(path, { passing: true })) {
-    signal.throwIfAborted();
-    digest.update(chunk);
-    bytes += chunk.length;
-  }
-  return { bytes, sha256: digest.digest('hex') };
-}
-
 async function upload(
   from: string,
   storage: Storage,
@@ -110,15 +107,5 @@ async function upload(
   { restricted, signal }: { readonly restricted: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   if ((await storage.size(to)) === bytes) return;
-  const file = await storage.create(to, { restricted });
-  try {
-    for await (const chunk of streamFile(from)) {
-      signal.throwIfAborted();
-      await file.write(chunk);
-    }
-    await file.commit();
-  } catch (error) {
-    await file.abort();
-    throw error;
-  }
+  await writeChunks(await storage.create(to, { restricted }), streamFile(from), signal);
 }

@@ -4,7 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GleanerError } from '../../../schema/index.ts';
-import { streamFile } from '../../../storage/index.ts';
+import { digestChunks, streamFile } from '../../../storage/index.ts';
 import type { Outside } from './outside.ts';
 
 /** A file as somebody else names it. */
@@ -85,13 +85,7 @@ export async function upload(
 /** Whether a file is there already, whole. */
 export async function isThere(path: string, { bytes, sha256 }: Omit<NamedFile, 'url'>): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  return found?.size === bytes && (await sha256Of(path)) === sha256;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const digest = createHash('sha256');
-  for await (const chunk of streamFile(path, { passing: true })) digest.update(chunk);
-  return digest.digest('hex');
+  return found?.size === bytes && (await digestChunks(streamFile(path, { passing: true }))).sha256 === sha256;
 }
 
 function wrong(path: string, problem: string): GleanerError {

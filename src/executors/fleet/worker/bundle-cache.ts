@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { GleanerError } from '../../../schema/index.ts';
-import { fileStorage, PENDING, type Storage } from '../../../storage/index.ts';
+import { fileStorage, PENDING, type Storage, writeChunks } from '../../../storage/index.ts';
 import type { Bundle } from '../fleet-spec.ts';
 
 /** Copies on this machine, in bytes, above which those are removed that were used the longest time ago. */
@@ -74,21 +74,13 @@ export class BundleCache {
     for (const { path, bytes, sha256 } of bundle.files) {
       const part = path === '' ? '' : `/${path}`;
       const file = await target.create(`${basename(bundle.stored)}${part}`, { restricted: true });
-      try {
-        for await (const chunk of storage.stream(`${bundle.stored}${part}`)) {
-          signal.throwIfAborted();
-          await file.write(chunk);
-        }
-        const written = await file.commit();
-        if (written?.sha256 !== sha256 || written.bytes !== bytes)
-          throw new GleanerError('DAMAGED', {
-            path: `${storage.location}/${bundle.stored}${part}`,
-            problem: `is not what was submitted as ${bundle.named}. Submit the run again.`,
-          });
-      } catch (error) {
-        await file.abort();
-        throw error;
-      }
+      const written = await writeChunks(file, storage.stream(`${bundle.stored}${part}`), signal);
+      // In a folder that goes, whole, with the error.
+      if (written?.sha256 !== sha256 || written.bytes !== bytes)
+        throw new GleanerError('DAMAGED', {
+          path: `${storage.location}/${bundle.stored}${part}`,
+          problem: `is not what was submitted as ${bundle.named}. Submit the run again.`,
+        });
     }
     // A run's folder with nothing in it that is wanted.
     await mkdir(join(folder, basename(bundle.stored)), { recursive: true }).catch(() => undefined);

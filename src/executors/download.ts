@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { loadRecipe, type RecipeOverrides } from '../config/index.ts';
 import type { DownloadProgress, DownloadSummary, ShardExecutor } from '../pipeline/download/run.ts';
@@ -11,7 +10,7 @@ import { readKnownContent } from '../safety/known-content.ts';
 import { GleanerError, retryableReasons } from '../schema/index.ts';
 import { RESERVED_COLUMNS } from '../stages/download/columns.ts';
 import type { DownloadOptions } from '../stages/download/options.ts';
-import { streamFile } from '../storage/index.ts';
+import { digestChunks, streamFile } from '../storage/index.ts';
 import { processExecutor } from './processes.ts';
 
 /** The process's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
@@ -109,9 +108,7 @@ export async function downloadLocally(options: DownloadLocallyOptions): Promise<
 async function digestFiles(paths: readonly string[]): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
   for (const path of paths) {
-    const digest = createHash('sha256');
-    for await (const chunk of streamFile(path)) digest.update(chunk);
-    digests[path] = digest.digest('hex');
+    digests[path] = (await digestChunks(streamFile(path))).sha256;
   }
   return digests;
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { npyInfo, parquetInfo, readParquetRows, readTar } from '../formats/index.ts';
 
 import { balances, type FunnelStep, GleanerError, keptPairs, type Ledger, stepsOf } from '../schema/index.ts';
@@ -6,7 +5,7 @@ import { balances, type FunnelStep, GleanerError, keptPairs, type Ledger, stepsO
 import { readKnownContent } from '../stages/known-content.ts';
 import { mapOrdered } from '../stages/ordered.ts';
 import { RELEASE_COLUMNS, releaseFiles } from '../stages/released.ts';
-import { type FileInfo, type Storage, withSource } from '../storage/index.ts';
+import { digestChunks, type FileInfo, type Storage, withSource } from '../storage/index.ts';
 import { type RunLedgers, sumLedgers } from './accounting.ts';
 import { checkFetched } from './fetched-apart.ts';
 import { type Manifest, readManifests } from './manifest.ts';
@@ -92,11 +91,8 @@ async function checkFile(storage: Storage, file: FileInfo): Promise<string[]> {
   const size = await storage.size(file.path);
   if (size === undefined) return [`${file.path}: is missing`];
   if (size !== file.bytes) return [`${file.path}: has ${size} bytes, not ${file.bytes}`];
-  const digest = createHash('sha256');
-  for await (const chunk of storage.stream(file.path)) digest.update(chunk);
-  return digest.digest('hex') === file.sha256
-    ? []
-    : [`${file.path}: its content has changed (sha256 differs)`];
+  const { sha256 } = await digestChunks(storage.stream(file.path));
+  return sha256 === file.sha256 ? [] : [`${file.path}: its content has changed (sha256 differs)`];
 }
 
 function unbalanced(ledger: Ledger): string {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +11,7 @@ import type { ImageWatch } from '../../../stages/image-watch.ts';
 import type { PastPair } from '../../../stages/past.ts';
 import type { StageResult } from '../../../stages/stage.ts';
 import { readPairs } from '../../../stages/tables.ts';
-import { type FileInfo, fileStorage, type Storage } from '../../../storage/index.ts';
+import { type FileInfo, fileStorage, type Storage, writeChunks } from '../../../storage/index.ts';
 import { drawNumbers } from './chance.ts';
 import type { ShardBounds } from './claim.ts';
 import { unfitClaim } from './claim.ts';
@@ -149,20 +148,9 @@ async function bring(
     const from = `${held(loan)}/${name}`;
     if ((await storage.size(from)) !== bytes)
       throw new ShardRefused(`${name} has not the size that it was said to have`);
-    const digest = createHash('sha256');
     const file = await local.create(names[name as UploadedName]);
-    try {
-      for await (const chunk of storage.stream(from)) {
-        signal.throwIfAborted();
-        digest.update(chunk);
-        await file.write(chunk);
-      }
-      await file.commit({ lasting: false });
-    } catch (error) {
-      await file.abort();
-      throw error;
-    }
-    if (digest.digest('hex') !== sha256)
+    const written = await writeChunks(file, storage.stream(from), signal, { lasting: false });
+    if (written?.sha256 !== sha256)
       throw new ShardRefused(`${name} has not the checksum that it was said to have`);
   }
 }

@@ -47,7 +47,8 @@ function figures({ test, control, otherSeeds, leftOut }: Metrics): string {
 export function modelCard(metrics: Metrics): string {
   const { recipe, training, test } = metrics;
   const { varied } = test;
-  const { steps, batch, rate, warmUp, decay, sigmoidWeight } = recipe.schedule;
+  const { batch, sigmoidWeight, schedule } = recipe;
+  const { steps, rate, warmUp, decay } = schedule;
   const seen = varied.gallery - varied.heldOut;
   const chance = (k: number) => ((100 * k) / seen).toFixed(2);
   return `---

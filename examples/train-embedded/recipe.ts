@@ -1,10 +1,9 @@
 /** The recipe of gleaner-mini: every choice in one place, with where it comes from. */
 import type { IconSet } from './drawings.ts';
 import type { SCENE_STYLES } from './scenes.ts';
-import type { Schedule } from './trainer.ts';
+import type { HeadRecipe } from './trainer.ts';
 
-export interface Recipe {
-  readonly seed: number;
+export interface Recipe extends HeadRecipe {
   /** Styles trained on. */
   readonly sets: readonly IconSet[];
   /** The style that it is measured on and never trained on. */
@@ -21,7 +20,6 @@ export interface Recipe {
   readonly views: readonly (keyof typeof SCENE_STYLES)[];
   readonly hidden: number;
   readonly dims: number;
-  readonly schedule: Schedule;
 }
 
 export const RECIPE: Recipe = {
@@ -36,5 +34,7 @@ export const RECIPE: Recipe = {
   views: ['plain', 'cropped', 'cropped', 'varied', 'varied'],
   hidden: 1024,
   dims: 512, // as CLIP ViT-B/32's
-  schedule: { steps: 3000, batch: 256, rate: 1e-3, warmUp: 50, decay: 0.2, sigmoidWeight: 4 },
+  batch: 256,
+  sigmoidWeight: 4,
+  schedule: { steps: 3000, rate: 1e-3, warmUp: 50, decay: 0.2 },
 };

@@ -6,6 +6,7 @@
  *   --leave-out SET     train without this style instead, measure on it, and add those figures to the model card
  *   --steps N           with --leave-out: fewer training steps, and add nothing: for choosing between recipes
  */
+import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { Rng, seedOf } from '../autodiff/rng.ts';
 import { openMatMul } from '../autodiff/runtime.ts';
@@ -79,9 +80,12 @@ async function prepare(recipe: Recipe): Promise<Data> {
 async function train({ encoder, bank, dataset }: Data, recipe: Recipe, shuffled: boolean): Promise<Encoder> {
   const { hidden, dims, schedule, seed } = recipe;
   const shape = { features: featureCount(bank.count), hidden, dims, tokens: encoder.size };
-  const batches = new Batches(dataset, encoder, new Rng(seedOf('batches', seed)), shuffled);
+  const batches = new Batches(dataset, encoder, seed, shuffled);
   const report = progress.ofSteps(shuffled ? 'control' : 'training', schedule.steps);
-  const head = await trainHead(batches, shape, schedule, new Rng(seedOf('weights', seed)), report);
+  const all = { ...recipe, shuffled };
+  const path = fileURLToPath(new URL(`./.cache/${seedOf(JSON.stringify(all))}.safetensors`, import.meta.url));
+  const { head, cpuSeconds } = await trainHead(batches, shape, recipe, report, { path, recipe: all });
+  progress.add(cpuSeconds);
   return { bank, mean: dataset.mean, deviation: dataset.deviation, head, shape };
 }
 

@@ -44,12 +44,15 @@ export class Batches {
   /** The batch of a step: the same whenever it is asked for. */
   at(step: number, size: number): Batch {
     const rng = new Rng(seedOf('batch', this.#seed, step));
-    const { width, views, examples, features, backgrounds } = this.#data;
+    const { width, views, examples, features, units, mean, deviation, backgrounds } = this.#data;
     const chosen = rng.sample(this.#emoji, size).map((indices) => rng.pick(indices));
     const batch = new Float32Array(size * width);
     const captions = chosen.map((example, row) => {
       const view = rng.int(views) * examples.length + example;
-      batch.set(features.subarray(view * width, (view + 1) * width), row * width);
+      for (let i = 0; i < width; i++) {
+        const value = features[view * width + i]! * units[i]!;
+        batch[row * width + i] = (value - mean[i]!) / deviation[i]!;
+      }
       const background = this.#shuffled ? null : backgrounds[view]!;
       const caption = sayCaption(this.#subjects[example]!, background, rng);
       return rng.chance(FILLER_SHARE) ? addFillers(caption, this.#fillers, rng) : caption;

@@ -3,13 +3,13 @@
 import type { Parameters } from '../autodiff/index.ts';
 import { GraphBuilder } from '../autodiff/onnx.ts';
 import type { BpeEncoder } from './bpe.ts';
-import { addFeatures } from './features.ts';
+import { addFeatures, type ScaleBank } from './features.ts';
 import type { HeadShape } from './head.ts';
-import { type FilterBank, IMAGE_SIZE } from './patches.ts';
+import { IMAGE_SIZE } from './patches.ts';
 
 /** Everything that turns pixels and token ids into embeddings. */
 export interface Encoder {
-  readonly bank: FilterBank;
+  readonly banks: readonly ScaleBank[];
   readonly mean: Float32Array;
   readonly deviation: Float32Array;
   readonly head: Parameters;
@@ -35,11 +35,11 @@ function matMulInt8(g: GraphBuilder, value: string, weight: Float32Array, column
 }
 
 /** pixel_values [batch, 3, 64, 64] (0..1) → image_embeds [batch, dims], of length 1. */
-export function visionModel({ bank, mean, deviation, head, shape }: Encoder): Uint8Array {
+export function visionModel({ banks, mean, deviation, head, shape }: Encoder): Uint8Array {
   const { dims, hidden, features } = shape;
   const g = new GraphBuilder('gleaner-mini vision');
   const pixels = g.input('pixel_values', 'float32', ['batch_size', 3, IMAGE_SIZE, IMAGE_SIZE]);
-  const centred = g.op('Sub', [addFeatures(g, pixels, bank), g.floats([features], mean)]);
+  const centred = g.op('Sub', [addFeatures(g, pixels, banks), g.floats([features], mean)]);
   const x = g.op('Div', [centred, g.floats([features], deviation)]);
   const bias = g.floats([dims + hidden], head.get('bias').value);
   const p = g.op('Add', [matMulInt8(g, x, head.get('weight').value, dims + hidden), bias]);

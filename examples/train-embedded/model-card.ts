@@ -50,6 +50,13 @@ export function modelCard(metrics: Metrics): string {
   const { batch, sigmoidWeight, schedule } = recipe;
   const { steps, rate, warmUp, decay } = schedule;
   const seen = varied.gallery - varied.heldOut;
+  const scales = recipe.scales.map(
+    ({ shrink, filters, fields }) =>
+      `${filters} filters at ${shrink === 1 ? 'full size' : `1/${shrink} of the size`}, ${fields} × ${fields} fields`,
+  );
+  const views = [...Map.groupBy(recipe.views, (view) => view)].map(
+    ([view, { length }]) => `${length} ${view}`,
+  );
   const chance = (k: number) => ((100 * k) / seen).toFixed(2);
   return `---
 license: apache-2.0
@@ -89,10 +96,10 @@ The weights are under Apache-2.0. They were computed from the drawings above, ch
 
 ## Recipe
 
-1. **Features, without labels.** A picture is cut into 30 × 30 patches of 6 × 6 pixels; each patch is normalised ((p − mean) / √(var + 0.01)) and compared with ${recipe.filters} filters, found by whitening and spherical k-means on ${thousands(recipe.filterPatches)} patches of ${thousands(recipe.filterPictures)} pictures (Coates, Ng and Lee, AISTATS 2011); relu(response − 0.8), averaged over 4 × 4 fields; beside them colour means of 6 × 6 fields. ${thousands(featureCount(recipe.filters))} numbers, standardised, frozen.
+1. **Features, without labels.** A picture is cut into overlapping patches of 6 × 6 pixels at ${recipe.scales.length} scales (${scales.join('; ')}); each patch is normalised ((p − mean) / √(var + 0.01)) and compared with its scale's filters, found by whitening and spherical k-means on ${thousands(recipe.filterPatches)} patches of ${thousands(recipe.filterPictures)} pictures (Coates, Ng and Lee, AISTATS 2011); relu(response − 0.8), averaged over overlapping fields; beside them colour means of 6 × 6 fields. ${thousands(featureCount(recipe.scales))} numbers, standardised, frozen.
 2. **Pictures.** One linear layer from there to ${recipe.dims}, and beside it a hidden layer of ${thousands(recipe.hidden)} (relu) whose output starts at zero.
 3. **Texts.** BPE in CLIP's form (${thousands(512 + recipe.merges + 2)} tokens, learnt from the names and keywords); a bag of tokens: each has a vector and a weight, a text is their weighted sum. Word order plays no part.
-4. **Training.** ${recipe.views.length} views of each drawing (${recipe.views.join(', ')}): on white or on varied backgrounds, moved, turned, tinted, through JPEG. Batches of ${batch} different emoji, one random caption each (name, keywords, colours, group, in templates; now and then the background's colour, or common filler words); captions that also fit other drawings of the batch count as right for them. InfoNCE with a learnt scale, plus ${sigmoidWeight} × a sigmoid loss with its boundary fixed at cosine 0.3 and equal weight for matched and mismatched pairs: that is what gives the customary threshold of 0.3 a meaning here. AdamW, rate ${rate}, ${warmUp} warm-up steps and linear decay, weight decay ${decay}, feature dropout 0.2, ${thousands(steps)} steps.
+4. **Training.** ${recipe.views.length} views of each drawing (${views.join(', ')}): moved, turned, bent, mirrored where that changes nothing, lit from a side, tinted, blurred, on white or on varied backgrounds. Batches of ${batch} different emoji, one random caption each (name, keywords, colours, group, in templates; now and then the background's colour, or common filler words); captions that also fit other drawings of the batch count as right for them. InfoNCE with a learnt scale, plus ${sigmoidWeight} × a sigmoid loss with its boundary fixed at cosine 0.3 and equal weight for matched and mismatched pairs: that is what gives the customary threshold of 0.3 a meaning here. AdamW, rate ${rate}, ${warmUp} warm-up steps and cosine decay, weight decay ${decay}, feature dropout 0.2, ${thousands(steps)} steps.
 5. **Export.** Matrices at 8 bits with a scale for each column, unpacked when the model is loaded.
 
 ## Figures

@@ -3,29 +3,37 @@ import { Rng } from '../../examples/autodiff/rng.ts';
 import { openMatMul } from '../../examples/autodiff/runtime.ts';
 import { Batches } from '../../examples/train-embedded/batches.ts';
 import { BpeEncoder } from '../../examples/train-embedded/bpe.ts';
-import { type Dataset, exampleOf, learnVocabulary, pixelsOf } from '../../examples/train-embedded/dataset.ts';
+import {
+  type Dataset,
+  exampleOf,
+  learnVocabulary,
+  toBytes,
+  unitsOf,
+} from '../../examples/train-embedded/dataset.ts';
 import { loadDrawings } from '../../examples/train-embedded/drawings.ts';
 import { openEmbedder } from '../../examples/train-embedded/embedder.ts';
 import { evaluate } from '../../examples/train-embedded/evaluate.ts';
 import { textModel, visionModel } from '../../examples/train-embedded/export.ts';
-import { featureCount, openFeatureExtractor } from '../../examples/train-embedded/features.ts';
-import { learnFilterBank, samplePatches } from '../../examples/train-embedded/patches.ts';
+import { featureCount, learnScales, openFeatureExtractor } from '../../examples/train-embedded/features.ts';
 import { trainHead } from '../../examples/train-embedded/trainer.ts';
+import { drawViews, pixelValuesOf } from '../../examples/train-embedded/views.ts';
 
 test('48 drawings are learnt by heart in 300 steps, the same way each time', async () => {
   const drawings = new Rng(1).sample(loadDrawings('twemoji'), 48);
   const examples = drawings.map(exampleOf);
   const encoder = new BpeEncoder(learnVocabulary(examples, 300));
-  const pixels = await pixelsOf(drawings, 'plain', 0);
-  const rng = new Rng(2);
-  const bank = await learnFilterBank(samplePatches(pixels, 2000, rng), 16, await openMatMul(), rng);
-  const features = await (await openFeatureExtractor(bank))(pixels);
-  const width = featureCount(bank.count);
+  const pixels = pixelValuesOf(drawViews(drawings, 'plain', 0));
+  const scales = [{ shrink: 1, filters: 16, stride: 2, fields: 4 }];
+  const banks = await learnScales(pixels, scales, 2000, await openMatMul(), new Rng(2));
+  const rows = await (await openFeatureExtractor(banks))(pixels);
+  const width = featureCount(scales);
+  const units = unitsOf(rows, width);
   const data: Dataset = {
     examples,
     views: 1,
     width,
-    features,
+    features: toBytes(rows, units),
+    units,
     backgrounds: examples.map(() => null),
     mean: new Float32Array(width),
     deviation: new Float32Array(width).fill(1),
@@ -43,7 +51,7 @@ test('48 drawings are learnt by heart in 300 steps, the same way each time', asy
   const { losses, head } = await train();
   expect(losses.at(-1)).toBeLessThan(losses[0]! / 2);
 
-  const trained = { bank, mean: data.mean, deviation: data.deviation, head, shape };
+  const trained = { banks, mean: data.mean, deviation: data.deviation, head, shape };
   const embedder = await openEmbedder(
     visionModel(trained),
     textModel(trained, encoder),

@@ -7,8 +7,6 @@ export interface EpochOptions extends ReadOptions {
   readonly seed: number;
   readonly shuffle: number;
   readonly share: { readonly index: number; readonly count: number };
-  /** Whether a sample is of the split that is read. */
-  readonly takes: (key: string) => boolean;
 }
 
 /** A sample that was drawn, or the end of an epoch. */
@@ -45,7 +43,7 @@ async function* readEpoch(
   from: Position,
   options: EpochOptions,
 ): AsyncGenerator<{ readonly sample: StoredSample; readonly next: Position }, void, undefined> {
-  const { seed, shuffle, shards, share, takes } = options;
+  const { seed, shuffle, shards, share } = options;
   const all = shuffle > 0 ? shardOrder(shards.length, seed, epoch) : Uint32Array.from(shards.keys());
   // Where there are fewer shards than shares, each goes through all of them.
   const whole = shards.length >= share.count;
@@ -53,11 +51,10 @@ async function* readEpoch(
   for (let shard = from.shard; shard < mine.length; shard++) {
     const { byte, sample: passed } = shard === from.shard ? from : FIRST;
     let number = passed;
-    for await (const sample of readShard(mine[shard] ?? 0, byte, options)) {
-      const taken = whole || number % share.count === share.index;
+    const wants = (n: number) => whole || (passed + n) % share.count === share.index;
+    for await (const { sample, place } of readShard(mine[shard] ?? 0, byte, options, wants)) {
       number++;
-      const next = { shard, byte: sample.place[2], sample: number };
-      if (taken && takes(sample.key)) yield { sample, next };
+      if (sample) yield { sample, next: { shard, byte: place[2], sample: number } };
     }
   }
 }

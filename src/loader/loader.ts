@@ -8,6 +8,7 @@ import { type Batch, checkOptions, type Loader, type LoaderCounts, type LoaderOp
 import { captionOf } from './read-shard.ts';
 import { findShards } from './shards.ts';
 import { type Draw, takeFrom } from './shuffle.ts';
+import { openSplit } from './split-samples.ts';
 import type { Planes } from './square.ts';
 import { startSquareThreads } from './square-threads.ts';
 import { beginning, FIRST, type LoaderState, type Place, resumed } from './state.ts';
@@ -29,13 +30,14 @@ const A_THREAD = 8;
  *
  * A picture that cannot be decoded is left out and counted. A decoder in C that crashes ends the process.
  *
- * @throws GleanerError USAGE; FILE_NOT_FOUND. Going through it: DAMAGED at a broken shard, with the byte; FILE_UNREADABLE where a
+ * @throws GleanerError USAGE; FILE_NOT_FOUND; SPLIT_EMPTY. Going through it: DAMAGED at a broken shard, with the byte; FILE_UNREADABLE where a
  *   server does not answer; DATASET_EMPTY where an epoch has no batch; the reason of `signal`
  */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
   checkOptions(options);
   const shards = await findShards(options.from);
-  const start = beginning(options, shards, '');
+  const split = options.split && (await openSplit(options.split));
+  const start = beginning(options, shards, split?.digest ?? '');
   const state = options.state === undefined ? start : resumed(options.state, start, shards.length);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -45,7 +47,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     seed: options.seed ?? 1,
     shuffle: options.shuffle ?? 1000,
     share: options.shard ?? { index: 0, count: 1 },
-    takes: () => true,
+    takes: split?.takes ?? (() => true),
     textOf: options.textOf ?? captionOf,
   });
   const iterator = batches.run();

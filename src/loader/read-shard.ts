@@ -19,6 +19,8 @@ export interface StoredSample {
 /** What all shards of a dataset are read with. */
 export interface ReadOptions {
   readonly shards: readonly Shard[];
+  /** Whether a sample is wanted at all. */
+  readonly takes: (sample: WebdatasetSample) => boolean;
   readonly textOf: NonNullable<LoaderOptions['textOf']>;
   readonly signal: AbortSignal;
 }
@@ -51,18 +53,28 @@ function textIn(files: WebdatasetSample['files'], extension: string): string | u
   return bytes && bytes.length <= MAX_TEXT_BYTES ? decodeText(bytes) : undefined;
 }
 
+/** A sample that was read, or that is not wanted. */
+export interface FoundSample {
+  readonly place: Place;
+  readonly sample: StoredSample | undefined;
+}
+
 /**
  * The samples of a shard, from a byte on at which one begins.
+ * @param wants whether this share of the data has the n-th from there
  * @throws GleanerError FILE_NOT_FOUND, FILE_UNREADABLE; DAMAGED with the byte
  */
 export async function* readShard(
   number: number,
   byte: number,
   options: ReadOptions,
-): AsyncGenerator<StoredSample, void, undefined> {
+  wants: (n: number) => boolean,
+): AsyncGenerator<FoundSample, void, undefined> {
   const { signal, shards } = options;
   const path = shards[number]?.path ?? '';
-  yield* samplesIn(number, byte, streamLocation(path, { signal, start: byte }), options);
+  let n = 0;
+  const takes = (sample: WebdatasetSample) => wants(n++) && options.takes(sample);
+  yield* samplesIn(number, byte, streamLocation(path, { signal, start: byte }), { ...options, takes });
 }
 
 /**
@@ -87,8 +99,9 @@ export async function readPlaces(
     const source = await openLocation(options.shards[number]?.path ?? '', { signal: options.signal });
     try {
       const bytes = new Uint8Array(await source.slice(start, sorted[to - 1]?.[2] ?? start));
-      for await (const sample of samplesIn(number, start, [bytes], options))
-        if (wanted.get(sample.place[1])?.[2] === sample.place[2]) found.set(nameOf(sample.place), sample);
+      const takes = () => true;
+      for await (const { place, sample } of samplesIn(number, start, [bytes], { ...options, takes }))
+        if (sample && wanted.get(place[1])?.[2] === place[2]) found.set(nameOf(place), sample);
     } finally {
       await source.close();
     }
@@ -110,32 +123,38 @@ async function* samplesIn(
   number: number,
   from: number,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { shards, textOf }: ReadOptions,
-): AsyncGenerator<StoredSample, void, undefined> {
+  { shards, textOf, takes }: ReadOptions,
+): AsyncGenerator<FoundSample, void, undefined> {
   const name = shards[number]?.path ?? '';
   try {
     const stream = (async function* () {
       yield* chunks;
     })();
     for await (const sample of readWebdataset(stream, { name, from, maxMemberBytes: MAX_IMAGE_BYTES })) {
-      const image = IMAGE_EXTENSIONS.map((one) => sample.files.get(one)).find((entry) => entry !== undefined);
       const entries = [...sample.files.values()];
       const last = entries.at(-1);
       const end = last ? last.offset + Math.ceil(last.length / BLOCK) * BLOCK : 0;
-      yield {
-        key: sample.key,
-        place: [number, entries[0]?.start ?? 0, end],
-        image: image?.bytes ? new Uint8Array(image.bytes) : image && null,
-        text: textOf(sample) ?? undefined,
-      };
+      const place: Place = [number, entries[0]?.start ?? 0, end];
+      yield { place, sample: takes(sample) ? stored(sample, place, textOf) : undefined };
     }
   } catch (error) {
     if (!(error instanceof GleanerError) || error.code !== 'DAMAGED') throw error;
-    const { path = name, problem = '' } = error.toPlain().values;
+    const { path, problem } = error.toPlain().values;
+    // What is wrong with a split is not the shard's fault.
+    if (path !== name) throw error;
     throw new GleanerError(
       'DAMAGED',
-      { path, problem: `${problem}. Get the shard again, or leave it out of what is read.` },
+      { path: name, problem: `${problem}. Get the shard again, or leave it out of what is read.` },
       { cause: error },
     );
   }
+}
+
+function stored(sample: WebdatasetSample, place: Place, textOf: ReadOptions['textOf']): StoredSample {
+  const { key, files } = sample;
+  const image = IMAGE_EXTENSIONS.map((one) => files.get(one)).find((entry) => entry !== undefined);
+  return {
+    ...{ key, place, text: textOf(sample) ?? undefined },
+    image: image?.bytes ? new Uint8Array(image.bytes) : image && null,
+  };
 }

@@ -47,6 +47,7 @@ export const ERRORS = {
   },
   SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
   DATASET_EMPTY: { exit: 1, template: '{path}: there is nothing to train on: {problem}.' },
+  SPLIT_EMPTY: { exit: 1, template: "{path}: split '{split}' is empty: {problem}." },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {
     exit: 1,

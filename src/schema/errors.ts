@@ -63,6 +63,7 @@ export const ERRORS = {
     exit: 1,
     template: '--gpu: no GPU works here: {problem}. Leave it out, and this worker takes what needs none.',
   },
+  TRAINING_FAILED: { exit: 1, template: '{what}: {problem}. {hint}' },
   MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
   CLASSIFIER_INVALID: {
     exit: 1,

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createParquetWriter } from '../../src/formats/index.ts';
 import { type Batch, type LoaderOptions, openLoader } from '../../src/loader/index.ts';
 import { GleanerError } from '../../src/schema/index.ts';
-import { tarOf } from '../embed/datasets.ts';
+import { writeFile as writeFileOf } from '../../src/stages/write-file.ts';
+import { fileStorage } from '../../src/storage/index.ts';
+import { type Names, tarOf } from '../embed/datasets.ts';
 import {
   batchesOf,
   captionOf,
@@ -131,13 +134,14 @@ describe('a state', () => {
           expect(plain(rest)).toEqual(plain(whole.slice(at + 1)));
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
   it('of each step goes on, broken samples and counts included', async () => {
     const odd = join(root, 'odd.tar');
-    await writeFile(odd, await oddTar());
+    // A sample then begins with the header of its name.
+    await writeFile(odd, await oddTar('gnu'));
     const options = { ...SMALL, batchSize: 2, from: [folder, odd], shuffle: 6, dropLast: false };
     const whole = plain(await batchesOf(options));
     for (const [at, { state }] of whole.entries())
@@ -211,10 +215,60 @@ describe('shares of several processes', () => {
   });
 });
 
+describe('a split', () => {
+  /** A split.parquet of all samples: those whose number is a multiple of three are of 'third'. */
+  async function writeSplit(name: string, uid: string): Promise<string> {
+    await writeFileOf(fileStorage(root), name, async (sink) => {
+      const table = createParquetWriter(sink, [
+        { name: 'SAMPLE_ID', type: 'int64' },
+        { name: 'uid', type: 'string' },
+        { name: 'split', type: 'string' },
+      ] as const);
+      const rows = ALL.map((n) => ({ SAMPLE_ID: BigInt(n), uid, split: n % 3 === 0 ? 'third' : 'rest' }));
+      await table.writeRowGroup(rows.slice(0, 9));
+      await table.writeRowGroup(rows.slice(9));
+      await table.finish();
+    });
+    return join(root, name);
+  }
+
+  it('is all that is read where one is named, and goes on from a state', async () => {
+    const file = await writeSplit('split.parquet', 'ab');
+    const options = { ...SMALL, batchSize: 2, from: folder, shuffle: 3, dropLast: false };
+    const third = await batchesOf({ ...options, split: { file, name: 'third' } });
+    const rest = await batchesOf({ ...options, split: { file, name: 'rest' } });
+    expect(ascending(numbersOf(third))).toEqual(ALL.filter((n) => n % 3 === 0));
+    expect(ascending([...numbersOf(third), ...numbersOf(rest)])).toEqual(ALL);
+    const state = third[1]!.state;
+    expect(plain(await batchesOf({ ...options, split: { file, name: 'third' }, state }))).toEqual(
+      plain(third.slice(2)),
+    );
+    await expect(openLoader({ ...options, split: { file, name: 'rest' }, state })).rejects.toThrow(
+      /of other split/,
+    );
+  });
+
+  it('that is of another release, or has no such name, ends it in one line', async () => {
+    const file = await writeSplit('other.parquet', 'cd');
+    await expect(batchesOf({ ...SMALL, from: folder, split: { file, name: 'third' } })).rejects.toThrow(
+      /other\.parquet: is the split of another release: it has no row \d+ with uid .*Make it anew with 'gleaner split'\.$/,
+    );
+    await expect(openLoader({ ...SMALL, from: folder, split: { file, name: 'half' } })).rejects.toMatchObject(
+      {
+        code: 'SPLIT_EMPTY',
+        exitCode: 1,
+        message: expect.stringMatching(
+          /other\.parquet: split 'half' is empty: no row is of it; there are third, rest\.$/,
+        ),
+      },
+    );
+  });
+});
+
 describe('samples', () => {
   it('that are broken, without a picture or a text are left out and counted', async () => {
     const odd = join(root, 'left-out.tar');
-    await writeFile(odd, await oddTar());
+    await writeFile(odd, await oddTar('pax'));
     await using loader = await openLoader({ ...SMALL, batchSize: 2, from: odd });
     const batches = await Array.fromAsync(loader);
     const pairs = batches.flatMap(({ keys, texts }) => keys.map((key, i) => [key, texts[i]]));
@@ -360,19 +414,22 @@ function empty(error: unknown): Batch[] {
 }
 
 /** Two samples that are good, one of them with its caption in JSON, and three that are not. */
-async function oddTar(): Promise<Buffer> {
+async function oddTar(names: Names): Promise<Buffer> {
   const json = (value: unknown) => Buffer.from(JSON.stringify(value));
-  return tarOf([
-    ['good.png', await pictureOf(1)],
-    ['good.txt', Buffer.from('a good one')],
-    ['broken.jpg', Buffer.from('no JPEG at all')],
-    ['broken.txt', Buffer.from('its picture is broken')],
-    ['silent.png', await pictureOf(2)],
-    ['silent.json', json({ caption: 7 })],
-    ['blind.txt', Buffer.from('no picture')],
-    ['caption.png', await pictureOf(3)],
-    ['caption.json', json({ caption: 'from the JSON' })],
-  ]);
+  return tarOf(
+    [
+      ['good.png', await pictureOf(1)],
+      ['good.txt', Buffer.from('a good one')],
+      ['broken.jpg', Buffer.from('no JPEG at all')],
+      ['broken.txt', Buffer.from('its picture is broken')],
+      ['silent.png', await pictureOf(2)],
+      ['silent.json', json({ caption: 7 })],
+      ['blind.txt', Buffer.from('no picture')],
+      ['caption.png', await pictureOf(3)],
+      ['caption.json', json({ caption: 'from the JSON' })],
+    ],
+    names,
+  );
 }
 
 /** A server of the files of a folder, with ranges. */

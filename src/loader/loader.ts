@@ -186,12 +186,15 @@ class Batches {
     const { batchSize, dropLast = true, from } = this.#options;
     const { withoutImage, withoutText, undecodable } = this.#counts;
     const found = this.#keys.length;
-    const few = found > 0 && dropLast;
+    const left = withoutImage + withoutText + undecodable;
+    let problem = 'there is no sample in it';
+    if (left > 0)
+      problem = `no sample has a picture that can be decoded, and a text (${withoutImage} have no picture, ${withoutText} no text, ${undecodable} are undecodable)`;
+    if (found > 0 && dropLast)
+      problem = `an epoch has ${found} samples, fewer than a batch of ${batchSize}: make it smaller`;
     return new GleanerError('DATASET_EMPTY', {
       path: typeof from === 'string' ? from : (from[0] ?? ''),
-      problem: few
-        ? `an epoch has ${found} samples, fewer than a batch of ${batchSize}: make it smaller`
-        : `no sample has a picture that can be decoded, and a text (${withoutImage} have no picture, ${withoutText} no text, ${undecodable} are undecodable)`,
+      problem,
     });
   }
 }

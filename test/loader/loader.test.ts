@@ -138,6 +138,15 @@ describe('a state', () => {
     );
   });
 
+  it('goes on where shares are of samples, since there are fewer shards', async () => {
+    for (const index of [0, 4, 8]) {
+      const options = { ...SMALL, batchSize: 1, from: folder, shuffle: 0, shard: { index, count: 9 } };
+      const whole = plain(await batchesOf(options));
+      for (const [at, { state }] of whole.entries())
+        expect(plain(await batchesOf({ ...options, state }))).toEqual(whole.slice(at + 1));
+    }
+  });
+
   it('of each step goes on, broken samples and counts included', async () => {
     const odd = join(root, 'odd.tar');
     // A sample then begins with the header of its name.
@@ -212,6 +221,9 @@ describe('shares of several processes', () => {
       parts.push(numbersOf(await batchesOf(options).catch(empty)));
     }
     expect(ascending(parts.flat())).toEqual(ALL);
+    // With more shares than shards samples are dealt, evenly.
+    const sizes = parts.map(({ length }) => length);
+    if (count > SIZES.length) expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
   });
 });
 
@@ -289,6 +301,8 @@ describe('samples', () => {
         /none\.tar: there is nothing to train on: no sample .*1 have no picture/,
       ),
     });
+    await writeFile(none, tarOf([]));
+    await expect(batchesOf({ ...endless, from: none })).rejects.toThrow(/there is no sample in it\.$/);
     await expect(batchesOf({ ...endless, batchSize: 24, from: folder })).rejects.toThrow(
       /an epoch has 23 samples, fewer than a batch of 24/,
     );

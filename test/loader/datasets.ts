@@ -1,8 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Batch, type LoaderOptions, openLoader } from '../../src/loader/index.ts';
-import { tarOf } from '../embed/datasets.ts';
+import { GleanerError } from '../../src/schema/index.ts';
+import { type Names, tarOf } from '../embed/datasets.ts';
 
 /** The colour of picture n: all differ, and none is another's neighbour by chance. */
 export const colourOf = (n: number): readonly [number, number, number] => [
@@ -62,3 +64,66 @@ export async function batchesOf(options: LoaderOptions): Promise<Batch[]> {
 
 /** Numbers of the samples in batches, in their order. */
 export const numbersOf = (batches: readonly Batch[]) => batches.flatMap(({ keys }) => keys.map(Number));
+
+/** Samples of each tar of a dataset that is read in many ways. */
+export const SIZES = [5, 1, 7, 0, 6, 4];
+export const SAMPLES = 23;
+
+/** Batches as they can be compared, with their states. */
+export const plain = (batches: readonly Batch[]) =>
+  batches.map((batch) => ({ ...batch, images: [...batch.images] }));
+export const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
+export const ALL = Array.from({ length: SAMPLES }, (_, n) => n);
+
+/** What a shard is that has no batch: nothing. */
+export function empty(error: unknown): Batch[] {
+  if (error instanceof GleanerError && error.code === 'DATASET_EMPTY') return [];
+  throw error;
+}
+
+/** Two samples that are good, one of them with its caption in JSON, and three that are not. */
+export async function oddTar(names: Names): Promise<Buffer> {
+  const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+  return tarOf(
+    [
+      ['good.png', await pictureOf(1)],
+      ['good.txt', Buffer.from('a good one')],
+      ['broken.jpg', Buffer.from('no JPEG at all')],
+      ['broken.txt', Buffer.from('its picture is broken')],
+      ['silent.png', await pictureOf(2)],
+      ['silent.json', json({ caption: 7 })],
+      ['blind.txt', Buffer.from('no picture')],
+      ['caption.png', await pictureOf(3)],
+      ['caption.json', json({ caption: 'from the JSON' })],
+    ],
+    names,
+  );
+}
+
+/** A server of the files of a folder, with ranges. */
+export async function serve(folder: string) {
+  const server = createServer((request, response) => {
+    void readFile(join(folder, request.url ?? '')).then((bytes) => {
+      const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+      const start = Number(from ?? 0);
+      const end = to ? Number(to) + 1 : bytes.length;
+      const part = bytes.subarray(start, end);
+      response.writeHead(from === undefined ? 200 : 206, {
+        'content-length': part.length,
+        ...(from !== undefined && {
+          'content-range': `bytes ${start}-${start + part.length - 1}/${bytes.length}`,
+        }),
+      });
+      response.end(request.method === 'HEAD' ? undefined : part);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -1,30 +1,28 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createParquetWriter } from '../../src/formats/index.ts';
-import { type Batch, type LoaderOptions, openLoader } from '../../src/loader/index.ts';
+import { openLoader } from '../../src/loader/index.ts';
 import { GleanerError } from '../../src/schema/index.ts';
-import { writeFile as writeFileOf } from '../../src/stages/write-file.ts';
-import { fileStorage } from '../../src/storage/index.ts';
-import { type Names, tarOf } from '../embed/datasets.ts';
+import { openStorage } from '../../src/storage/index.ts';
+import { tarOf } from '../embed/datasets.ts';
+import { startS3, useS3 } from '../support/s3-server.ts';
 import {
+  ALL,
+  ascending,
   batchesOf,
   captionOf,
   colourOf,
+  empty,
   keyOf,
   numbersOf,
-  pictureOf,
+  oddTar,
+  plain,
+  SIZES,
   SMALL,
-  sampleOf,
+  serve,
   writeTars,
 } from './datasets.ts';
-
-/** Samples of each tar: together 23. */
-const SIZES = [5, 1, 7, 0, 6, 4];
-const SAMPLES = 23;
 
 let root: string;
 let folder: string;
@@ -38,12 +36,6 @@ beforeAll(async () => {
   tars = await writeTars(folder, SIZES);
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
-
-/** Batches as they can be compared, with their states. */
-const plain = (batches: readonly Batch[]) =>
-  batches.map((batch) => ({ ...batch, images: [...batch.images] }));
-const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
-const ALL = Array.from({ length: SAMPLES }, (_, n) => n);
 
 describe('batches', () => {
   it('hold pictures as planes, texts and keys of the same samples', async () => {
@@ -109,110 +101,6 @@ describe('batches', () => {
   });
 });
 
-describe('a state', () => {
-  it('goes on behind its batch as if nothing had happened, whatever the order and its share', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({
-          batchSize: fc.integer({ min: 1, max: 9 }),
-          shuffle: fc.integer({ min: 0, max: 30 }),
-          seed: fc.nat(1000),
-          dropLast: fc.boolean(),
-          count: fc.integer({ min: 1, max: 8 }),
-        }),
-        fc.nat(),
-        async ({ count, ...given }, pick) => {
-          const options: LoaderOptions = {
-            ...{ ...SMALL, ...given, from: folder, epochs: 2 },
-            shard: { index: pick % count, count },
-          };
-          const whole = await batchesOf(options).catch(empty);
-          fc.pre(whole.length > 0);
-          const at = pick % whole.length;
-          const state: unknown = JSON.parse(JSON.stringify(whole[at]?.state));
-          const rest = await batchesOf({ ...options, state: state as Batch['state'] });
-          expect(plain(rest)).toEqual(plain(whole.slice(at + 1)));
-        },
-      ),
-      { numRuns: 15 },
-    );
-  });
-
-  it('goes on where shares are of samples, since there are fewer shards', async () => {
-    for (const index of [0, 4, 8]) {
-      const options = { ...SMALL, batchSize: 1, from: folder, shuffle: 0, shard: { index, count: 9 } };
-      const whole = plain(await batchesOf(options));
-      for (const [at, { state }] of whole.entries())
-        expect(plain(await batchesOf({ ...options, state }))).toEqual(whole.slice(at + 1));
-    }
-  });
-
-  it('of each step goes on, broken samples and counts included', async () => {
-    const odd = join(root, 'odd.tar');
-    // A sample then begins with the header of its name.
-    await writeFile(odd, await oddTar('gnu'));
-    const options = { ...SMALL, batchSize: 2, from: [folder, odd], shuffle: 6, dropLast: false };
-    const whole = plain(await batchesOf(options));
-    for (const [at, { state }] of whole.entries())
-      expect(plain(await batchesOf({ ...options, state }))).toEqual(whole.slice(at + 1));
-    expect(whole.at(-1)?.state.counts).toEqual({
-      samples: 25,
-      undecodable: 1,
-      withoutImage: 1,
-      withoutText: 1,
-    });
-  });
-
-  it('does not decode what was passed, and takes no more room for a larger dataset', async () => {
-    const decoded: string[] = [];
-    const textOf: LoaderOptions['textOf'] = ({ key }) => {
-      decoded.push(key);
-      return key;
-    };
-    const options = { ...SMALL, from: folder, shuffle: 3, textOf };
-    const [, , , fourth] = await batchesOf(options);
-    expect(decoded).toHaveLength(SAMPLES);
-    decoded.length = 0;
-    await batchesOf({ ...options, state: fourth!.state });
-    // 16 were given; the others are read, once, and nothing else.
-    expect(new Set(decoded).size).toBe(decoded.length);
-    expect(decoded.length).toBe(SAMPLES - 16);
-    expect(fourth!.state.buffer.length).toBeLessThanOrEqual(3);
-  });
-
-  it.each([
-    ['another seed', { seed: 2 }, /of other seed \(1, here 2\)/],
-    ['another buffer', { shuffle: 9 }, /of other shuffle \(5, here 9\)/],
-    ['another share', { shard: { index: 1, count: 2 } }, /of other shard \(0 of 1, here 1 of 2\)/],
-    ['other tars', { from: 'fewer' }, /of other tars \(6 of \w+, here 1 of \w+\)/],
-  ])('with %s is refused in one line', async (_, changed, line) => {
-    const options = { ...SMALL, from: folder, shuffle: 5, seed: 1 };
-    const [first] = await batchesOf(options);
-    const from = 'from' in changed ? join(folder, '00000.tar') : folder;
-    const failed = await openLoader({ ...options, ...changed, from, state: first!.state }).catch(
-      (e: unknown) => e,
-    );
-    expect(failed).toBeInstanceOf(GleanerError);
-    expect(failed).toMatchObject({ exitCode: 2, message: expect.stringMatching(line) });
-  });
-
-  it('of tars that have changed since is refused, not misread', async () => {
-    const changing = join(root, 'changing');
-    await mkdir(changing);
-    await writeTars(changing, [8]);
-    const server = await serve(changing);
-    const options = { ...SMALL, from: `${server.url}/00000.tar`, shuffle: 5 };
-    const [first] = await batchesOf(options);
-    // Of a server nobody has asked for a size; the samples are elsewhere now.
-    await writeFile(
-      join(changing, '00000.tar'),
-      tarOf([['x.txt', Buffer.alloc(700)], ...(await sampleOf(1))]),
-    );
-    await expect(batchesOf({ ...options, state: first!.state })).rejects.toMatchObject({ code: 'DAMAGED' });
-    server.close();
-  });
-});
-
 describe('shares of several processes', () => {
   it.each([2, 6, 9])('of %i are parts of the whole, each sample in one', async (count) => {
     const parts: number[][] = [];
@@ -224,56 +112,6 @@ describe('shares of several processes', () => {
     // With more shares than shards samples are dealt, evenly.
     const sizes = parts.map(({ length }) => length);
     if (count > SIZES.length) expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
-  });
-});
-
-describe('a split', () => {
-  /** A split.parquet of all samples: those whose number is a multiple of three are of 'third'. */
-  async function writeSplit(name: string, uid: string): Promise<string> {
-    await writeFileOf(fileStorage(root), name, async (sink) => {
-      const table = createParquetWriter(sink, [
-        { name: 'SAMPLE_ID', type: 'int64' },
-        { name: 'uid', type: 'string' },
-        { name: 'split', type: 'string' },
-      ] as const);
-      const rows = ALL.map((n) => ({ SAMPLE_ID: BigInt(n), uid, split: n % 3 === 0 ? 'third' : 'rest' }));
-      await table.writeRowGroup(rows.slice(0, 9));
-      await table.writeRowGroup(rows.slice(9));
-      await table.finish();
-    });
-    return join(root, name);
-  }
-
-  it('is all that is read where one is named, and goes on from a state', async () => {
-    const file = await writeSplit('split.parquet', 'ab');
-    const options = { ...SMALL, batchSize: 2, from: folder, shuffle: 3, dropLast: false };
-    const third = await batchesOf({ ...options, split: { file, name: 'third' } });
-    const rest = await batchesOf({ ...options, split: { file, name: 'rest' } });
-    expect(ascending(numbersOf(third))).toEqual(ALL.filter((n) => n % 3 === 0));
-    expect(ascending([...numbersOf(third), ...numbersOf(rest)])).toEqual(ALL);
-    const state = third[1]!.state;
-    expect(plain(await batchesOf({ ...options, split: { file, name: 'third' }, state }))).toEqual(
-      plain(third.slice(2)),
-    );
-    await expect(openLoader({ ...options, split: { file, name: 'rest' }, state })).rejects.toThrow(
-      /of other split/,
-    );
-  });
-
-  it('that is of another release, or has no such name, ends it in one line', async () => {
-    const file = await writeSplit('other.parquet', 'cd');
-    await expect(batchesOf({ ...SMALL, from: folder, split: { file, name: 'third' } })).rejects.toThrow(
-      /other\.parquet: is the split of another release: it has no row \d+ with uid .*Make it anew with 'gleaner split'\.$/,
-    );
-    await expect(openLoader({ ...SMALL, from: folder, split: { file, name: 'half' } })).rejects.toMatchObject(
-      {
-        code: 'SPLIT_EMPTY',
-        exitCode: 1,
-        message: expect.stringMatching(
-          /other\.parquet: split 'half' is empty: no row is of it; there are third, rest\.$/,
-        ),
-      },
-    );
   });
 });
 
@@ -363,6 +201,19 @@ describe('tars', () => {
     server.close();
   });
 
+  it('are those below a prefix of an S3, whole or from a state on', async () => {
+    await using server = await startS3();
+    using _asked = useS3(server);
+    const storage = openStorage(`s3://${server.bucket}/run`);
+    for (const [i, tar] of tars.entries()) await storage.put(`release/images/0000${i}.tar`, tar);
+    const local = { ...SMALL, from: folder, shuffle: 5, dropLast: false };
+    const whole = await batchesOf({ ...local, from: `s3://${server.bucket}/run` });
+    expect(numbersOf(whole)).toEqual(numbersOf(await batchesOf(local)));
+    const state = whole[2]!.state;
+    const rest = await batchesOf({ ...local, from: `s3://${server.bucket}/run`, state });
+    expect(plain(rest)).toEqual(plain(whole.slice(3)));
+  });
+
   it.each([
     ['nothing', 'nowhere', 'FILE_NOT_FOUND'],
     ['a folder without tars', 'bare', 'FILE_NOT_FOUND'],
@@ -420,57 +271,3 @@ describe('a loader', () => {
     expect([...border!.images].slice(0, 16)).toEqual([...white, ...red, ...red, ...white]);
   });
 });
-
-/** What a shard is that has no batch: nothing. */
-function empty(error: unknown): Batch[] {
-  if (error instanceof GleanerError && error.code === 'DATASET_EMPTY') return [];
-  throw error;
-}
-
-/** Two samples that are good, one of them with its caption in JSON, and three that are not. */
-async function oddTar(names: Names): Promise<Buffer> {
-  const json = (value: unknown) => Buffer.from(JSON.stringify(value));
-  return tarOf(
-    [
-      ['good.png', await pictureOf(1)],
-      ['good.txt', Buffer.from('a good one')],
-      ['broken.jpg', Buffer.from('no JPEG at all')],
-      ['broken.txt', Buffer.from('its picture is broken')],
-      ['silent.png', await pictureOf(2)],
-      ['silent.json', json({ caption: 7 })],
-      ['blind.txt', Buffer.from('no picture')],
-      ['caption.png', await pictureOf(3)],
-      ['caption.json', json({ caption: 'from the JSON' })],
-    ],
-    names,
-  );
-}
-
-/** A server of the files of a folder, with ranges. */
-async function serve(folder: string) {
-  const { readFile } = await import('node:fs/promises');
-  const server = createServer((request, response) => {
-    void readFile(join(folder, request.url ?? '')).then((bytes) => {
-      const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
-      const start = Number(from ?? 0);
-      const end = to ? Number(to) + 1 : bytes.length;
-      const part = bytes.subarray(start, end);
-      response.writeHead(from === undefined ? 200 : 206, {
-        'content-length': part.length,
-        ...(from !== undefined && {
-          'content-range': `bytes ${start}-${start + part.length - 1}/${bytes.length}`,
-        }),
-      });
-      response.end(request.method === 'HEAD' ? undefined : part);
-    });
-  });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const address = server.address();
-  return {
-    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}

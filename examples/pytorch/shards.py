@@ -1,6 +1,8 @@
 """The shards of a release of gleaner, as PyTorch's loaders want them."""
 
+import functools
 import glob
+import inspect
 import json
 import os
 import sys
@@ -42,3 +44,12 @@ def braces(tars):
     if int(last) - int(first) + 1 != len(tars):
         fail(f"{os.path.dirname(tars[0])}: {len(tars)} tars from {first} to {last}; gleaner verify says what is missing")
     return tars[0] if first == last else os.path.join(os.path.dirname(tars[0]), f"{{{first}..{last}}}.tar")
+
+
+def fit_webdataset(data):
+    """
+    Makes open_clip_train.data work with webdataset from 0.2.96 on, which gives it the end of a shard as a sample without a
+    name: KeyError 'fname' (mlfoundations/open_clip, issue 935). open_clip itself asks for 0.2.86 at most.
+    """
+    if "eof_value" in inspect.signature(data.tar_file_expander).parameters:
+        data.tar_file_expander = functools.partial(data.tar_file_expander, eof_value=None)

@@ -17,9 +17,10 @@ import sys
 
 import open_clip
 import torch
+from open_clip_train import data as open_clip_data
 from open_clip_train import main as open_clip_main
 
-from shards import braces, fail, shards_of
+from shards import braces, fail, fit_webdataset, shards_of
 
 
 def command_of(args, rest):
@@ -63,6 +64,7 @@ def main():
         args.model = os.path.basename(args.model)[: -len(".json")]
     command = command_of(args, rest)
     print("python -m open_clip_train.main", shlex.join(command), flush=True)
+    fit_webdataset(open_clip_data)
     open_clip_main.create_loss = stop_at_nonsense(open_clip_main.create_loss)
     # It returns -1 where a run of this name is there already, and has said so.
     sys.exit(1 if open_clip_main.main(command) == -1 else 0)

@@ -1,8 +1,9 @@
 /** Batches for training: different emoji, a view of each, a caption of each. */
+
+import type { Rng } from '../autodiff/rng.ts';
 import type { BpeEncoder } from './bpe.ts';
 import { addFillers, type Caption, FILLER_WORDS, holds, type Subject, sayCaption } from './captions.ts';
 import type { Dataset } from './dataset.ts';
-import type { Rng } from './rng.ts';
 import type { Batch } from './stepper.ts';
 
 /** Share of captions whose merges are dropped now and then, and the share of merges dropped in those. */

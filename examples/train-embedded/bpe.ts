@@ -2,7 +2,7 @@
  * Byte-pair encoding as CLIP does it (Radford et al. 2021; openai/CLIP simple_tokenizer.py): lower case, CLIP's
  * word pattern, bytes as printable characters, `</w>` at the end of a word. Only the list of merges is our own.
  */
-import type { Rng } from './rng.ts';
+import type { Rng } from '../autodiff/rng.ts';
 
 /** CLIP's word pattern, without the two special tokens. */
 export const WORD_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";

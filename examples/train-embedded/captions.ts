@@ -1,7 +1,8 @@
 /** Captions of drawings, as alt texts and queries would put them, from names, keywords, groups and colours. */
+
+import type { Rng } from '../autodiff/rng.ts';
 import { COLOUR_NAMES } from './colours.ts';
 import type { Drawing } from './drawings.ts';
-import type { Rng } from './rng.ts';
 
 /** What can be said of a drawing. */
 export interface Subject {

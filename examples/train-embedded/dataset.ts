@@ -1,4 +1,6 @@
 /** Training data: drawings with what can be said of them, and features of several views of each. */
+
+import { Rng, seedOf } from '../autodiff/rng.ts';
 import { countWords, learnMerges } from './bpe.ts';
 import { cachedFloats } from './cache.ts';
 import { describe, type Subject, TEMPLATE_WORDS } from './captions.ts';
@@ -7,7 +9,6 @@ import { type Drawing, renderDrawing } from './drawings.ts';
 import { type FeatureExtractor, featureCount } from './features.ts';
 import { type FilterBank, IMAGE_SIZE } from './patches.ts';
 import { writePixelValues } from './resize.ts';
-import { Rng, seedOf } from './rng.ts';
 import { backgroundName, composeScene, SCENE_STYLES, type SceneStyle } from './scenes.ts';
 
 /** A drawing and what can be said of it. */

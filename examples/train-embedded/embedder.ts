@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
 import * as ort from 'onnxruntime-node';
+import { floatsOf, floatTensor, openSession } from '../autodiff/runtime.ts';
 import type { Embedder } from './evaluate.ts';
 import { IMAGE_SIZE } from './patches.ts';
-import { floatsOf, floatTensor, openSession } from './runtime.ts';
 
 const BATCH = 64;
 

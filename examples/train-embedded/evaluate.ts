@@ -1,9 +1,10 @@
 /** Measures an encoder on drawings: retrieval both ways, matched against mismatched pairs, groups, free queries. */
+
+import { Rng } from '../autodiff/rng.ts';
 import { GROUPS, groupWords, plainName, sayCaption } from './captions.ts';
 import type { Example } from './dataset.ts';
 import { BOUNDARY } from './head.ts';
 import { QUERIES } from './queries.ts';
-import { Rng } from './rng.ts';
 
 /** What is measured: only its embeddings count. */
 export interface Embedder {

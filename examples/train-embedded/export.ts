@@ -1,8 +1,9 @@
 /** The trained encoder as two ONNX files with the inputs and outputs of a CLIP exported for transformers.js. */
+
+import { GraphBuilder } from '../autodiff/onnx.ts';
 import type { BpeEncoder } from './bpe.ts';
 import { addFeatures } from './features.ts';
 import type { Head, HeadShape } from './head.ts';
-import { GraphBuilder } from './onnx.ts';
 import { type FilterBank, IMAGE_SIZE } from './patches.ts';
 
 /** Everything that turns pixels and token ids into embeddings. */

@@ -1,7 +1,7 @@
 /** The frozen half of the image encoder: patch filters, soft threshold, pooling, and colour means. */
-import { GraphBuilder } from './onnx.ts';
+import { GraphBuilder } from '../autodiff/onnx.ts';
+import { floatsOf, floatTensor, openSession } from '../autodiff/runtime.ts';
 import { type FilterBank, IMAGE_SIZE, PATCH, PATCH_VALUES, VARIANCE_FLOOR } from './patches.ts';
-import { floatsOf, floatTensor, openSession } from './runtime.ts';
 
 /** Pixels between neighbouring patches; 30 × 30 patches of a 64 × 64 picture. */
 const STRIDE = 2;

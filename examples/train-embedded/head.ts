@@ -2,7 +2,7 @@
  * The trained half of the encoder: one linear layer with a hidden layer beside it for pictures, a weighted bag of
  * tokens for texts.
  */
-import type { Rng } from './rng.ts';
+import type { Rng } from '../autodiff/rng.ts';
 
 export interface HeadShape {
   /** Length of a feature vector. */

@@ -1,6 +1,6 @@
 /** Learning a bank of patch filters from pictures alone: no label, no gradient (Coates, Ng and Lee, AISTATS 2011). */
-import type { Rng } from './rng.ts';
-import type { MatMul } from './runtime.ts';
+import type { Rng } from '../autodiff/rng.ts';
+import type { MatMul } from '../autodiff/runtime.ts';
 import { whiteningOf } from './whiten.ts';
 
 /** Side of the pictures that the encoder sees. */

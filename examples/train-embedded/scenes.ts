@@ -1,9 +1,9 @@
 /** Pictures like those of web pages, made from drawings: placed on a background, tinted, saved as JPEG. */
 import sharp from 'sharp';
+import type { Rng } from '../autodiff/rng.ts';
 import { COLOUR_NAMES, COLOURS } from './colours.ts';
 import { type Drawing, renderDrawing } from './drawings.ts';
 import type { Picture } from './resize.ts';
-import type { Rng } from './rng.ts';
 
 sharp.concurrency(1);
 

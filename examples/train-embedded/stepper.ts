@@ -1,7 +1,7 @@
 /** Runs training steps: feeds batches to the graph of `training-step.ts` and collects the gradients. */
 import * as ort from 'onnxruntime-node';
+import { floatsOf, floatTensor, openSession } from '../autodiff/runtime.ts';
 import { HEAD_KEYS, type Head, type HeadShape } from './head.ts';
-import { floatsOf, floatTensor, openSession } from './runtime.ts';
 import { trainingStep } from './training-step.ts';
 
 /** One batch of B pairs. */

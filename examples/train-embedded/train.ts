@@ -7,6 +7,8 @@
  *   --steps N           with --leave-out: fewer training steps, and add nothing: for choosing between recipes
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { Rng, seedOf } from '../autodiff/rng.ts';
+import { openMatMul } from '../autodiff/runtime.ts';
 import { Batches } from './batches.ts';
 import { BpeEncoder } from './bpe.ts';
 import { type Dataset, exampleOf, learnVocabulary, loadDataset, pixelsOf } from './dataset.ts';
@@ -19,8 +21,6 @@ import { type Metrics, readMetrics, writeMetrics, writeModelFolder } from './mod
 import { type FilterBank, learnFilterBank, samplePatches } from './patches.ts';
 import { ProgressLines } from './progress.ts';
 import { RECIPE, type Recipe } from './recipe.ts';
-import { Rng, seedOf } from './rng.ts';
-import { openMatMul } from './runtime.ts';
 import { trainHead } from './trainer.ts';
 
 const FOLDER = new URL('../../models/gleaner-mini/', import.meta.url);

@@ -1,8 +1,8 @@
 /** Trains a head: AdamW over the steps of {@link openStepper}, with a warm-up and a linear decay. */
-import { AdamW } from './adamw.ts';
+import { AdamW } from '../autodiff/adamw.ts';
+import type { Rng } from '../autodiff/rng.ts';
 import type { Batches } from './batches.ts';
 import { HEAD_KEYS, type Head, type HeadShape, newHead } from './head.ts';
-import type { Rng } from './rng.ts';
 import { type Losses, openStepper } from './stepper.ts';
 
 export interface Schedule {

@@ -6,8 +6,9 @@
  * loss whose boundary is fixed at cosine 0.3 and in which all matched and all mismatched pairs weigh the same: it is
  * what gives the customary threshold of 0.3 a meaning for this encoder.
  */
+
+import { GraphBuilder } from '../autodiff/onnx.ts';
 import { BOUNDARY, type HeadShape } from './head.ts';
-import { GraphBuilder } from './onnx.ts';
 
 /** Largest scale of the contrastive loss and slope of the sigmoid loss. */
 const MAX_SCALE = 60;

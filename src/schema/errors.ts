@@ -46,6 +46,8 @@ export const ERRORS = {
       "{path}: a release was begun and is not whole. Go on with 'gleaner run' as it was begun, then give this again.",
   },
   SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
+  DATASET_EMPTY: { exit: 1, template: '{path}: there is nothing to train on: {problem}.' },
+  SPLIT_EMPTY: { exit: 1, template: "{path}: split '{split}' is empty: {problem}." },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {
     exit: 1,
@@ -61,6 +63,7 @@ export const ERRORS = {
     exit: 1,
     template: '--gpu: no GPU works here: {problem}. Leave it out, and this worker takes what needs none.',
   },
+  TRAINING_FAILED: { exit: 1, template: '{what}: {problem}. {hint}' },
   MODEL_NOT_PULLED: { exit: 1, template: '{name}: could not be downloaded: {problem} {hint}' },
   CLASSIFIER_INVALID: {
     exit: 1,

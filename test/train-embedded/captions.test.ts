@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
 import * as captions from '../../examples/train-embedded/captions.ts';
 import { coloursOf } from '../../examples/train-embedded/colours.ts';
 import type { Drawing } from '../../examples/train-embedded/drawings.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
 
 const BOOT: Drawing = {
   set: 'noto',

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
+import { openMatMul } from '../../examples/autodiff/runtime.ts';
 import { featureCount, openFeatureExtractor } from '../../examples/train-embedded/features.ts';
 import {
   type FilterBank,
@@ -6,8 +8,6 @@ import {
   PATCH_VALUES,
   samplePatches,
 } from '../../examples/train-embedded/patches.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
-import { openMatMul } from '../../examples/train-embedded/runtime.ts';
 import { eigenSymmetric, whiteningOf } from '../../examples/train-embedded/whiten.ts';
 
 const randoms = (length: number, rng: Rng) => Float32Array.from({ length }, () => rng.uniform());

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
 import { HEAD_KEYS, type HeadShape, newHead } from '../../examples/train-embedded/head.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
 import { type Batch, openStepper } from '../../examples/train-embedded/stepper.ts';
 
 const SHAPE: HeadShape = { features: 7, hidden: 5, dims: 4, tokens: 9 };

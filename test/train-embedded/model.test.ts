@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
 import { exampleOf, pixelsOf } from '../../examples/train-embedded/dataset.ts';
 import { loadDrawings } from '../../examples/train-embedded/drawings.ts';
 import { openModelFolder } from '../../examples/train-embedded/embedder.ts';
@@ -9,7 +10,6 @@ import { type Embedder, evaluate } from '../../examples/train-embedded/evaluate.
 import { modelCard } from '../../examples/train-embedded/model-card.ts';
 import type { Metrics } from '../../examples/train-embedded/model-folder.ts';
 import { writePixelValues } from '../../examples/train-embedded/resize.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
 import { composeScene, SCENE_STYLES } from '../../examples/train-embedded/scenes.ts';
 import { loadClip } from '../../src/clip/index.ts';
 

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
+import { openMatMul } from '../../examples/autodiff/runtime.ts';
 import { Batches } from '../../examples/train-embedded/batches.ts';
 import { BpeEncoder } from '../../examples/train-embedded/bpe.ts';
 import { type Dataset, exampleOf, learnVocabulary, pixelsOf } from '../../examples/train-embedded/dataset.ts';
@@ -8,8 +10,6 @@ import { evaluate } from '../../examples/train-embedded/evaluate.ts';
 import { textModel, visionModel } from '../../examples/train-embedded/export.ts';
 import { featureCount, openFeatureExtractor } from '../../examples/train-embedded/features.ts';
 import { learnFilterBank, samplePatches } from '../../examples/train-embedded/patches.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
-import { openMatMul } from '../../examples/train-embedded/runtime.ts';
 import { trainHead } from '../../examples/train-embedded/trainer.ts';
 
 test('48 drawings are learnt by heart in 300 steps, the same way each time', async () => {

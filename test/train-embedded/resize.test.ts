@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import { Rng } from '../../examples/autodiff/rng.ts';
 import { type Picture, resizeBicubic, writePixelValues } from '../../examples/train-embedded/resize.ts';
-import { Rng } from '../../examples/train-embedded/rng.ts';
 
 /** Smooth waves with a hard edge: what a resize gets wrong if it aliases or is shifted. */
 function testPicture(width: number, height: number): Picture {

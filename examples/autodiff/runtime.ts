@@ -2,12 +2,27 @@
 import * as ort from 'onnxruntime-node';
 import { GraphBuilder } from './onnx.ts';
 
-/** Sessions here share the machine with others: two threads, asleep while they wait. */
-export async function openSession(model: Uint8Array | string, threads = 2): Promise<ort.InferenceSession> {
+export interface RunOptions {
+  /** @default 2 */
+  readonly threads?: number;
+  /** Execution provider of onnxruntime: 'cpu', 'cuda', 'webgpu', 'coreml', 'dml'. @default 'cpu' */
+  readonly provider?: string;
+  /** Whether the graph is run as it stands, without fused or folded nodes: for tests. @default false */
+  readonly asWritten?: boolean;
+}
+
+/** @param model its bytes, or its path */
+export async function openSession(
+  model: Uint8Array | string,
+  { threads = 2, provider = 'cpu', asWritten = false }: RunOptions = {},
+): Promise<ort.InferenceSession> {
   const options: ort.InferenceSession.SessionOptions = {
-    executionProviders: ['cpu'],
+    executionProviders: [provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    logSeverityLevel: 3,
+    graphOptimizationLevel: asWritten ? 'disabled' : 'all',
+    // Threads that have nothing to do sleep: others want the cores.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   };
   return typeof model === 'string'

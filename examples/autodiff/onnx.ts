@@ -22,11 +22,13 @@ const IR_VERSION = 8;
 const schemaText = readFileSync(new URL('./onnx-subset.proto', import.meta.url), 'utf8');
 const ModelProto = protobuf.parse(schemaText, { keepCase: true }).root.lookupType('ModelProto');
 
-type Attribute = number | { readonly float: number } | readonly number[];
+/** A plain number is a whole one. */
+export type Attribute = number | { readonly float: number } | { readonly string: string } | readonly number[];
 
 function attributeProto(name: string, value: Attribute): object {
   if (typeof value === 'number') return { name, i: value, type: 2 };
   if ('float' in value) return { name, f: value.float, type: 1 };
+  if ('string' in value) return { name, s: new TextEncoder().encode(value.string), type: 3 };
   return { name, ints: [...value], type: 7 };
 }
 
@@ -85,7 +87,11 @@ export class GraphBuilder {
     return this.constant({ type: 'int64', dims: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
-  op(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
+  op(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): string {
     return this.ops(opType, inputs, 1, attributes)[0]!;
   }
 
@@ -94,7 +100,7 @@ export class GraphBuilder {
     opType: string,
     inputs: readonly string[],
     count: number,
-    attributes: Record<string, Attribute> = {},
+    attributes: Readonly<Record<string, Attribute>> = {},
   ): string[] {
     const name = this.#unique(opType);
     const output = Array.from({ length: count }, (_, i) => (count === 1 ? name : `${name}_${i}`));
@@ -130,7 +136,7 @@ export class GraphBuilder {
     };
     const model = {
       ir_version: IR_VERSION,
-      producer_name: 'gleaner train-embedded',
+      producer_name: 'gleaner',
       doc_string: docString,
       graph,
       opset_import: [{ domain: '', version: OPSET }],

@@ -11,6 +11,7 @@ visual/{model.onnx, preprocess_cfg.json}, textual/{model.onnx, vocab.json, merge
 import argparse
 import json
 import os
+import warnings
 
 import open_clip
 import torch
@@ -75,6 +76,8 @@ def main():
     broken = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all() and name != "attn_mask"]
     if broken:
         fail(f"{args.checkpoint}: {broken[0]} is not finite; take an earlier checkpoint")
+    # Of a caption's end, found by argmax: no index that may be negative.
+    warnings.filterwarnings("ignore", message="Exporting aten::index operator")
     # A fused kernel that ONNX has no name for.
     torch.backends.mha.set_fastpath_enabled(False)
     tokenizer = open_clip.get_tokenizer(args.model)

@@ -40,7 +40,7 @@ def stop_at_nonsense(create_loss):
     def check(_module, _given, losses):
         value = sum(losses.values()) if isinstance(losses, dict) else losses
         if not torch.isfinite(value):
-            fail(f"the loss is {value.item()}; start again with --resume latest and a lower --lr or --grad-clip-norm 1")
+            fail(f"the loss is {value.item()}; go on from an earlier checkpoint (--resume FILE) with a lower --lr")
 
     def create(args):
         loss = create_loss(args)
@@ -51,7 +51,8 @@ def stop_at_nonsense(create_loss):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    as_it_is = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_it_is, allow_abbrev=False)
     has_gpu = torch.cuda.is_available()
     parser.add_argument("--train", required=True, help="release, or folder of a run or a subset")
     parser.add_argument("--val", help="the same, to measure with after each epoch")

@@ -3,13 +3,9 @@ Trains a DALL-E on a release of gleaner, with the models of DALLE-pytorch.
 
     python train_dalle.py --train out/train --val out/validation --out dalle --prompt "a drawing of a red apple"
 
-First the discrete VAE, which makes 8 x 8 (at --image-size 64) tokens of a picture; then the transformer over a caption's tokens
-and the picture's. Leaves OUT/vae.pt and OUT/dalle.pt, as DALLE-pytorch's own train_vae.py and train_dalle.py do (its
-generate.py reads them), and a row of samples for each --prompt in OUT/samples.png. Started again, it goes on behind the stages and epochs
-that are done.
-
-Why not these programs themselves: they have .cuda() in them and want an account with Weights & Biases, and train_vae.py reads
-folders of pictures, not shards.
+First the discrete VAE, which makes 8 x 8 tokens of a picture (64 pixels, 3 layers); then the transformer over a caption's
+tokens and the picture's. Leaves OUT/vae.pt and OUT/dalle.pt, as DALLE-pytorch's train_vae.py and train_dalle.py do, and
+a row of samples for each --prompt in OUT/samples.png. Started again, it goes on behind the epochs that are done.
 """
 
 import argparse
@@ -18,6 +14,7 @@ import io
 import math
 import os
 import random
+import tarfile
 
 import torch
 import webdataset as wds
@@ -53,7 +50,7 @@ def batches(tars, args, tokens_of, rng=None):
 
 
 def train(model, loss_of, args, name, tars, tokens_of, checkpoint, epochs):
-    """Passes over the shards, each with a checkpoint at its end. `checkpoint(epoch)` is what is saved, `model` is the state in it."""
+    """Passes over the shards, each with a checkpoint at its end: what `checkpoint` says of an epoch, and all state."""
     path = os.path.join(args.out, f"{name}.pt")
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=args.lr)
     first, step, loss = 0, 0, torch.tensor(0.0)
@@ -70,7 +67,7 @@ def train(model, loss_of, args, name, tars, tokens_of, checkpoint, epochs):
         for captions, pictures in batches(tars, args, tokens_of, random.Random(args.seed + epoch)):
             loss = loss_of(captions.to(args.device), pictures.to(args.device), step)
             if not torch.isfinite(loss):
-                fail(f"{name}: the loss of step {step} in epoch {epoch} is {loss.item()}; lower --lr, {path} has the epoch before")
+                fail(f"{name}: the loss is {loss.item()} at step {step}; lower --lr, {path} has epoch {epoch - 1}")
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
@@ -175,4 +172,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except tarfile.TarError as error:
+        fail(f"{error.args[-1]}: {error.args[0]}; copy this shard again, gleaner verify tells whether it is whole")

@@ -95,7 +95,7 @@ describe.skipIf(withoutTorch)('hand-over to PyTorch', () => {
       pairs.map(({ sample, row }) => ({ key: sample.key, caption: row.TEXT, fields: sample.json })),
     );
     for (const [i, { width, height, colour }] of read.samples.entries()) {
-      const { sample } = pairs[i] ?? { sample: {} };
+      const sample: ReadPair['sample'] = pairs[i]?.sample ?? {};
       expect(sample.json).toMatchObject({ width, height });
       const { channels } = await sharp(Buffer.from(String(sample.jpg), 'hex')).stats();
       for (const [channel, { mean }] of channels.entries()) expect(colour[channel]).toBeCloseTo(mean, 0);

@@ -38,7 +38,7 @@ const TINY = script('tiny.json');
 const numbersBehind = (pattern: RegExp, text: string) =>
   [...text.matchAll(pattern)].map(([, number]) => Number(number));
 
-describe.skipIf(withoutTorch)('hand-over to PyTorch', () => {
+describe.concurrent.skipIf(withoutTorch)('hand-over to PyTorch', () => {
   let root: string;
   let release: string;
   let pairs: readonly ReadPair[];
@@ -56,7 +56,7 @@ describe.skipIf(withoutTorch)('hand-over to PyTorch', () => {
     });
     pairs = await readRelease(release);
     expect(pairs.length).toBeGreaterThan(30);
-  }, 120_000);
+  }, 600_000);
   afterAll(() => rm(root, { recursive: true }));
 
   it('trains a CLIP with open_clip, and scores with what it trained', async () => {
@@ -87,7 +87,7 @@ describe.skipIf(withoutTorch)('hand-over to PyTorch', () => {
     const read: Read = JSON.parse(await readFile(json, 'utf8'));
     await readsWhatWasWritten(read);
     await embedsAs(read, model);
-  }, 180_000);
+  }, 600_000);
 
   async function readsWhatWasWritten(read: Read) {
     const texts = pairs.map(({ row }) => String(row.TEXT));
@@ -168,7 +168,7 @@ describe.skipIf(withoutTorch)('hand-over to PyTorch', () => {
       const second = await train('3');
       expect(second.match(/^(?:vae|dalle) epoch \d+ done/gm)).toEqual(['dalle epoch 2 done']);
     },
-    180_000,
+    600_000,
   );
 });
 

@@ -38,7 +38,7 @@ const TINY = script('tiny.json');
 const numbersBehind = (pattern: RegExp, text: string) =>
   [...text.matchAll(pattern)].map(([, number]) => Number(number));
 
-describe.concurrent.skipIf(withoutTorch)('hand-over to PyTorch', () => {
+describe.skipIf(withoutTorch)('hand-over to PyTorch', { concurrent: true }, () => {
   let root: string;
   let release: string;
   let pairs: readonly ReadPair[];

@@ -33,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     serve: () => import('./serve.ts'),
     'fleet-status': () => import('./fleet-status.ts'),
     s3: () => import('./s3.ts'),
+    'train-step': () => import('./train-step.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

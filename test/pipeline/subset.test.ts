@@ -340,7 +340,7 @@ describe('a subset', () => {
     });
 
     it('where options are missing, or do not go together', async () => {
-      await refused({}, 2, /give '--where <condition>', '--sample <n>', or both/);
+      await refused({}, 2, /give '--where <condition>', '--sample <n>', '--split <name>', or several/);
       await refused({ where: 'TRUE', seed: 1 }, 2, /'--seed' goes with '--sample'/);
     });
 

@@ -1,0 +1,165 @@
+/** Trains a CLIP from scratch on a release, measures and exports it: `npm run train:clip -- --help`. */
+import { join } from 'node:path';
+import { refusedBySystem } from '../../src/schema/index.ts';
+import { Parameters, Rng, seedOf, Trainer } from '../autodiff/index.ts';
+import { augment } from './augment.ts';
+import { learnTokens, tokensOf } from './captions.ts';
+import { ClassFinder, type ClassName, readClasses } from './classes.ts';
+import { batchesOf, digestOf, findSplit, MOST_HELD_OUT, readPairs } from './data.ts';
+import { embedderOf, openModel } from './embedder.ts';
+import { evaluate } from './evaluate.ts';
+import { writeModelFolder } from './export.ts';
+import { clip } from './model.ts';
+import { HELP, type Options, readOptions } from './options.ts';
+import { type Metrics, writeCurves, writeMetrics } from './results.ts';
+
+/** Pictures are read so much larger than they are trained on: views are cut out of them. */
+const MARGIN = 1.25;
+/** Share of a caption's tokens that are passed over in training. */
+const TOKEN_DROPOUT = 0.1;
+/** Bytes of decoded pictures that are held in memory; a larger split is streamed. */
+const MEMORY = 512 << 20;
+/** Looks at the validation split during a training, and most pairs that are looked at. */
+const LOOKS = 12;
+const MOST_VALIDATION = 1000;
+
+const began = performance.now();
+const say = (line: string) => console.log(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
+
+async function train(options: Options): Promise<void> {
+  const { dir, out, seed, steps, batch: batchSize, size, control } = options;
+  const file = options.split ?? (await findSplit(dir, say));
+  const large = { dir, file, side: Math.round(MARGIN * size.side) };
+  const source = { dir, file, side: size.side };
+  const training = await readPairs(large, 'train', Math.floor(MEMORY / (3 * large.side ** 2)));
+  const validation = await readPairs(source, 'validation', MOST_VALIDATION);
+  const test = await readPairs(source, 'test', MOST_HELD_OUT);
+  const { texts, whole, leftOut } = training;
+  say(
+    `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out`,
+  );
+  const encoder = learnTokens(texts, size.merges);
+  // The control: to each picture a caption of another, the same in each epoch.
+  const captionOf = (key: string, text: string) =>
+    control ? texts[seedOf('control', seed, key) % texts.length]! : text;
+
+  const recipe = { seed, steps, batchSize, rate: options.rate, size, control, data: digestOf(training) };
+  const parameters = new Parameters(seed);
+  await using trainer = await Trainer.open({
+    build: (graph) => {
+      const { loss, scale } = clip(graph, batchSize, encoder.size, size);
+      return { loss, outputs: { scale } };
+    },
+    ...{ parameters, recipe, path: join(out, 'checkpoint.safetensors'), every: options.every },
+    schedule: { steps, rate: options.rate, warmUp: Math.ceil(steps / 20), decay: 0.1 },
+    threads: options.threads,
+  });
+  say(
+    `${parameters.count} weights, ${encoder.size} tokens${trainer.step > 0 ? `; goes on at step ${trainer.step}` : ''}`,
+  );
+
+  const look = async () => {
+    const { retrieval } = await evaluate(embedderOf(parameters, encoder, size), validation);
+    trainer.note('text to image', retrieval.textToImage.at10);
+    trainer.note('image to text', retrieval.imageToText.at10);
+  };
+  const every = Math.max(1, Math.ceil(steps / LOOKS));
+  const stopped = watchForStop();
+  const progress = progressOf(trainer.step, steps, batchSize);
+  const state = trainer.step > 0 ? trainer.data : undefined;
+  const batches = batchesOf(training, whole, {
+    ...large,
+    batchSize,
+    seed,
+    ...(state !== undefined && { state }),
+  });
+  if (!trainer.finished)
+    for await (const { images, texts: own, keys, state } of batches) {
+      const step = trainer.step;
+      // Before the step: a training that is stopped there looks when it goes on.
+      if (step % every === 0) await look();
+      const rng = new Rng(seedOf('view', seed, step));
+      const captions = own.map((text, i) => captionOf(keys[i]!, text));
+      const feeds = {
+        pixels: augment(images, large.side, size.side, rng),
+        ...tokensOf(encoder, captions, () => rng.chance(TOKEN_DROPOUT)),
+      };
+      progress(await trainer.take(feeds, state));
+      if (trainer.finished) break;
+      if (stopped()) {
+        trainer.save();
+        say(`stopped at step ${trainer.step}; the same command goes on from there`);
+        process.exitCode = 130;
+        return;
+      }
+    }
+  await look();
+
+  const folder = join(out, 'model');
+  writeModelFolder(folder, { parameters, encoder, size });
+  const model = await openModel(folder, size.side);
+  const known =
+    options.classes === undefined ? undefined : classesIn(await readClasses(options.classes), texts);
+  const measures = await evaluate(model, test, known);
+  await model.close();
+  const { user, system } = process.cpuUsage();
+  const metrics: Metrics = {
+    ...{
+      recipe: { ...recipe, sizeName: options.sizeName },
+      trainedOn: texts.length,
+      weights: parameters.count,
+    },
+    ...{ tokens: encoder.size, measures, curves: trainer.curves, seconds: Math.round(trainer.seconds) },
+    cpuSeconds: Math.round((user + system) / 1e6),
+  };
+  writeMetrics(out, metrics);
+  writeCurves(out, [metrics]);
+  const { textToImage: t, imageToText: i, gallery, chance } = measures.retrieval;
+  say(
+    `held out, among ${gallery}: text→image R@1/5/10 ${t.at1}/${t.at5}/${t.at10}, image→text ${i.at1}/${i.at5}/${i.at10}, chance ${chance.at1}/${chance.at5}/${chance.at10}`,
+  );
+  say(`written: ${folder} (use it as --model), ${join(out, 'metrics.json')}, loss.svg, recall.svg`);
+}
+
+/** Which classes the training had a caption of. */
+function classesIn(classes: readonly ClassName[], texts: readonly string[]) {
+  const finder = new ClassFinder(classes);
+  const seen = new Set(texts.flatMap((text) => finder.find(text) ?? []));
+  return { classes, finder, seen };
+}
+
+/** Whether Ctrl-C was pressed; pressed again, it ends the process at once. */
+function watchForStop(): () => boolean {
+  let stopped = false;
+  process.once('SIGINT', () => {
+    stopped = true;
+  });
+  return () => stopped;
+}
+
+/** Says every few seconds where the training stands. */
+function progressOf(first: number, steps: number, batchSize: number) {
+  const start = performance.now();
+  let said = start;
+  return ({ step, loss, rate, outputs }: Awaited<ReturnType<Trainer['take']>>) => {
+    const now = performance.now();
+    if (now - said < 10_000 && step !== steps) return;
+    said = now;
+    const perStep = (now - start) / 1000 / (step - first);
+    const temperature = 1 / Number(outputs.scale?.[0] ?? 1);
+    say(
+      `step ${step}/${steps}: loss ${loss.toFixed(3)}, temperature ${temperature.toFixed(3)}, rate ${rate.toExponential(1)}, ${(batchSize / perStep).toFixed(0)} pictures/s, ${Math.ceil(perStep * (steps - step))} s left`,
+    );
+  };
+}
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (!options) process.stdout.write(HELP);
+  else await train(options);
+} catch (error) {
+  const known = refusedBySystem(error);
+  if (!known) throw error;
+  process.stderr.write(`train:clip: ${known.message}\n`);
+  process.exitCode = known.exitCode;
+}

@@ -61,7 +61,10 @@ export function imageTower(pixels: Tensor, { width, blocks, dimension }: Size): 
       x = x.add(convolve(hidden, `${name}.blocks.${i}.out`, times * width, 1, 0.3));
     }
   }
-  const seen = x.relu().mean(2, 3).reshape([batch, 4 * width]); // [b, 4w]
+  const seen = x
+    .relu()
+    .mean(2, 3)
+    .reshape([batch, 4 * width]); // [b, 4w]
   return normalize(linear(seen, 'image.projection', dimension, 1 / Math.sqrt(4 * width)));
 }
 

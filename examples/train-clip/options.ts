@@ -19,6 +19,7 @@ gleaner reads. Started again it goes on from its checkpoint, however it ended.
   --rate R               highest learning rate (default: 0.001)
   --size small|tiny      of the networks (default: small: 64 pixels a side)
   --threads N            (default: 2)
+  --memory MB            a train split of no more decoded pictures is held in memory, a larger one streamed (default: 512)
   --checkpoint-every S   seconds (default: 60)
 
 Examples:
@@ -45,6 +46,8 @@ export interface Options {
   readonly sizeName: string;
   readonly size: Size;
   readonly threads: number;
+  /** Bytes of decoded pictures that may be held in memory. */
+  readonly memory: number;
   /** Seconds between checkpoints. */
   readonly every: number;
 }
@@ -63,7 +66,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     if (Number.isSafeInteger(value) && value >= least && value < 2 ** 32) return value;
     throw usage(`--${name} ${values[name]}: give a whole number of at least ${least}`);
   };
-  const positive = (name: 'rate' | 'checkpoint-every') => {
+  const positive = (name: 'rate' | 'checkpoint-every' | 'memory') => {
     const value = Number(values[name]);
     if (value >= 0 && Number.isFinite(value)) return value;
     throw usage(`--${name} ${values[name]}: give a number`);
@@ -72,7 +75,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     ...{ dir, out: values.out, split: values.split, classes: values.classes, control: values.control },
     ...{ seed: whole('seed', 0), steps: whole('steps', 1), batch: whole('batch', 2) },
     ...{ rate: positive('rate'), sizeName: values.size, size, threads: whole('threads', 1) },
-    every: positive('checkpoint-every'),
+    ...{ memory: positive('memory') * 2 ** 20, every: positive('checkpoint-every') },
   };
 }
 
@@ -93,6 +96,7 @@ function parse(args: readonly string[]) {
         rate: { type: 'string', default: '0.001' },
         size: { type: 'string', default: 'small' },
         threads: { type: 'string', default: '2' },
+        memory: { type: 'string', default: '512' },
         'checkpoint-every': { type: 'string', default: '60' },
       },
     });

@@ -17,26 +17,31 @@ import { type Metrics, writeCurves, writeMetrics } from './results.ts';
 const MARGIN = 1.25;
 /** Share of a caption's tokens that are passed over in training. */
 const TOKEN_DROPOUT = 0.1;
-/** Bytes of decoded pictures that are held in memory; a larger split is streamed. */
-const MEMORY = 512 << 20;
+/** The vocabulary is learnt from so many captions at least, where there are as many. */
+const MOST_CAPTIONS = 2000;
 /** Looks at the validation split during a training, and most pairs that are looked at. */
 const LOOKS = 12;
 const MOST_VALIDATION = 1000;
 
-const began = performance.now();
-const say = (line: string) => console.log(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
-
-async function train(options: Options): Promise<void> {
+/**
+ * @throws GleanerError as the loader, `splitRun` and `Trainer`: SPLIT_EMPTY, DATASET_EMPTY, DAMAGED, RUN_MISMATCH where --out
+ * holds a training of another recipe or data, TRAINING_FAILED
+ */
+export async function train(options: Options, print: (line: string) => void): Promise<void> {
+  const began = performance.now();
+  const say = (line: string) => print(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
   const { dir, out, seed, steps, batch: batchSize, size, control } = options;
   const file = options.split ?? (await findSplit(dir, say));
-  const large = { dir, file, side: Math.round(MARGIN * size.side) };
-  const source = { dir, file, side: size.side };
-  const training = await readPairs(large, 'train', Math.floor(MEMORY / (3 * large.side ** 2)));
+  const source = { dir, file, side: size.side, workers: options.threads - 1 };
+  const large = { ...source, side: Math.round(MARGIN * size.side) };
+  const held = Math.floor(options.memory / (3 * large.side ** 2));
+  const training = await readPairs(large, 'train', Math.max(held, MOST_CAPTIONS));
   const validation = await readPairs(source, 'validation', MOST_VALIDATION);
   const test = await readPairs(source, 'test', MOST_HELD_OUT);
   const { texts, whole, leftOut } = training;
+  const inMemory = whole && texts.length <= held;
   say(
-    `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out`,
+    `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out${inMemory ? '' : '; streamed'}`,
   );
   const encoder = learnTokens(texts, size.merges);
   // The control: to each picture a caption of another, the same in each epoch.
@@ -65,9 +70,9 @@ async function train(options: Options): Promise<void> {
   };
   const every = Math.max(1, Math.ceil(steps / LOOKS));
   const stopped = watchForStop();
-  const progress = progressOf(trainer.step, steps, batchSize);
+  const progress = progressOf(say, trainer.step, steps, batchSize);
   const state = trainer.step > 0 ? trainer.data : undefined;
-  const batches = batchesOf(training, whole, {
+  const batches = batchesOf(training, inMemory, {
     ...large,
     batchSize,
     seed,
@@ -138,7 +143,7 @@ function watchForStop(): () => boolean {
 }
 
 /** Says every few seconds where the training stands. */
-function progressOf(first: number, steps: number, batchSize: number) {
+function progressOf(say: (line: string) => void, first: number, steps: number, batchSize: number) {
   const start = performance.now();
   let said = start;
   return ({ step, loss, rate, outputs }: Awaited<ReturnType<Trainer['take']>>) => {
@@ -153,13 +158,15 @@ function progressOf(first: number, steps: number, batchSize: number) {
   };
 }
 
-try {
-  const options = readOptions(process.argv.slice(2));
-  if (!options) process.stdout.write(HELP);
-  else await train(options);
-} catch (error) {
-  const known = refusedBySystem(error);
-  if (!known) throw error;
-  process.stderr.write(`train:clip: ${known.message}\n`);
-  process.exitCode = known.exitCode;
+if (import.meta.main) {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (!options) process.stdout.write(HELP);
+    else await train(options, console.log);
+  } catch (error) {
+    const known = refusedBySystem(error);
+    if (!known) throw error;
+    process.stderr.write(`train:clip: ${known.message}\n`);
+    process.exitCode = known.exitCode;
+  }
 }

@@ -17,7 +17,7 @@ const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(WO
  * @param from `demo`: what the pictures of the small web show; else a file with a name a line, and behind a tab its group
  * @throws GleanerError FILE_NOT_FOUND, USAGE
  */
-export async function readClasses(from: string): Promise<readonly ClassName[]> {
+async function readClasses(from: string): Promise<readonly ClassName[]> {
   if (from === 'demo') {
     const { loadSubjects } = await import('../../demo/subjects.ts');
     return loadSubjects().map(({ name, noun, group }) => ({ name, noun, group }));
@@ -58,4 +58,22 @@ export class ClassFinder {
       }
     return undefined;
   }
+}
+
+/** Classes that pictures are held against, and those that the training had a caption of. */
+export interface KnownClasses {
+  readonly classes: readonly ClassName[];
+  readonly finder: ClassFinder;
+  readonly seen: ReadonlySet<ClassName>;
+}
+
+/** @param from as `readClasses` takes it; undefined: none. @param texts what was trained on */
+export async function knownClasses(
+  from: string | undefined,
+  texts: readonly string[],
+): Promise<KnownClasses | undefined> {
+  if (from === undefined) return undefined;
+  const classes = await readClasses(from);
+  const finder = new ClassFinder(classes);
+  return { classes, finder, seen: new Set(texts.flatMap((text) => finder.find(text) ?? [])) };
 }

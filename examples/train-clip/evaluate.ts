@@ -1,5 +1,5 @@
 /** What an encoder can do with pairs that it never saw: retrieval both ways, and classes named in words. */
-import type { ClassFinder, ClassName } from './classes.ts';
+import type { KnownClasses } from './classes.ts';
 import type { Pairs } from './data.ts';
 
 /** What is measured: only its embeddings count, rows of length 1. */
@@ -89,15 +89,11 @@ function recallOf(ranks: readonly number[]): Recall {
   return { queries: ranks.length, at1, at5, at10 };
 }
 
-/** @param known classes with a caption in training, and how to find that of a caption. */
+/** @param known adds classification, and retrieval by whether a class was seen in training */
 export async function evaluate(
   embedder: Embedder,
   { images, texts }: Pairs,
-  known?: {
-    readonly classes: readonly ClassName[];
-    readonly finder: ClassFinder;
-    readonly seen: ReadonlySet<ClassName>;
-  },
+  known?: KnownClasses,
 ): Promise<Measures> {
   const dims = embedder.dimension;
   const [pictures, captions] = [await embedder.images(images), await embedder.texts(texts)];

@@ -4,7 +4,7 @@ import { refusedBySystem } from '../../src/schema/index.ts';
 import { Parameters, Rng, seedOf, Trainer } from '../autodiff/index.ts';
 import { augment } from './augment.ts';
 import { learnTokens, tokensOf } from './captions.ts';
-import { ClassFinder, type ClassName, readClasses } from './classes.ts';
+import { knownClasses } from './classes.ts';
 import { batchesOf, digestOf, findSplit, MOST_HELD_OUT, readPairs } from './data.ts';
 import { embedderOf, openModel } from './embedder.ts';
 import { evaluate } from './evaluate.ts';
@@ -103,34 +103,28 @@ export async function train(options: Options, print: (line: string) => void): Pr
   const folder = join(out, 'model');
   writeModelFolder(folder, { parameters, encoder, size });
   const model = await openModel(folder, size.side);
-  const known =
-    options.classes === undefined ? undefined : classesIn(await readClasses(options.classes), texts);
+  const known = await knownClasses(options.classes, texts);
   const measures = await evaluate(model, test, known);
   await model.close();
   const { user, system } = process.cpuUsage();
   const metrics: Metrics = {
-    ...{
-      recipe: { ...recipe, sizeName: options.sizeName },
-      trainedOn: texts.length,
-      weights: parameters.count,
-    },
-    ...{ tokens: encoder.size, measures, curves: trainer.curves, seconds: Math.round(trainer.seconds) },
+    recipe: { ...recipe, sizeName: options.sizeName },
+    trainedOn: texts.length,
+    lookedAt: validation.texts.length,
+    weights: parameters.count,
+    tokens: encoder.size,
+    measures,
+    curves: trainer.curves,
+    seconds: Math.round(trainer.seconds),
     cpuSeconds: Math.round((user + system) / 1e6),
   };
   writeMetrics(out, metrics);
-  writeCurves(out, [metrics]);
+  writeCurves(join(out, '/'), [metrics]);
   const { textToImage: t, imageToText: i, gallery, chance } = measures.retrieval;
   say(
     `held out, among ${gallery}: text→image R@1/5/10 ${t.at1}/${t.at5}/${t.at10}, image→text ${i.at1}/${i.at5}/${i.at10}, chance ${chance.at1}/${chance.at5}/${chance.at10}`,
   );
   say(`written: ${folder} (use it as --model), ${join(out, 'metrics.json')}, loss.svg, recall.svg`);
-}
-
-/** Which classes the training had a caption of. */
-function classesIn(classes: readonly ClassName[], texts: readonly string[]) {
-  const finder = new ClassFinder(classes);
-  const seen = new Set(texts.flatMap((text) => finder.find(text) ?? []));
-  return { classes, finder, seen };
 }
 
 /** Whether Ctrl-C was pressed; pressed again, it ends the process at once. */

@@ -69,7 +69,7 @@ export async function openModel(
 }
 
 /** Planes [n, 3, side, side] → pictures, pixel by pixel. */
-export function picturesOf(planes: Uint8Array, side: number): RgbImage[] {
+function picturesOf(planes: Uint8Array, side: number): RgbImage[] {
   const plane = side * side;
   return Array.from({ length: planes.length / (3 * plane) }, (_, n) => ({
     data: Uint8Array.from(

@@ -90,7 +90,7 @@ export function textTower(
  * InfoNCE (van den Oord et al. 2018) both ways, as CLIP has it: each picture has to find its caption among all of the batch, and
  * each caption its picture; the temperature is learnt, from 0.07, and never below 0.01.
  */
-export function contrastiveLoss(
+function contrastiveLoss(
   images: Tensor,
   texts: Tensor,
 ): { readonly loss: Tensor; readonly scale: Tensor } {

@@ -90,10 +90,7 @@ export function textTower(
  * InfoNCE (van den Oord et al. 2018) both ways, as CLIP has it: each picture has to find its caption among all of the batch, and
  * each caption its picture; the temperature is learnt, from 0.07, and never below 0.01.
  */
-function contrastiveLoss(
-  images: Tensor,
-  texts: Tensor,
-): { readonly loss: Tensor; readonly scale: Tensor } {
+function contrastiveLoss(images: Tensor, texts: Tensor): { readonly loss: Tensor; readonly scale: Tensor } {
   const { graph } = images;
   const [batch] = images.shape as readonly [number];
   const scale = graph

@@ -2,14 +2,15 @@
 import { join } from 'node:path';
 import { refusedBySystem } from '../../src/schema/index.ts';
 import { Parameters, Rng, seedOf, Trainer } from '../autodiff/index.ts';
+import type { BpeEncoder } from '../train-embedded/bpe.ts';
 import { augment } from './augment.ts';
 import { learnTokens, tokensOf } from './captions.ts';
 import { knownClasses } from './classes.ts';
-import { batchesOf, digestOf, findSplit, MOST_HELD_OUT, readPairs } from './data.ts';
+import { batchesOf, digestOf, findSplit, MOST_HELD_OUT, type Pairs, readPairs, type Source } from './data.ts';
 import { embedderOf, openModel } from './embedder.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, type Measures } from './evaluate.ts';
 import { writeModelFolder } from './export.ts';
-import { clip } from './model.ts';
+import { clip, type Size } from './model.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 import { type Metrics, writeCurves, writeMetrics } from './results.ts';
 
@@ -23,96 +24,51 @@ const MOST_CAPTIONS = 2000;
 const LOOKS = 12;
 const MOST_VALIDATION = 1000;
 
+type Say = (line: string) => void;
+
 /**
+ * Trains, or goes on with it; then measures and exports.
  * @throws GleanerError as the loader, `splitRun` and `Trainer`: SPLIT_EMPTY, DATASET_EMPTY, DAMAGED, RUN_MISMATCH where --out
  * holds a training of another recipe or data, TRAINING_FAILED
  */
-export async function train(options: Options, print: (line: string) => void): Promise<void> {
+export async function train(options: Options, print: Say): Promise<void> {
   const began = performance.now();
-  const say = (line: string) => print(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
-  const { dir, out, seed, steps, batch: batchSize, size, control } = options;
-  const file = options.split ?? (await findSplit(dir, say));
-  const source = { dir, file, side: size.side, workers: options.threads - 1 };
-  const large = { ...source, side: Math.round(MARGIN * size.side) };
-  const held = Math.floor(options.memory / (3 * large.side ** 2));
-  const training = await readPairs(large, 'train', Math.max(held, MOST_CAPTIONS));
-  const validation = await readPairs(source, 'validation', MOST_VALIDATION);
-  const test = await readPairs(source, 'test', MOST_HELD_OUT);
-  const { texts, whole, leftOut } = training;
-  const inMemory = whole && texts.length <= held;
-  say(
-    `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out${inMemory ? '' : '; streamed'}`,
-  );
-  const encoder = learnTokens(texts, size.merges);
-  // The control: to each picture a caption of another, the same in each epoch.
-  const captionOf = (key: string, text: string) =>
-    control ? texts[seedOf('control', seed, key) % texts.length]! : text;
-
-  const recipe = { seed, steps, batchSize, rate: options.rate, size, control, data: digestOf(training) };
+  const say: Say = (line) => print(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
+  const data = await prepare(options, say);
+  const { out, seed, steps, batch, rate, size, control } = options;
+  const { tokens, training, inMemory } = data;
+  const digest = digestOf(training);
+  const recipe = { seed, steps, batchSize: batch, rate, size, control, data: digest };
   const parameters = new Parameters(seed);
   await using trainer = await Trainer.open({
     build: (graph) => {
-      const { loss, scale } = clip(graph, batchSize, encoder.size, size);
+      const { loss, scale } = clip(graph, batch, tokens.size, size);
       return { loss, outputs: { scale } };
     },
-    ...{ parameters, recipe, path: join(out, 'checkpoint.safetensors'), every: options.every },
-    schedule: { steps, rate: options.rate, warmUp: Math.ceil(steps / 20), decay: 0.1 },
+    ...{ parameters, path: join(out, 'checkpoint.safetensors'), every: options.every },
+    recipe: { ...recipe, ...(!inMemory && { streamed: true }) },
+    schedule: { steps, rate, warmUp: Math.ceil(steps / 20), decay: 0.1 },
     threads: options.threads,
   });
-  say(
-    `${parameters.count} weights, ${encoder.size} tokens${trainer.step > 0 ? `; goes on at step ${trainer.step}` : ''}`,
-  );
-
-  const look = async () => {
-    const { retrieval } = await evaluate(embedderOf(parameters, encoder, size), validation);
-    trainer.note('text to image', retrieval.textToImage.at10);
-    trainer.note('image to text', retrieval.imageToText.at10);
-  };
-  const every = Math.max(1, Math.ceil(steps / LOOKS));
-  const stopped = watchForStop();
-  const progress = progressOf(say, trainer.step, steps, batchSize);
-  const state = trainer.step > 0 ? trainer.data : undefined;
-  const batches = batchesOf(training, inMemory, {
-    ...large,
-    batchSize,
-    seed,
-    ...(state !== undefined && { state }),
-  });
-  if (!trainer.finished)
-    for await (const { images, texts: own, keys, state } of batches) {
-      const step = trainer.step;
-      // Before the step: a training that is stopped there looks when it goes on.
-      if (step % every === 0) await look();
-      const rng = new Rng(seedOf('view', seed, step));
-      const captions = own.map((text, i) => captionOf(keys[i]!, text));
-      const feeds = {
-        pixels: augment(images, large.side, size.side, rng),
-        ...tokensOf(encoder, captions, () => rng.chance(TOKEN_DROPOUT)),
-      };
-      progress(await trainer.take(feeds, state));
-      if (trainer.finished) break;
-      if (stopped()) {
-        trainer.save();
-        say(`stopped at step ${trainer.step}; the same command goes on from there`);
-        process.exitCode = 130;
-        return;
-      }
-    }
-  await look();
-
-  const folder = join(out, 'model');
-  writeModelFolder(folder, { parameters, encoder, size });
-  const model = await openModel(folder, size.side);
-  const known = await knownClasses(options.classes, texts);
-  const measures = await evaluate(model, test, known);
-  await model.close();
+  const goesOn = trainer.step > 0 ? `; goes on at step ${trainer.step}` : '';
+  say(`${parameters.count} weights, ${tokens.size} tokens${goesOn}`);
+  if (!trainer.finished && !(await takeSteps(trainer, data, options, say))) {
+    trainer.save();
+    say(`stopped at step ${trainer.step}; the same command goes on from there`);
+    process.exitCode = 130;
+    return;
+  }
+  await look(trainer, data, size);
+  const model = join(out, 'model');
+  writeModelFolder(model, { parameters, encoder: tokens, size });
+  const measures = await measure(model, data, options);
   const { user, system } = process.cpuUsage();
   const metrics: Metrics = {
     recipe: { ...recipe, sizeName: options.sizeName },
-    trainedOn: texts.length,
-    lookedAt: validation.texts.length,
+    trainedOn: training.texts.length,
+    lookedAt: data.validation.texts.length,
     weights: parameters.count,
-    tokens: encoder.size,
+    tokens: tokens.size,
     measures,
     curves: trainer.curves,
     seconds: Math.round(trainer.seconds),
@@ -124,20 +80,100 @@ export async function train(options: Options, print: (line: string) => void): Pr
   say(
     `held out, among ${gallery}: text→image R@1/5/10 ${t.at1}/${t.at5}/${t.at10}, image→text ${i.at1}/${i.at5}/${i.at10}, chance ${chance.at1}/${chance.at5}/${chance.at10}`,
   );
-  say(`written: ${folder} (use it as --model), ${join(out, 'metrics.json')}, loss.svg, recall.svg`);
+  say(`written: ${model} (use it as --model), ${join(out, 'metrics.json')}, loss.svg, recall.svg`);
+}
+
+/** All that is trained and measured on. */
+interface Data {
+  readonly training: Pairs;
+  readonly validation: Pairs;
+  readonly test: Pairs;
+  readonly tokens: BpeEncoder;
+  /** Whether `training` is the whole train split; else it was only begun, and is streamed. */
+  readonly inMemory: boolean;
+  /** Where batches come from, larger than they are trained on. */
+  readonly source: Source;
+}
+
+async function prepare({ dir, split, size, threads, memory }: Options, say: Say): Promise<Data> {
+  const file = split ?? (await findSplit(dir, say));
+  const exact = { dir, file, side: size.side, workers: threads - 1 };
+  const source = { ...exact, side: Math.round(MARGIN * size.side) };
+  const held = Math.floor(memory / (3 * source.side ** 2));
+  const training = await readPairs(source, 'train', Math.max(held, MOST_CAPTIONS));
+  const validation = await readPairs(exact, 'validation', MOST_VALIDATION);
+  const test = await readPairs(exact, 'test', MOST_HELD_OUT);
+  const { texts, whole, leftOut } = training;
+  const inMemory = whole && texts.length <= held;
+  say(
+    `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out${inMemory ? '' : '; streamed'}`,
+  );
+  return { training, validation, test, tokens: learnTokens(texts, size.merges), inMemory, source };
+}
+
+/** Trains to the end. @returns false where Ctrl-C stopped it */
+async function takeSteps(trainer: Trainer, data: Data, options: Options, say: Say): Promise<boolean> {
+  const { seed, steps, batch, size, control } = options;
+  const { training, tokens, inMemory, source } = data;
+  // The control: to each picture a caption of another, the same in each epoch.
+  const { texts } = training;
+  const captionOf = (key: string, text: string) =>
+    control ? texts[seedOf('control', seed, key) % texts.length]! : text;
+  const progress = progressOf(say, trainer.step, steps, batch);
+  const every = Math.max(1, Math.ceil(steps / LOOKS));
+  const state = trainer.step > 0 && { state: trainer.data };
+  using stop = watchForStop();
+  for await (const pairs of batchesOf(training, inMemory, { ...source, batchSize: batch, seed, ...state })) {
+    // Before the step: a training that was stopped here looks when it goes on.
+    if (trainer.step % every === 0) await look(trainer, data, size);
+    const rng = new Rng(seedOf('view', seed, trainer.step));
+    const captions = pairs.texts.map((text, i) => captionOf(pairs.keys[i]!, text));
+    const feeds = {
+      pixels: augment(pairs.images, source.side, size.side, rng),
+      ...tokensOf(tokens, captions, () => rng.chance(TOKEN_DROPOUT)),
+    };
+    progress(await trainer.take(feeds, pairs.state));
+    if (trainer.finished || stop.asked()) break;
+  }
+  return trainer.finished;
+}
+
+/** Adds points to the curves of the validation split. */
+async function look(trainer: Trainer, { tokens, validation }: Data, size: Size): Promise<void> {
+  const { retrieval } = await evaluate(embedderOf(trainer.parameters, tokens, size), validation);
+  trainer.note('text to image', retrieval.textToImage.at10);
+  trainer.note('image to text', retrieval.imageToText.at10);
+}
+
+/** What the exported model does with the test split, read as gleaner reads it. */
+async function measure(
+  folder: string,
+  { training, test }: Data,
+  { size, classes }: Options,
+): Promise<Measures> {
+  const model = await openModel(folder, size.side);
+  try {
+    return await evaluate(model, test, await knownClasses(classes, training.texts));
+  } finally {
+    await model.close();
+  }
 }
 
 /** Whether Ctrl-C was pressed; pressed again, it ends the process at once. */
-function watchForStop(): () => boolean {
-  let stopped = false;
-  process.once('SIGINT', () => {
-    stopped = true;
-  });
-  return () => stopped;
+function watchForStop(): { asked(): boolean } & Disposable {
+  let first: number | undefined;
+  const press = () => {
+    const now = performance.now();
+    // npm hands the terminal's signal on, so that one press may come twice.
+    if (first !== undefined && now - first > 1000) process.exit(130);
+    first ??= now;
+  };
+  process.on('SIGINT', press);
+  return { asked: () => first !== undefined, [Symbol.dispose]: () => void process.off('SIGINT', press) };
 }
 
 /** Says every few seconds where the training stands. */
-function progressOf(say: (line: string) => void, first: number, steps: number, batchSize: number) {
+function progressOf(say: Say, first: number, steps: number, batchSize: number) {
   const start = performance.now();
   let said = start;
   return ({ step, loss, rate, outputs }: Awaited<ReturnType<Trainer['take']>>) => {

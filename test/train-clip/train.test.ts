@@ -22,11 +22,14 @@ import { learnByHeart, TINY } from './made-model.ts';
 import { madeCaption, madePairs, madePng } from './made-pictures.ts';
 
 const COUNT = 30;
-const SMALL = ['--size', 'tiny', '--steps', '10', '--batch', '8', '--threads', '1'];
+const SMALL = ['--size', 'tiny', '--steps', '10', '--batch', '8', '--threads', '1', '--memory', '0'];
+const silent = () => undefined;
 
 let folder: string;
 let model: string;
 let run: string;
+/** A training that nothing disturbed. */
+let whole: string;
 let learnt: Awaited<ReturnType<typeof learnByHeart>>;
 const pairs = madePairs(COUNT, TINY.side);
 
@@ -44,6 +47,8 @@ beforeAll(async () => {
   writeModelFolder(model, learnt);
   const args = ['--recipe', 'everything', '--wat', wat, '--images-from', archive, '--model', model];
   expect(await gleaner(['run', ...args, '--out', run])).toMatchObject({ code: 0 });
+  whole = join(folder, 'whole');
+  await train(optionsOf([run, ...SMALL, '--out', whole]), silent);
 });
 
 it('learns pairs by heart, and gleaner embeds them with what was exported as the training did', async () => {
@@ -136,16 +141,14 @@ async function stopAtFirstCheckpoint(args: readonly string[], out: string, signa
 }
 
 it('goes on to the same weights and figures after Ctrl-C and after kill -9, streamed', async () => {
-  const [whole, broken] = [join(folder, 'whole'), join(folder, 'broken')];
-  const args = (out: string) => [run, ...SMALL, '--memory', '0', '--checkpoint-every', '0', '--out', out];
-  const silent = () => undefined;
-  await train(optionsOf(args(whole)), silent);
-  const asked = await stopAtFirstCheckpoint(args(broken), broken, 'SIGINT');
+  const broken = join(folder, 'broken');
+  const args = [run, ...SMALL, '--checkpoint-every', '0', '--out', broken];
+  const asked = await stopAtFirstCheckpoint(args, broken, 'SIGINT');
   expect(asked.printed).toMatch(/stopped at step \d+; the same command goes on/);
   expect(asked.code).toBe(130);
-  const { code } = await stopAtFirstCheckpoint(args(broken), broken, 'SIGKILL');
+  const { code } = await stopAtFirstCheckpoint(args, broken, 'SIGKILL');
   expect([code, existsSync(join(broken, 'metrics.json'))]).toEqual([null, false]);
-  await train(optionsOf(args(broken)), silent);
+  await train(optionsOf(args), silent);
   expect(weightsOf(broken)).toEqual(weightsOf(whole));
   expect(await measuresOf(broken)).toEqual(await measuresOf(whole));
 });
@@ -173,18 +176,18 @@ it('deals batches out of memory: each pair once in an epoch, in another order in
 });
 
 it('stops with one line at what it cannot go on with, and keeps the checkpoint', async () => {
-  const out = join(folder, 'refused');
-  const start = (...args: string[]) =>
-    train(optionsOf([run, ...SMALL, '--steps', '4', '--out', out, ...args]), () => undefined);
-  await expect(start('--rate', '1e30')).rejects.toThrow(/^step \d+: the (loss|gradient) is (NaN|-?Infinity)/);
-  await start();
-  const before = await readFile(join(out, 'checkpoint.safetensors'));
+  const start = (...args: string[]) => train(optionsOf([run, ...SMALL, '--out', whole, ...args]), silent);
+  const before = await readFile(join(whole, 'checkpoint.safetensors'));
   await expect(start('--seed', '2')).rejects.toMatchObject({ code: 'RUN_MISMATCH' });
+  await expect(start('--memory', '1')).rejects.toMatchObject({ code: 'RUN_MISMATCH' });
   await expect(start('--split', join(folder, 'none.parquet'))).rejects.toMatchObject({
     code: 'FILE_NOT_FOUND',
   });
+  await expect(start('--out', join(folder, 'exploded'), '--rate', '1e30')).rejects.toThrow(
+    /^step \d+: the (loss|gradient) is (NaN|-?Infinity)/,
+  );
   const tars = join(run, 'release', 'images');
   for (const name of await readdir(tars)) await truncate(join(tars, name), 600);
   await expect(start()).rejects.toMatchObject({ code: 'DAMAGED' });
-  expect(await readFile(join(out, 'checkpoint.safetensors'))).toEqual(before);
+  expect(await readFile(join(whole, 'checkpoint.safetensors'))).toEqual(before);
 });

@@ -5,7 +5,7 @@ import { Parameters, Rng, seedOf, Trainer } from '../autodiff/index.ts';
 import type { BpeEncoder } from '../train-embedded/bpe.ts';
 import { augment } from './augment.ts';
 import { learnTokens, tokensOf } from './captions.ts';
-import { knownClasses } from './classes.ts';
+import { type KnownClasses, knownClasses } from './classes.ts';
 import { batchesOf, digestOf, findSplit, MOST_HELD_OUT, type Pairs, readPairs, type Source } from './data.ts';
 import { embedderOf, openModel } from './embedder.ts';
 import { evaluate, type Measures } from './evaluate.ts';
@@ -61,7 +61,7 @@ export async function train(options: Options, print: Say): Promise<void> {
   await look(trainer, data, size);
   const model = join(out, 'model');
   writeModelFolder(model, { parameters, encoder: tokens, size });
-  const measures = await measure(model, data, options);
+  const measures = await measure(model, data, size);
   const { user, system } = process.cpuUsage();
   const metrics: Metrics = {
     recipe: { ...recipe, sizeName: options.sizeName },
@@ -89,13 +89,15 @@ interface Data {
   readonly validation: Pairs;
   readonly test: Pairs;
   readonly tokens: BpeEncoder;
+  readonly known: KnownClasses | undefined;
   /** Whether `training` is the whole train split; else it was only begun, and is streamed. */
   readonly inMemory: boolean;
   /** Where batches come from, larger than they are trained on. */
   readonly source: Source;
 }
 
-async function prepare({ dir, split, size, threads, memory }: Options, say: Say): Promise<Data> {
+async function prepare(options: Options, say: Say): Promise<Data> {
+  const { dir, split, size, threads, memory, classes } = options;
   const file = split ?? (await findSplit(dir, say));
   const exact = { dir, file, side: size.side, workers: threads - 1 };
   const source = { ...exact, side: Math.round(MARGIN * size.side) };
@@ -108,7 +110,8 @@ async function prepare({ dir, split, size, threads, memory }: Options, say: Say)
   say(
     `${whole ? '' : 'more than '}${texts.length} pairs to train on, ${validation.texts.length} to look at, ${test.texts.length} held out; ${leftOut} left out${inMemory ? '' : '; streamed'}`,
   );
-  return { training, validation, test, tokens: learnTokens(texts, size.merges), inMemory, source };
+  const [tokens, known] = [learnTokens(texts, size.merges), await knownClasses(classes, texts)];
+  return { training, validation, test, tokens, known, inMemory, source };
 }
 
 /** Trains to the end. @returns false where Ctrl-C stopped it */
@@ -146,14 +149,10 @@ async function look(trainer: Trainer, { tokens, validation }: Data, size: Size):
 }
 
 /** What the exported model does with the test split, read as gleaner reads it. */
-async function measure(
-  folder: string,
-  { training, test }: Data,
-  { size, classes }: Options,
-): Promise<Measures> {
+async function measure(folder: string, { test, known }: Data, size: Size): Promise<Measures> {
   const model = await openModel(folder, size.side);
   try {
-    return await evaluate(model, test, await knownClasses(classes, training.texts));
+    return await evaluate(model, test, known);
   } finally {
     await model.close();
   }

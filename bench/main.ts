@@ -10,6 +10,9 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     run: () => import('./run.ts'),
     sources: () => import('./sources.ts'),
     split: () => import('./split.ts'),
+    'split-release': () => import('./split-release.ts'),
+    'split-leak': () => import('./split-leak.ts'),
+    loader: () => import('./loader.ts'),
     subset: () => import('./subset.ts'),
     download: () => import('./download.ts'),
     'download-mix': () => import('./download-mix.ts'),
@@ -33,6 +36,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ bench(args: readonly s
     serve: () => import('./serve.ts'),
     'fleet-status': () => import('./fleet-status.ts'),
     s3: () => import('./s3.ts'),
+    'train-step': () => import('./train-step.ts'),
   };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 /** Makes the files of drafted pictures, and what their hosts answer. */
 import type { Draft } from './drafts.ts';
 import type { Answer, Host, Place, Resource } from './model.ts';
-import { makePictures } from './pictures.ts';
+import { makePictures, type RasterFormat } from './pictures.ts';
 import { Random } from './random.ts';
 
 /** Drawings in the making at once: rendering and encoding run on libuv's threads, painting on this one. */
@@ -16,11 +16,13 @@ const CONTENT_TYPES = {
 } as const;
 
 /** The head of a file, by which its format is known, and nothing that fits after it. */
-function broken(bytes: Uint8Array, random: Random): Uint8Array {
+export function broken(bytes: Uint8Array, format: RasterFormat, random: Random): Uint8Array {
   const damaged = Uint8Array.from(bytes);
   // 32 bytes hold PNG's IHDR and WebP's RIFF and VP8 heads; of a JPEG its JFIF segment, but no frame. 0xff is left
   // out, so that no marker of a JPEG comes about.
   for (let at = 32; at < damaged.length; at++) damaged[at] = random.int(0, 0xfe);
+  // One in four times VP8 takes whatever comes for pixels; not where its first part is longer than the file (RFC 6386, 9.1).
+  if (format === 'webp') damaged.fill(0xff, 21, 23);
   return damaged;
 }
 
@@ -41,7 +43,7 @@ function filesOf({ fate, picture, spec, index }: Draft, file: Uint8Array | undef
         bytes: file.subarray(0, Math.floor(file.length * (0.4 + 0.3 * random.unit()))),
       };
     case 'broken':
-      return { kind: 'body', type, bytes: broken(file, random) };
+      return { kind: 'body', type, bytes: broken(file, spec.format, random) };
     case 'slow':
       return { kind: 'stall', type, bytes: file, sent: random.chance(0.5) ? 0 : 2000 };
     default:

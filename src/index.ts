@@ -21,7 +21,10 @@ export {
   removeLocally as remove,
   retryRunLocally as retry,
   runLocally as run,
+  type SplitRunOptions as SplitOptions,
+  type SplitSummary,
   type SubsetOptions,
+  splitRun as split,
   subsetRun as subset,
 } from './executors/index.ts';
 export {

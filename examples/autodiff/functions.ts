@@ -3,7 +3,10 @@ import type { Tensor } from './tensor.ts';
 
 /** x · σ(1.702 x): the GELU of OpenAI's CLIP (Hendrycks and Gimpel 2016, section 2). */
 export function quickGelu(x: Tensor): Tensor {
-  return x.mul(x.mul(1.702).sigmoid());
+  const open = x.mul(1.702).sigmoid();
+  const y = x.mul(open);
+  // By hand: five passes over memory instead of nine, and passes are what it costs.
+  return x.graph.custom([x], y, (dy) => [y.sub(y.mul(open)).mul(1.702).add(open).mul(dy)]);
 }
 
 /** Rows over their Euclidean length, [..., n]. A small term keeps a row of zeros finite. */

@@ -18,6 +18,7 @@ import { retryCommand } from './commands/retry.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
+import { splitCommand } from './commands/split.ts';
 import { statsCommand } from './commands/stats.ts';
 import { statusCommand } from './commands/status.ts';
 import { submitCommand } from './commands/submit.ts';
@@ -40,6 +41,7 @@ const COMMANDS = [
   reviewCommand,
   explainCommand,
   verifyCommand,
+  splitCommand,
   subsetCommand,
   diffCommand,
   reportsCommand,

@@ -5,4 +5,5 @@ export { type LocalExecutorOptions, localExecutor } from './local.ts';
 export { type LocalRemoval, type RemoveLocallyOptions, removeLocally } from './remove.ts';
 export { type RetryRunOptions, retryRunLocally } from './retry.ts';
 export { type NamedRun, type RunLocallyOptions, runLocally } from './run.ts';
+export { type SplitRunOptions, type SplitSummary, splitRun } from './split.ts';
 export { type SubsetOptions, subsetRun } from './subset.ts';

@@ -4,8 +4,10 @@ import { withSecrets } from '../config/index.ts';
 import { readParent, readRunFile, runStages, type StageProgress } from '../pipeline/index.ts';
 import { TOMBSTONES_FILE } from '../safety/tombstones.ts';
 import { GleanerError } from '../schema/index.ts';
+import { SPLIT_FILE } from '../stages/split/split-table.ts';
 import { findCut } from '../stages/subset/draw.ts';
-import { openStorage } from '../storage/index.ts';
+import type { SubsetStep } from '../stages/subset/step.ts';
+import { digestChunks, openStorage, type Storage } from '../storage/index.ts';
 import { localExecutor } from './local.ts';
 
 /** A release that is made of another's, by what a user names. */
@@ -18,6 +20,8 @@ export interface SubsetOptions {
   readonly where?: string;
   /** How many pairs are drawn, of those that fulfil the condition. */
   readonly sample?: number;
+  /** Only pairs that `splitRun` has dealt to the split of that name. */
+  readonly split?: string;
   /** Decides which. @default 0 */
   readonly seed?: number;
   /** Threads. @default the number of cores */
@@ -35,8 +39,10 @@ export interface SubsetOptions {
 export async function subsetRun(options: SubsetOptions): Promise<void> {
   const { dir, out, where = null, workers, signal = new AbortController().signal, onProgress } = options;
   const sample = options.sample === undefined ? null : { size: options.sample, seed: options.seed ?? 0 };
-  if (where === null && sample === null)
-    throw new GleanerError('USAGE', { problem: "give '--where <condition>', '--sample <n>', or both." });
+  if (where === null && sample === null && options.split === undefined)
+    throw new GleanerError('USAGE', {
+      problem: "give '--where <condition>', '--sample <n>', '--split <name>', or several of them.",
+    });
   if (sample === null && options.seed !== undefined)
     throw new GleanerError('USAGE', { problem: "'--seed' goes with '--sample'." });
   refuseNested(dir, out);
@@ -44,7 +50,9 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
   await refuseOccupied(out);
   const paths = parent.parts.map(({ files }) => files.metadata.path);
   const storage = openStorage(parent.dir);
-  const cut = await findCut(storage, paths, { where, sample }, { signal, progress: () => undefined });
+  const split = options.split === undefined ? undefined : await findSplit(storage, options.split);
+  const chosen = { where, sample, ...(split && { split }) };
+  const cut = await findCut(storage, paths, chosen, { signal, progress: () => undefined });
   await inheritTombstones(parent.dir, out);
   const { wats, images, seen, model, modelDir, provider } = run;
   await runStages({
@@ -54,7 +62,7 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
       ...{ wats, images, seen, model, modelDir, provider },
       categories: null,
       blocklists: {},
-      subset: { parent, where, sample, cut },
+      subset: { parent, ...chosen, cut },
     },
     executor: localExecutor({ ...(workers !== undefined && { workers }) }),
     signal,
@@ -65,6 +73,17 @@ export async function subsetRun(options: SubsetOptions): Promise<void> {
       path: dir,
       problem: `changed while a subset was made of it. Remove ${out} and make it again.`,
     });
+}
+
+/** Names a split by what the parent has. @throws GleanerError RUN_NOT_FOUND where it was not split */
+async function findSplit(storage: Storage, name: string): Promise<NonNullable<SubsetStep['split']>> {
+  if ((await storage.size(SPLIT_FILE)) === undefined)
+    throw new GleanerError('RUN_NOT_FOUND', {
+      path: storage.location,
+      what: 'split',
+      hint: `Make one with 'gleaner split'.`,
+    });
+  return { name, sha256: (await digestChunks(storage.stream(SPLIT_FILE, { passing: true }))).sha256 };
 }
 
 /** What was taken down stays so: the tombstones of a run lie beside its release, and go on with whatever is made of it. */

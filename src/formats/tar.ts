@@ -3,6 +3,8 @@ import { BLOCK, sumOf, type TarMember } from './tar-writer.ts';
 
 /** A file of a tar. */
 export interface TarEntry extends TarMember {
+  /** Where its first header begins, that of a long name included. */
+  readonly start: number;
   /** null where the content is above `maxMemberBytes`. */
   readonly bytes: Uint8Array | null;
 }
@@ -12,6 +14,8 @@ export interface TarReadOptions {
   readonly maxMemberBytes?: number;
   /** What messages call the file. @default 'tar file' */
   readonly name?: string;
+  /** Where in the tar the chunks begin, for offsets and messages: at a header. @default 0 */
+  readonly from?: number;
 }
 
 /** Longest name that is believed, in bytes: that of a path in Linux, PATH_MAX. */
@@ -27,14 +31,16 @@ export async function* readTar(
   chunks: AsyncIterable<Uint8Array>,
   options: TarReadOptions = {},
 ): AsyncGenerator<TarEntry, void, undefined> {
-  const { maxMemberBytes = 256 << 20, name: file = 'tar file' } = options;
-  const reader = new Reader(chunks);
+  const { maxMemberBytes = 256 << 20, name: file = 'tar file', from = 0 } = options;
+  const reader = new Reader(chunks, from);
   const fail = (problem: string, at: number) =>
     new GleanerError('DAMAGED', { path: file, problem: `${problem} (at byte ${at})` });
   let override: { path?: string; size?: number } = {};
+  let start: number | undefined;
   try {
     for (;;) {
       const at = reader.position;
+      start ??= at;
       const block = await reader.take(BLOCK);
       // The end mark is two zero blocks; one, or none at all, is forgiven, as tar(1) does.
       if (block === undefined || block.every((b) => b === 0)) {
@@ -62,20 +68,22 @@ export async function* readTar(
       }
       const name = override.path ?? ustarName(block);
       override = {};
+      const first = start;
+      start = undefined;
       const offset = reader.position;
       const regular = type === '0' || type === '\0' || type === '7';
       if (!regular || size > maxMemberBytes) {
         // Links and folders have no content, whatever their size field says.
         const content = regular ? size + padding : type >= '1' && type <= '6' ? 0 : size + padding;
         if (!(await reader.skip(content))) throw fail('the archive is cut off', at);
-        if (regular) yield { name, offset, length: size, bytes: null };
+        if (regular) yield { name, start: first, offset, length: size, bytes: null };
         continue;
       }
       if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES)
         throw fail('a member has no legal name', at);
       const bytes = await reader.take(size);
       if (!bytes || !(await reader.skip(padding))) throw fail('the archive is cut off', at);
-      yield { name, offset, length: size, bytes };
+      yield { name, start: first, offset, length: size, bytes };
     }
   } finally {
     await reader.close();
@@ -130,12 +138,13 @@ function parsePax(meta: Uint8Array): { path?: string; size?: number } {
 class Reader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #chunk: Uint8Array = new Uint8Array();
-  position = 0;
+  position: number;
   /** Bytes left over at the end that did not fill the last portion asked for. */
   short = 0;
 
-  constructor(chunks: AsyncIterable<Uint8Array>) {
+  constructor(chunks: AsyncIterable<Uint8Array>, position: number) {
     this.#chunks = chunks[Symbol.asyncIterator]();
+    this.position = position;
   }
 
   async #more(): Promise<boolean> {

@@ -79,6 +79,7 @@ function identities(spec: RunSpec): Readonly<Record<string, string>> {
       'parent release (gleaner subset)': spec.subset.parent.sha256,
       'condition (--where)': digest(spec.subset.where),
       'sample (--sample, --seed)': digest(spec.subset.sample),
+      ...(spec.subset.split && { 'split (--split)': digest(spec.subset.split) }),
     }),
   };
 }
@@ -128,9 +129,9 @@ export async function beginRun(storage: Storage, spec: RunSpec): Promise<void> {
 }
 
 /** How a subset came to be: the steps of its parent, and its own. */
-export function stepsOfSubset({ parent, where, sample }: SubsetSpec): readonly SubsetStep[] {
+export function stepsOfSubset({ parent, where, sample, split }: SubsetSpec): readonly SubsetStep[] {
   const rows = parent.parts.reduce((sum, part) => sum + part.rows, 0);
-  return [...parent.steps, { release: parent.sha256, rows, where, sample }];
+  return [...parent.steps, { release: parent.sha256, rows, where, sample, ...(split && { split }) }];
 }
 
 const inputFile = z.object({ path: z.string(), name: z.string(), bytes: z.number() });

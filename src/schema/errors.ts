@@ -46,6 +46,8 @@ export const ERRORS = {
       "{path}: a release was begun and is not whole. Go on with 'gleaner run' as it was begun, then give this again.",
   },
   SUBSET_EMPTY: { exit: 1, template: '{path}: {problem}. Nothing was written.' },
+  DATASET_EMPTY: { exit: 1, template: '{path}: there is nothing to train on: {problem}.' },
+  SPLIT_EMPTY: { exit: 1, template: "{path}: split '{split}' is empty: {problem}." },
   RUN_LOCKED: { exit: 1, template: '{path}: another gleaner (process {pid}) is working in this folder.' },
   MODEL_INVALID: {
     exit: 1,

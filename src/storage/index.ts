@@ -1,3 +1,4 @@
+export { expandBraces } from './braces.ts';
 export type { ByteSink, ByteSource, FileInfo, OpenSource } from './bytes.ts';
 export { digestChunks, writeChunks } from './chunks.ts';
 export { readFull, writeFull } from './descriptor.ts';

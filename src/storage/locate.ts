@@ -26,14 +26,21 @@ export function locationName(location: string): string {
  * The bytes of a file on this machine, of `http://` or `https://`, or of `s3://BUCKET/KEY`, in order. Nothing is
  * downloaded ahead of the reader; see streamRemote for what becomes of broken connections.
  *
+ * @param options.start offset of the first byte: of what is remote its facts are then asked for first
  * @throws GleanerError FILE_NOT_FOUND, FILE_UNREADABLE, USAGE for a URL that is none of these
  */
 export async function* streamLocation(
   location: string,
-  { passing = false, ...options }: RemoteOptions & Pick<StreamOptions, 'passing'> = {},
+  { passing = false, start = 0, ...options }: RemoteOptions & StreamOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  if (isRemote(location)) yield* streamRemote(await remoteObject(location), options);
-  else yield* streamFile(location, { passing });
+  if (!isRemote(location)) yield* streamFile(location, { passing, start });
+  else {
+    const object = await remoteObject(location);
+    const from = start > 0 && {
+      from: { position: start, facts: await remoteFacts(object, options), checksum: 0 },
+    };
+    yield* streamRemote(object, { ...options, ...from });
+  }
 }
 
 /** Size and version of a remote file. @throws as streamLocation */

@@ -15,7 +15,7 @@ const LAYERS = [
   ['safety'],
   ['config'],
   ['stages'],
-  ['pipeline'],
+  ['pipeline', 'loader'],
   ['executors'],
   ['service'],
   ['cli'],

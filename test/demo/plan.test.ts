@@ -140,7 +140,10 @@ describe('srcOf', () => {
 });
 
 describe('judge', () => {
-  const planned = (url: string, end: 'right' | 'wrong' | 'duplicate' | 'robots' | 'no_text'): PlannedLink => {
+  const planned = (
+    url: string,
+    end: 'right' | 'wrong' | 'duplicate' | 'robots' | 'timeout' | 'no_text',
+  ): PlannedLink => {
     const rest = { wat: 0, pageUrl: 'http://a/', url, text: 'text', license: '?' };
     if (end === 'right' || end === 'wrong') return { ...rest, end: 'scored', right: end === 'right' };
     return { ...rest, end };
@@ -175,6 +178,15 @@ describe('judge', () => {
       ...{ precision: 0.5, recall: 0.5, specificity: 0.5 },
     });
     expect(formatJudgement(judgement)).toContain('7 of 7 links');
+  });
+
+  it('takes a host that was left alone after it stalled for what was planned, and no other', () => {
+    const slow = { ...plan, links: [...plan.links, planned('g', 'timeout')] };
+    expect(judge(slow, [...asPlanned, found('g', 'host_down')], 1).mismatches).toEqual([]);
+    const alone = asPlanned.with(1, found('b', 'host_down'));
+    expect(judge(plan, alone, 1).mismatches).toEqual([
+      { url: 'b', text: 'text', planned: ['scored'], found: ['host_down'] },
+    ]);
   });
 
   it('finds links without a text that were not counted', () => {

@@ -7,6 +7,7 @@ import { dealFates, FATES } from '../../demo/fates.ts';
 import { layOut } from '../../demo/layout.ts';
 import type { SmallWeb } from '../../demo/model.ts';
 import { Random } from '../../demo/random.ts';
+import { broken } from '../../demo/studio.ts';
 import { loadSubjects, unrelated, withArticle } from '../../demo/subjects.ts';
 import { makeHosts, makeWeb } from '../../demo/web.ts';
 import { SMALL, subject } from './fixture.ts';
@@ -85,6 +86,17 @@ describe('makeWeb', () => {
       expect(file.length).toBeGreaterThanOrEqual(5000);
       expect(file.toString('latin1')).toMatch(/^(\xff\xd8\xff|\x89PNG|RIFF....WEBP)/s);
       await expect(sharp(file, { failOn: 'warning' }).raw().toBuffer()).rejects.toThrow();
+    }
+  });
+
+  it.each(['jpeg', 'png', 'webp'] as const)('breaks a %s so that it never decodes', async (format) => {
+    const noise = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) % 251));
+    const file = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
+      .toFormat(format)
+      .toBuffer();
+    for (let i = 0; i < 40; i++) {
+      const bytes = broken(file, format, new Random(i, 'broken'));
+      await expect(sharp(bytes, { failOn: 'warning' }).raw().toBuffer(), `${i}`).rejects.toThrow();
     }
   });
 });

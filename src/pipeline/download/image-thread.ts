@@ -1,10 +1,10 @@
 import { workerData } from 'piscina';
 import { freeBytes } from '../../formats/free-bytes.ts';
+import { type BodyJob, handOver } from '../../image/body-threads.ts';
 import { readKnownContent } from '../../safety/known-content.ts';
 import type { Outcome } from '../../schema/index.ts';
 import { type MadeImage, makeImage } from '../../stages/download/make-image.ts';
 import { streamFile } from '../../storage/index.ts';
-import { type BodyJob, handOver } from '../body-threads.ts';
 import type { ImageWork } from './image-threads.ts';
 
 const { options, recipe, knownPictures } = workerData as ImageWork;

@@ -1,7 +1,7 @@
 import type { Recipe } from '../../config/index.ts';
+import { type BodyThreads, startBodyThreads } from '../../image/body-threads.ts';
 import type { MadeImage } from '../../stages/download/make-image.ts';
 import type { DownloadOptions } from '../../stages/download/options.ts';
-import { type BodyThreads, startBodyThreads } from '../body-threads.ts';
 
 /** The thread's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
 const THREAD = new URL(

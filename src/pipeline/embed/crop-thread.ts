@@ -1,9 +1,9 @@
 import { workerData } from 'piscina';
 import type { PixelValues } from '../../clip/index.ts';
 import { freeBytes } from '../../formats/free-bytes.ts';
+import { type BodyJob, handOver } from '../../image/body-threads.ts';
 import type { Outcome } from '../../schema/index.ts';
 import { type CropWork, cropBytes } from '../../stages/embed/crop.ts';
-import { type BodyJob, handOver } from '../body-threads.ts';
 
 const work = workerData as CropWork;
 

@@ -1,6 +1,6 @@
 import type { PixelValues } from '../../clip/index.ts';
+import { type BodyThreads, startBodyThreads } from '../../image/body-threads.ts';
 import type { CropWork } from '../../stages/embed/crop.ts';
-import { type BodyThreads, startBodyThreads } from '../body-threads.ts';
 
 /** The thread's file beside this one: TypeScript in a checkout, JavaScript where it was built. */
 const THREAD = new URL(

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path/posix';
 import type { ClipModel, PixelValues } from '../../clip/index.ts';
+import type { BodyThreads } from '../../image/body-threads.ts';
 import { GleanerError } from '../../schema/index.ts';
 import { ByteBudget } from '../../stages/budget.ts';
 import { writePart } from '../../stages/embed/part.ts';
@@ -10,7 +11,6 @@ import { EmbedSegment, type PreparedSample } from '../../stages/embed/segment.ts
 import { type ImageWatch, workOnImage } from '../../stages/image-watch.ts';
 import { mapOrdered } from '../../stages/ordered.ts';
 import { fileStorage, type Storage } from '../../storage/index.ts';
-import type { BodyThreads } from '../body-threads.ts';
 import {
   type EmbedManifest,
   type EmbedSpec,

@@ -7,11 +7,11 @@ import {
   resolveModel,
 } from '../../clip/index.ts';
 import { loadRecipe } from '../../config/index.ts';
+import type { BodyThreads } from '../../image/body-threads.ts';
 import { Turnstile } from '../../stages/budget.ts';
 import type { EmbedNames } from '../../stages/embed/read-samples.ts';
 import type { EmbedParts } from '../../stages/embed/sample.ts';
 import type { ImageWatch } from '../../stages/image-watch.ts';
-import type { BodyThreads } from '../body-threads.ts';
 import { startCropThreads } from './crop-threads.ts';
 import type { EmbedInputs } from './inputs.ts';
 import { type EmbedProgress, type EmbedSummary, runEmbed, samplesAhead } from './run.ts';

@@ -74,12 +74,15 @@ function nearSentence({ near }: Statistics['recipe']): string {
     : 'The same image at another URL stays, as does the same URL with another text.';
 }
 
-function describeSubset({ release, rows, where, sample }: SubsetStep): string {
+function describeSubset({ release, rows, where, sample, split }: SubsetStep): string {
+  const part = split
+    ? `those that 'gleaner split' dealt to '${split.name}' (split.parquet ${split.sha256})`
+    : '';
   const which = where === null ? '' : `those for which ${where}`;
   const drawn = sample
-    ? `${formatCount(sample.size)} ${where === null ? '' : 'of these '}drawn with seed ${sample.seed} (the smallest SHA-256 of seed, NUL and uid)`
+    ? `${formatCount(sample.size)} ${where === null && !split ? '' : 'of these '}drawn with seed ${sample.seed} (the smallest SHA-256 of seed, NUL and uid)`
     : '';
-  return `Subset: of the ${count(rows, 'pair')} of another release (${release}), ${[which, drawn].filter(Boolean).join('; ')}. What was left out is in dropped/ as not_in_subset.`;
+  return `Subset: of the ${count(rows, 'pair')} of another release (${release}), ${[part, which, drawn].filter(Boolean).join('; ')}. What was left out is in dropped/ as not_in_subset.`;
 }
 
 function count(n: number, unit: string): string {

@@ -2,6 +2,8 @@ import { type Column, parquetInfo, readParquetRowGroup } from '../../formats/ind
 import { GleanerError } from '../../schema/index.ts';
 import { type Storage, withSource } from '../../storage/index.ts';
 import { type Condition, parseCondition } from '../condition/index.ts';
+import { SplitRows } from '../split/split-rows.ts';
+import { SPLIT_FILE } from '../split/split-table.ts';
 import { drawOf, type SubsetStep } from './step.ts';
 
 /** Pairs are counted by so many leading hexadecimal digits of their draws: 4 MB of counters. */
@@ -57,6 +59,20 @@ export function conditionOf(storage: Storage, path: string, where: string): Prom
   );
 }
 
+/** Whether a row is of a split of its release; all are where none is named. @throws GleanerError RUN_NOT_FOUND, DAMAGED, SPLIT_EMPTY */
+export async function splitCondition(
+  storage: Storage,
+  split: SubsetStep['split'],
+): Promise<{ readonly columns: readonly string[]; holds(row: MetadataRow): boolean }> {
+  if (!split) return { columns: [], holds: () => true };
+  const path = `${storage.location}/${SPLIT_FILE}`;
+  const rows = await withSource(storage, SPLIT_FILE, (source) => SplitRows.read(source, path, split.name));
+  return {
+    columns: ['SAMPLE_ID', 'uid'],
+    holds: (row) => rows.has(Number(row.SAMPLE_ID), String(row.uid)),
+  };
+}
+
 /**
  * Looks at a release before a subset of it is begun: whether the condition can be asked and some pair fulfils it, and
  * where a sample ends. Without a sample it reads up to the first pair that fulfils the condition; with one it goes over
@@ -70,18 +86,19 @@ export function conditionOf(storage: Storage, path: string, where: string): Prom
 export async function findCut(
   storage: Storage,
   paths: readonly string[],
-  { where, sample }: Pick<SubsetStep, 'where' | 'sample'>,
+  { where, sample, split }: Pick<SubsetStep, 'where' | 'sample' | 'split'>,
   options: DrawOptions,
 ): Promise<string | null> {
   const [first = ''] = paths;
   const condition = where === null ? undefined : await conditionOf(storage, first, where);
-  const names = [...(sample ? ['uid'] : []), ...(condition?.columns ?? [])];
+  const inSplit = await splitCondition(storage, split);
+  const names = [...(sample ? ['uid'] : []), ...inSplit.columns, ...(condition?.columns ?? [])];
   const rows = async function* (): AsyncGenerator<MetadataRow, void, undefined> {
     // At least one column has to be read for there to be rows.
     for (const path of paths)
       for await (const group of readGroups(storage, path, names.length > 0 ? names : [UID.name])) {
         options.signal.throwIfAborted();
-        for (const row of group) if (!condition || condition.holds(row)) yield row;
+        for (const row of group) if (inSplit.holds(row) && (!condition || condition.holds(row))) yield row;
         options.progress(group.length);
       }
   };
@@ -100,7 +117,7 @@ export async function findCut(
     found++;
   }
   if (found < sample.size) {
-    const fulfil = where === null ? 'there are' : 'the condition leaves';
+    const fulfil = where === null ? (split ? 'the split has' : 'there are') : 'the condition leaves';
     throw refuse(`${sample.size} pairs are to be drawn, but ${fulfil} only ${found}`);
   }
   let [last, before] = [0, 0];

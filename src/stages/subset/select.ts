@@ -15,7 +15,7 @@ import type { StageContext, StageResult } from '../stage.ts';
 import { shardPath } from '../tables.ts';
 import { createTrailWriter, type TrailWriter } from '../trail.ts';
 import { writeFiles } from '../write-file.ts';
-import { conditionOf, type MetadataRow, readGroups } from './draw.ts';
+import { conditionOf, type MetadataRow, readGroups, splitCondition } from './draw.ts';
 import { describeStep, drawOf, type Selection } from './step.ts';
 
 /** What the trail tells of a pair that is left out: the columns of a pair by their released names, then its similarity. */
@@ -61,14 +61,16 @@ export async function selectRows(
   parent: Storage,
   ctx: StageContext,
 ): Promise<StageResult> {
-  const { where, sample, cut } = selection;
+  const { where, sample, split, cut } = selection;
   const condition = where === null ? undefined : await conditionOf(parent, task.metadata, where);
-  const names = new Set<string>(['uid', ...(condition?.columns ?? [])]);
+  const inSplit = await splitCondition(parent, split);
+  const names = new Set<string>(['uid', ...inSplit.columns, ...(condition?.columns ?? [])]);
   const isDrawn = (row: MetadataRow) =>
     sample === null || cut === null || drawOf(sample.seed, String(row.uid)) <= cut;
   const details = plainStrings([
     describeStep({ where, sample: null }),
     describeStep({ where: null, sample }),
+    describeStep({ where: null, sample: null, ...(split && { split }) }),
   ]);
   let [rows, taken] = [0, 0];
   const paths = [
@@ -84,11 +86,12 @@ export async function selectRows(
       ctx.signal.throwIfAborted();
       const [left, why]: [number[], number[]] = [[], []];
       for (const [i, row] of group.entries()) {
-        const fulfils = !condition || condition.holds(row);
+        const isOfSplit = inSplit.holds(row);
+        const fulfils = isOfSplit && (!condition || condition.holds(row));
         if (fulfils && isDrawn(row)) held.push({ row: rows + i });
         else {
           left.push(i);
-          why.push(fulfils ? 1 : 0);
+          why.push(isOfSplit ? Number(fulfils) : 2);
         }
       }
       if (left.length > 0) await leaveOut(trail, parent, task.metadata, number, left, details, why);

@@ -11,11 +11,13 @@ export const subsetStepSchema = z.object({
   where: z.string().nullable(),
   /** How many were drawn of those that fulfil it, and by which seed. */
   sample: z.object({ size: z.int().min(1), seed: z.int().min(0) }).nullable(),
+  /** The split that they are of, and which split.parquet says so, where one was named. */
+  split: z.object({ name: z.string(), sha256: z.string() }).exactOptional(),
 });
 export type SubsetStep = Readonly<z.infer<typeof subsetStepSchema>>;
 
 /** What decides whether a pair is taken. */
-export interface Selection extends Pick<SubsetStep, 'where' | 'sample'> {
+export interface Selection extends Pick<SubsetStep, 'where' | 'sample' | 'split'> {
   /** The draw of the last pair of the sample: those above it are left out. Null without a sample. */
   readonly cut: string | null;
 }
@@ -29,8 +31,13 @@ export function drawOf(seed: number, uid: string): string {
 }
 
 /** The step in words, as the options that made it. */
-export function describeStep({ where, sample }: Pick<SubsetStep, 'where' | 'sample'>): string {
+export function describeStep({
+  where,
+  sample,
+  split,
+}: Pick<SubsetStep, 'where' | 'sample' | 'split'>): string {
   return [
+    ...(split ? [`--split ${split.name}`] : []),
     ...(where === null ? [] : [`--where ${JSON.stringify(where)}`]),
     ...(sample === null ? [] : [`--sample ${sample.size} --seed ${sample.seed}`]),
   ].join(' ');

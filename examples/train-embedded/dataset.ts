@@ -57,7 +57,7 @@ export function toBytes(rows: Float32Array, units: Float32Array): Uint8Array {
 }
 
 /** Mean and standard deviation of each column. */
-export function momentsOf(bytes: Uint8Array, units: Float32Array): Pick<Dataset, 'mean' | 'deviation'> {
+function momentsOf(bytes: Uint8Array, units: Float32Array): Pick<Dataset, 'mean' | 'deviation'> {
   const width = units.length;
   const count = bytes.length / width;
   const [sum, squares] = [new Float64Array(width), new Float64Array(width)];

@@ -15,6 +15,12 @@ export interface HeadShape {
   readonly tokens: number;
 }
 
+/** What the sigmoid loss of each kind of pair weighs; the contrastive loss weighs 1. */
+export interface SigmoidWeights {
+  readonly matched: number;
+  readonly mismatched: number;
+}
+
 /** The usual threshold of LAION-400M for ViT-B/32: cosine 0.3 divides matched from mismatched pairs. */
 export const BOUNDARY = 0.3;
 
@@ -23,7 +29,7 @@ const MAX_SCALE = 60;
 const MAX_SLOPE = 20;
 
 /** Standardised features [n, features] → `x·L + relu(x·H + h)·O + b` of length 1, [n, dims]. */
-export function embedFeatures(x: Tensor, { features, hidden, dims }: HeadShape): Tensor {
+function embedFeatures(x: Tensor, { features, hidden, dims }: HeadShape): Tensor {
   const { graph } = x;
   // Linear and hidden layer side by side, in one product.
   const width = dims + hidden;
@@ -38,7 +44,7 @@ export function embedFeatures(x: Tensor, { features, hidden, dims }: HeadShape):
 }
 
 /** How often each token stands in each text, [n, tokens] → the sum of `exp(w) · E` of length 1, [n, dims]. */
-export function embedCounts(counts: Tensor, { dims, tokens }: HeadShape): Tensor {
+function embedCounts(counts: Tensor, { dims, tokens }: HeadShape): Tensor {
   const { graph } = counts;
   const embedding = graph.parameter('embedding', [tokens, dims], normal(0.05));
   const tokenWeight = graph.parameter('tokenWeight', [tokens], zeros); // logarithms
@@ -47,13 +53,13 @@ export function embedCounts(counts: Tensor, { dims, tokens }: HeadShape): Tensor
 
 /**
  * InfoNCE in both directions over the batch's cosines (Radford et al. 2021), and a sigmoid loss whose boundary is
- * fixed at cosine 0.3 and in which all matched and all mismatched pairs weigh the same: it is what gives the
- * customary threshold of 0.3 a meaning for this encoder.
+ * fixed at cosine 0.3 and in which each kind of pair, matched and mismatched, has a weight as a whole, however many
+ * there are: it is what gives the customary threshold of 0.3 a meaning for this encoder.
  *
  * @param cosines - Of texts (rows) and pictures (columns), [n, n].
  * @param positives - 1 where a text fits a picture, [n, n].
  */
-export function lossesOf(cosines: Tensor, positives: Tensor): { contrastive: Tensor; sigmoid: Tensor } {
+function lossesOf(cosines: Tensor, positives: Tensor, { matched, mismatched }: SigmoidWeights) {
   const { graph } = cosines;
   const scale = graph.parameter('logScale', [1], filled(2.6)).exp().atMost(MAX_SCALE);
   const logits = cosines.mul(scale);
@@ -69,10 +75,9 @@ export function lossesOf(cosines: Tensor, positives: Tensor): { contrastive: Ten
   const slope = graph.parameter('logSlope', [1], filled(2.5)).exp().atMost(MAX_SLOPE);
   const margin = cosines.sub(BOUNDARY).mul(slope);
   const meanWhere = (mask: Tensor, values: Tensor) => mask.mul(values).sumAll().div(mask.sumAll());
-  const sigmoid = meanWhere(positives, margin.neg().softplus()).add(
-    meanWhere(positives.neg().add(1), margin.softplus()),
-  );
-  return { contrastive: contrastive.mul(0.5), sigmoid: sigmoid.mul(0.5) };
+  const byMatched = meanWhere(positives, margin.neg().softplus()).mul(matched);
+  const byMismatched = meanWhere(positives.neg().add(1), margin.softplus()).mul(mismatched);
+  return { contrastive: contrastive.mul(0.5), sigmoid: byMatched.add(byMismatched) };
 }
 
 /** A batch of n pairs as a training step takes it. */
@@ -90,8 +95,8 @@ export type Batch = {
 /** Of 256 random bytes, those below leave a feature out: a dropout of 20 %. */
 const DROPPED_BYTES = 51;
 
-/** A training step on batches of n pairs: both losses, the sigmoid's times its weight. */
-export function trainingLoss(shape: HeadShape, n: number, sigmoidWeight: number): BuildLoss {
+/** A training step on batches of n pairs: the sum of both losses. */
+export function trainingLoss(shape: HeadShape, n: number, weights: SigmoidWeights): BuildLoss {
   return (graph) => {
     const features = graph.input('features', [n, shape.features]);
     const noise = graph.input('noise', [n, shape.features], 'uint8').cast('float32');
@@ -100,7 +105,7 @@ export function trainingLoss(shape: HeadShape, n: number, sigmoidWeight: number)
     const kept = noise.greater(DROPPED_BYTES - 1).mul(256 / (256 - DROPPED_BYTES));
     const images = embedFeatures(features.mul(kept), shape);
     const cosines = embedCounts(counts, shape).matMul(images.transposed()); // [n texts, n pictures]
-    const { contrastive, sigmoid } = lossesOf(cosines, positives);
-    return { loss: contrastive.add(sigmoid.mul(sigmoidWeight)), outputs: { contrastive, sigmoid } };
+    const { contrastive, sigmoid } = lossesOf(cosines, positives, weights);
+    return { loss: contrastive.add(sigmoid), outputs: { contrastive, sigmoid } };
   };
 }

@@ -42,6 +42,6 @@ export const RECIPE: Recipe = {
   hidden: 1024,
   dims: 512, // as CLIP ViT-B/32's
   batch: 256,
-  sigmoidWeight: 4,
+  sigmoid: { matched: 1.5, mismatched: 3 },
   schedule: { steps: 2400, rate: 2e-3, warmUp: 50, decay: 0.2 },
 };

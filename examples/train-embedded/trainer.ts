@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Parameters, type Schedule, Trainer } from '../autodiff/index.ts';
 import type { Batches } from './batches.ts';
-import { type HeadShape, trainingLoss } from './head.ts';
+import { type HeadShape, type SigmoidWeights, trainingLoss } from './head.ts';
 import { processSeconds } from './progress.ts';
 
 /** What decides about the trained head beside its data. */
@@ -11,8 +11,7 @@ export interface HeadRecipe {
   readonly schedule: Schedule;
   /** Pairs a step. */
   readonly batch: number;
-  /** Weight of the sigmoid loss beside the contrastive one. */
-  readonly sigmoidWeight: number;
+  readonly sigmoid: SigmoidWeights;
 }
 
 export interface Progress {
@@ -41,12 +40,12 @@ const Spent = z.object({ cpuSeconds: z.number() });
 export async function trainHead(
   batches: Batches,
   shape: HeadShape,
-  { seed, schedule, batch, sigmoidWeight }: HeadRecipe,
+  { seed, schedule, batch, sigmoid }: HeadRecipe,
   report: (progress: Progress) => void,
   checkpoint?: Checkpoint,
 ): Promise<{ readonly head: Parameters; readonly cpuSeconds: number }> {
   const head = new Parameters(seed);
-  const build = trainingLoss(shape, batch, sigmoidWeight);
+  const build = trainingLoss(shape, batch, sigmoid);
   await using trainer = await Trainer.open({
     build,
     parameters: head,

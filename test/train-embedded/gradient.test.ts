@@ -4,7 +4,7 @@ import { type Batch, type HeadShape, trainingLoss } from '../../examples/train-e
 
 const SHAPE: HeadShape = { features: 7, hidden: 5, dims: 4, tokens: 9 };
 const SIZE = 6;
-const build = trainingLoss(SHAPE, SIZE, 4);
+const build = trainingLoss(SHAPE, SIZE, { matched: 1, mismatched: 3 });
 
 function smallBatch(rng: Rng): Batch {
   const noise = new Uint8Array(SIZE * SHAPE.features);

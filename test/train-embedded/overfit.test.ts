@@ -40,7 +40,7 @@ test('48 drawings are learnt by heart in 300 steps, the same way each time', asy
   };
   const shape = { features: width, hidden: 32, dims: 32, tokens: encoder.size };
   const schedule = { steps: 300, rate: 1e-2, warmUp: 5, decay: 0 };
-  const recipe = { seed: 4, schedule, batch: 48, sigmoidWeight: 4 };
+  const recipe = { seed: 4, schedule, batch: 48, sigmoid: { matched: 2, mismatched: 2 } };
   const train = async () => {
     const losses: number[] = [];
     const { head } = await trainHead(new Batches(data, encoder, 3), shape, recipe, (p) => {

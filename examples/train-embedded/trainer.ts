@@ -26,6 +26,8 @@ export interface Checkpoint {
   readonly path: string;
   /** All that decides about the result, the data's side included. */
   readonly recipe: unknown;
+  /** Seconds between two. @default 60 */
+  readonly every?: number;
 }
 
 /** What a checkpoint says of the time before it. */

@@ -52,11 +52,12 @@ describe('files', () => {
 describe('figures', () => {
   test('reach what was asked for, and the control is at chance', () => {
     const { textToImage, pairs } = metrics.test.varied;
-    expect(textToImage.at1).toBeGreaterThanOrEqual(50);
-    expect(textToImage.at10).toBeGreaterThanOrEqual(82);
-    expect(pairs.auc).toBeGreaterThanOrEqual(0.97);
-    expect(pairs.kept).toBeGreaterThanOrEqual(80);
-    expect(pairs.dropped).toBeGreaterThanOrEqual(95);
+    // Those of the model before: 60.1, 90.8, .987, 88.6, and 97.5 dropped, which its kept ones outweigh
+    expect(textToImage.at1).toBeGreaterThan(60.1);
+    expect(textToImage.at10).toBeGreaterThan(90.8);
+    expect(pairs.auc).toBeGreaterThan(0.987);
+    expect(pairs.kept).toBeGreaterThan(88.6);
+    expect(pairs.dropped).toBeGreaterThanOrEqual(97);
     expect(metrics.control?.varied.textToImage.at10).toBeLessThan(3); // chance: 0.7 %
     expect(Math.abs((metrics.control?.varied.pairs.auc ?? 0) - 0.5)).toBeLessThan(0.05);
   });

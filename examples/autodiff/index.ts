@@ -1,5 +1,6 @@
 /** Training of small networks in TypeScript: differentiable ONNX graphs, run by onnxruntime. */
 export { AdamW } from './adamw.ts';
+export { type CurvePlot, type CurveSeries, curvesSvg } from './curves.ts';
 export {
   type ConvOptions,
   conv2d,

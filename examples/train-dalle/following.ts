@@ -22,7 +22,10 @@ export interface Following {
   readonly object: number | null;
 }
 
-export async function measureFollowing(clip: ClipModel, all: readonly Captioned[]): Promise<Following> {
+export async function measureFollowing(
+  clip: Pick<ClipModel, 'embedImages' | 'embedTexts'>,
+  all: readonly Captioned[],
+): Promise<Following> {
   const images = rows(await clip.embedImages(all.map(({ picture }) => picture)), all.length);
   const texts = rows(await clip.embedTexts(all.map(({ caption }) => caption)), all.length);
   const nearer = (comparable: (one: Captioned, other: Captioned) => boolean): number | null => {

@@ -106,9 +106,7 @@ function draw(
   const logits = withIt.map((logit, code) => without[code]! + guidance * (logit - without[code]!));
   const best = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, topK);
   const odds = best.map((code) => Math.exp((logits[code]! - logits[best[0]!]!) / temperature));
-  let left = rng.uniform(
-    0,
-    odds.reduce((a, b) => a + b, 0),
-  );
-  return best[odds.findIndex((share) => (left -= share) < 0)] ?? best[0]!;
+  const sums = odds.reduce<number[]>((all, share) => [...all, (all.at(-1) ?? 0) + share], []);
+  const at = rng.uniform(0, sums.at(-1)!);
+  return best[sums.findIndex((sum) => at < sum)] ?? best[0]!;
 }

@@ -22,7 +22,7 @@ export function parseCaption(caption: string): ColourCaption | undefined {
 
 /**
  * Puts another colour into captions of the training set. The object is one of it; that object before that colour is not.
- * @returns at most `count`, as many of each colour as can be, each object once; none where captions name no backgrounds
+ * @returns at most `count`, the colours in turn where the object lets them, each object once; none where captions name no backgrounds
  */
 export function recombine(captions: readonly string[], count: number, rng: Rng): ColourCaption[] {
   const seen = captions.flatMap((caption) => parseCaption(caption) ?? []);
@@ -32,8 +32,10 @@ export function recombine(captions: readonly string[], count: number, rng: Rng):
   const made: ColourCaption[] = [];
   for (const one of rng.sample([...byObject.values()])) {
     if (made.length >= count) break;
-    const colour = colours[made.length % colours.length]!;
-    if (pairs.has(`${colour} ${one.object}`)) continue;
+    const start = made.length % colours.length;
+    const fresh = (colour: string) => !pairs.has(`${colour} ${one.object}`);
+    const colour = [...colours.slice(start), ...colours.slice(0, start)].find(fresh);
+    if (colour === undefined) continue;
     const at = one.caption.toLowerCase().lastIndexOf(`${one.colour} background`);
     const caption = one.caption.slice(0, at) + colour + one.caption.slice(at + one.colour.length);
     made.push({ caption, object: one.object, colour });

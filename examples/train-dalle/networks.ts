@@ -55,27 +55,34 @@ export async function openVq(parameters: Parameters, size: VqSize): Promise<Vq> 
   };
 }
 
-/** Mean nats of a code, of pictures with captions. */
-export async function natsOfCodes(
-  parameters: Parameters,
-  size: TransformerSize,
-  text: BigInt64Array,
-  codes: BigInt64Array,
-): Promise<number> {
-  const graph = new Graph('likelihoods', parameters, true);
+/** What the transformer makes of pictures with captions, with the weights as they are when it is asked. */
+export interface Likelihood extends AsyncDisposable {
+  /** text [n, T], codes [n, I] → mean nats of a code */
+  nats(text: BigInt64Array, codes: BigInt64Array): Promise<number>;
+}
+
+export async function openLikelihood(parameters: Parameters, size: TransformerSize): Promise<Likelihood> {
+  const graph = new Graph('likelihood', parameters);
   graph.output('nats', likelihoods(graph, DYNAMIC, size).codes);
+  const weights = Object.fromEntries(
+    [...graph.parameters.keys()].map((name) => [name, parameters.get(name).value]),
+  );
   const forward = await openForward(graph.toModel());
   const { textTokens: T, imageTokens: I } = size;
-  let sum = 0;
-  for (let row = 0; row * I < codes.length; row += ROWS) {
-    const feeds = {
-      text: text.subarray(row * T, (row + ROWS) * T),
-      codes: codes.subarray(row * I, (row + ROWS) * I),
-    };
-    sum += floats((await forward.run(feeds)).nats).reduce((a, b) => a + b, 0);
-  }
-  await forward.close();
-  return sum / codes.length;
+  return {
+    async nats(text, codes) {
+      let sum = 0;
+      for (let row = 0; row * I < codes.length; row += ROWS) {
+        const feeds = {
+          text: text.subarray(row * T, (row + ROWS) * T),
+          codes: codes.subarray(row * I, (row + ROWS) * I),
+        };
+        sum += floats((await forward.run({ ...weights, ...feeds })).nats).reduce((a, b) => a + b, 0);
+      }
+      return sum / codes.length;
+    },
+    [Symbol.asyncDispose]: () => forward.close(),
+  };
 }
 
 export function floats(values: Float32Array | BigInt64Array | undefined): Float32Array {

@@ -13,7 +13,7 @@ export function stepLines(
   say: (line: string) => void,
 ): (report: StepReport, more: string) => void {
   const began = performance.now();
-  let [last, sum, count] = [began, 0, 0];
+  let [last, sum, count] = [-Infinity, 0, 0]; // the first step is said at once
   return ({ step, loss }, more) => {
     sum += loss;
     count += 1;

@@ -5,16 +5,25 @@ import { type ClipModel, loadClip } from '../../src/clip/index.ts';
 import { curvesSvg } from '../autodiff/curves.ts';
 import { Rng, seedOf, type Trainer } from '../autodiff/index.ts';
 import { backgroundColour, type ColourCaption, parseCaption, recombine } from './captions.ts';
+import { heldOut, type OpenPictures } from './data.ts';
 import { type Captioned, dot, measureFollowing, rows } from './following.ts';
 import { drawGrid, type GridRow } from './grid.ts';
 import type { TransformerSize } from './model.ts';
-import { natsOfCodes, openVq, type Vq } from './networks.ts';
+import { openLikelihood, openVq, type Vq } from './networks.ts';
 import { cut, psnr, toRgb } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 import type { CaptionTokens } from './text.ts';
-import { heldOut, type OpenPictures, type TrainOptions } from './train.ts';
 import { Writer } from './writer.ts';
 
-export interface Trained extends TrainOptions {
+export interface Trained {
+  /** Folder for what is written. */
+  readonly out: string;
+  readonly recipe: Recipe;
+  /** Folder of the CLIP that ranks. */
+  readonly model: string;
+  /** Pictures are written for these; none: `captionsOf` finds some. */
+  readonly captions: readonly string[];
+  readonly say: (line: string) => void;
   readonly open: OpenPictures;
   /** Of the training split. */
   readonly trainCaptions: readonly string[];
@@ -24,7 +33,7 @@ export interface Trained extends TrainOptions {
   readonly transformerTrainer: Trainer;
 }
 
-/** Writes samples.png, figures.json, vq.svg and transformer.svg, and says what stands in them. */
+/** Writes samples.png, figures.json, autoencoder.svg and transformer.svg, and says what stands in them. */
 export async function report(trained: Trained): Promise<void> {
   const { out, recipe, say, vqTrainer, transformerTrainer, trainCaptions } = trained;
   const { nats, vq } = await measureHeldOut(trained);
@@ -48,8 +57,7 @@ export async function report(trained: Trained): Promise<void> {
       recipe.following.captions,
       new Rng(seedOf('captions', recipe.seed)),
     );
-    const chosen = trained.captions.length > 0 ? trained.captions : made.map(({ caption }) => caption);
-    const captions = chosen.slice(0, recipe.sheet.captions);
+    const captions = await captionsOf(trained, made);
     say(`writing ${recipe.sheet.candidates} pictures for each of ${captions.length} captions`);
     writeFileSync(join(out, 'samples.png'), await drawSheet(trained, clip, write, captions));
     const following = made.length > 0 ? await follow(trained, clip, write, made) : null;
@@ -77,8 +85,8 @@ async function measureHeldOut({ open, recipe, tokens, size, vqTrainer, transform
   const counts = new Map<bigint, number>();
   for (const code of codes) counts.set(code, (counts.get(code) ?? 0) + 1);
   const shares = [...counts.values()].map((n) => n / codes.length);
-  const nats = (captions: readonly (string | undefined)[]) =>
-    natsOfCodes(transformerTrainer.parameters, size, tokens.encode(captions), codes);
+  await using likelihood = await openLikelihood(transformerTrainer.parameters, size);
+  const nats = (captions: readonly (string | undefined)[]) => likelihood.nats(tokens.encode(captions), codes);
   return {
     vq: {
       psnr: psnr(mse),
@@ -92,6 +100,13 @@ async function measureHeldOut({ open, recipe, tokens, size, vqTrainer, transform
       none: await nats(texts.map(() => undefined)),
     },
   };
+}
+
+/** What is asked for; else captions that are new to the model; else, where none name a colour, held-out ones. */
+async function captionsOf({ captions, open, recipe }: Trained, made: readonly ColourCaption[]) {
+  if (captions.length > 0) return captions;
+  if (made.length > 0) return made.slice(0, recipe.sheet.captions).map(({ caption }) => caption);
+  return (await heldOut(open, 'test', recipe.sheet.captions, recipe)).texts;
 }
 
 /** Writes pictures for captions, one each: [captions, 3, side, side]. */
@@ -146,7 +161,7 @@ async function drawSheet(
 /** The training pictures nearest to samples, by pixels and by CLIP. */
 async function findNearest(
   open: OpenPictures,
-  { from, vq: { side } }: Trained['recipe'],
+  { from, vq: { side } }: Recipe,
   clip: ClipModel,
   samples: readonly { readonly pixels: Float32Array; readonly embedding: Float32Array }[],
 ): Promise<GridRow['nearest'][]> {
@@ -156,7 +171,8 @@ async function findNearest(
     nearest: [] as GridRow['nearest'][number][],
   }));
   const each = 3 * side * side;
-  for await (const { images, texts } of await open('train', 32, { epochs: 1 })) {
+  await using loader = await open('train', 32, { epochs: 1 });
+  for await (const { images, texts } of loader) {
     const pixels = cut(images, from, side);
     const pictures = texts.map((_, i) => toRgb(pixels, i, side));
     const embeddings = rows(await clip.embedImages(pictures), texts.length);

@@ -3,12 +3,11 @@
  * codes, then a transformer to foresee a caption and the codes of its picture; then it writes pictures for captions that it
  * never saw. Stopped at any moment, the same command goes on.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { splitRun } from '../../src/executors/split.ts';
-import { type Batch, type Loader, loaderStateSchema, openLoader } from '../../src/loader/index.ts';
+import type { Batch } from '../../src/loader/index.ts';
 import { GleanerError } from '../../src/schema/index.ts';
 import {
   type Feeds,
@@ -20,8 +19,9 @@ import {
   Trainer,
 } from '../autodiff/index.ts';
 import { Codebook } from './codebook.ts';
+import { heldOut, type OpenPictures, openRelease } from './data.ts';
 import { codesOf, type TransformerSize, transformerLoss, vqLoss } from './model.ts';
-import { floats, integers, natsOfCodes, openVq } from './networks.ts';
+import { floats, integers, openLikelihood, openVq } from './networks.ts';
 import { cut, psnr } from './pictures.ts';
 import { stepLines } from './progress.ts';
 import { RECIPE, type Recipe, recipeWith } from './recipe.ts';
@@ -50,44 +50,27 @@ const RESTART = { every: 20, until: 0.7 };
 /** Captions that byte pairs are learnt from, at most. */
 const MOST_CAPTIONS = 100_000;
 
-export type SplitName = 'train' | 'validation' | 'test';
-/** Opens the pictures of a split; `state` is of a batch, to go on behind it. */
-export type OpenPictures = (
-  name: SplitName,
-  batchSize: number,
-  options?: { readonly epochs?: number; readonly state?: unknown },
-) => Promise<Loader>;
-
 export async function train(options: TrainOptions): Promise<void> {
   const { dir, out, recipe, say } = options;
   mkdirSync(out, { recursive: true });
-  const file = join(dir, 'split', 'split.parquet');
-  if (!existsSync(file)) {
-    const { splits } = await splitRun({ dir, seed: recipe.seed });
-    say(
-      `split: ${Object.entries(splits)
-        .map(([name, { rows }]) => `${name} ${rows}`)
-        .join(', ')}`,
-    );
-  }
-  const open: OpenPictures = (name, batchSize, { epochs, state } = {}) =>
-    openLoader({
-      ...{ from: dir, split: { file, name }, imageSize: recipe.from, batchSize, seed: recipe.seed },
-      // In order where all are gone through once: to learn from captions, to measure.
-      ...(epochs !== undefined && { epochs, shuffle: 0, dropLast: false }),
-      ...(state !== undefined && state !== null && { state: loaderStateSchema.parse(state) }),
-    });
-  const captions: string[] = [];
-  for await (const { texts } of await open('train', 64, { epochs: 1 })) {
-    captions.push(...texts);
-    if (captions.length >= MOST_CAPTIONS) break;
-  }
+  const open = await openRelease(dir, recipe, say);
+  const captions = await captionsOf(open);
   const tokens = new CaptionTokens(learnTokens(captions, recipe.text.merges), recipe.text.tokens);
   say(`${captions.length} training pictures, ${tokens.vocabulary} text tokens`);
   await using vqTrainer = await trainVq(options, open);
   await using transformerTrainer = await trainTransformer(options, open, vqTrainer.parameters, tokens);
   const size = sizeOf(recipe, tokens);
   await report({ ...options, open, trainCaptions: captions, tokens, size, vqTrainer, transformerTrainer });
+}
+
+async function captionsOf(open: OpenPictures): Promise<string[]> {
+  const captions: string[] = [];
+  await using loader = await open('train', 64, { epochs: 1 });
+  for await (const { texts } of loader) {
+    captions.push(...texts);
+    if (captions.length >= MOST_CAPTIONS) break;
+  }
+  return captions;
 }
 
 /** Those of the transformer, once the captions' tokens are known. */
@@ -147,6 +130,7 @@ async function trainTransformer(
   const held = await heldOut(open, 'validation', VALIDATION, recipe);
   const heldCodes = await autoencoder.encode(held.pixels);
   const heldText = tokens.encode(held.texts);
+  await using likelihood = await openLikelihood(trainer.parameters, size);
   await go(options, trainer, 'transformer', training, open, {
     feeds: async ({ images, texts }, rng) => {
       const captions = texts.map((text) => (rng.chance(training.captionDropout) ? undefined : text));
@@ -158,7 +142,7 @@ async function trainTransformer(
       const [nats = 0] = floats(outputs.natsOfCodes);
       trainer.note('train', nats);
       if (step % Math.ceil(training.steps / VALIDATIONS) === 0)
-        trainer.note('validation', await natsOfCodes(trainer.parameters, size, heldText, heldCodes));
+        trainer.note('validation', await likelihood.nats(heldText, heldCodes));
       return `${nats.toFixed(3)} nats a code, validation ${trainer.curves.validation?.at(-1)?.[1].toFixed(3) ?? '-'}`;
     },
   });
@@ -168,25 +152,6 @@ async function trainTransformer(
 /** Pictures of the validation split that the curve is made of, and how often it is looked at. */
 const VALIDATION = 96;
 const VALIDATIONS = 20;
-
-/** The first pictures of a split, in order, each its middle. */
-export async function heldOut(open: OpenPictures, name: SplitName, most: number, { from, vq }: Recipe) {
-  const parts: Float32Array[] = [];
-  const texts: string[] = [];
-  for await (const batch of await open(name, 32, { epochs: 1 })) {
-    parts.push(cut(batch.images, from, vq.side));
-    texts.push(...batch.texts);
-    if (texts.length >= most) break;
-  }
-  const count = Math.min(most, texts.length);
-  const pixels = new Float32Array(count * 3 * vq.side ** 2);
-  let at = 0;
-  for (const part of parts) {
-    pixels.set(part.subarray(0, pixels.length - at), at);
-    at += part.length;
-  }
-  return { pixels, texts: texts.slice(0, count), count };
-}
 
 const scheduleOf = ({ steps, rate }: Recipe['vqTraining'], decay: number): Schedule => ({
   ...{ steps, rate, decay, warmUp: Math.min(100, Math.ceil(steps / 10)) },

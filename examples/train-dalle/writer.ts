@@ -106,7 +106,13 @@ function draw(
   const logits = withIt.map((logit, code) => without[code]! + guidance * (logit - without[code]!));
   const best = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, topK);
   const odds = best.map((code) => Math.exp((logits[code]! - logits[best[0]!]!) / temperature));
-  const sums = odds.reduce<number[]>((all, share) => [...all, (all.at(-1) ?? 0) + share], []);
-  const at = rng.uniform(0, sums.at(-1)!);
-  return best[sums.findIndex((sum) => at < sum)] ?? best[0]!;
+  let left = rng.uniform(
+    0,
+    odds.reduce((sum, share) => sum + share, 0),
+  );
+  for (const [i, share] of odds.entries()) {
+    if (left < share) return best[i]!;
+    left -= share;
+  }
+  return best[0]!; // what rounding leaves over
 }

@@ -1,7 +1,6 @@
 /**
- * A discrete variational autoencoder: pictures become a small square of codes and come back (van den Oord et al.
- * 2017, VQ-VAE). A code is the nearest of a codebook by direction, in few dimensions, so that many of them come to be
- * used (Yu et al. 2022, ViT-VQGAN, section 3.2). Letters: n pictures, s their side, t = s / 8, d dimensions of a code.
+ * The two networks of a DALL-E (Ramesh et al. 2021), by their shapes: an autoencoder that writes pictures as codes, and a
+ * transformer that foresees the codes of a picture from its caption.
  */
 import {
   causalMask,
@@ -19,6 +18,10 @@ import {
   transformer,
   zeros,
 } from '../autodiff/index.ts';
+
+/* The autoencoder: pictures become a small square of codes and come back (van den Oord et al. 2017, VQ-VAE). A code is the
+   nearest of a codebook by direction, in few dimensions, so that many of them come to be used (Yu et al. 2022, ViT-VQGAN,
+   section 3.2). Letters: n pictures, s their side, t = s / 8, d dimensions of a code. */
 
 export interface VqSize {
   /** Side of a picture in pixels; a code stands for 8 × 8 of them. */
@@ -117,14 +120,14 @@ export function vqLoss(graph: Graph, n: number, size: VqSize) {
   const quantized = graph.custom([latents], vectors, (dy) => [dy]);
   const error = decode(quantized, size).sub(pixels);
   const mse = error.square().meanAll();
-  const book2latents = vectors.sub(latents.stop()).square().sum(1).meanAll();
-  const latents2book = latents.sub(vectors.stop()).square().sum(1).meanAll();
-  const loss = mse.add(error.abs().meanAll()).add(book2latents).add(latents2book.mul(COMMITMENT));
+  const codebookLoss = vectors.sub(latents.stop()).square().sum(1).meanAll();
+  const commitment = latents.sub(vectors.stop()).square().sum(1).meanAll();
+  const loss = mse.add(error.abs().meanAll()).add(codebookLoss).add(commitment.mul(COMMITMENT));
   return { loss, outputs: { codes, latents, mse: mse.reshape([1]) } };
 }
 
-/* The transformer: a caption, then the codes of its picture, each token foreseen from those before it (Ramesh et al.
-   2021, DALL-E). Letters: T text tokens, I codes of a picture, L = T + I − 1, w width. */
+/* The transformer: a caption, then the codes of its picture, each token foreseen from those before it. Letters: T text
+   tokens, I codes of a picture, L = T + I − 1, w width. */
 
 export interface TransformerSize {
   readonly layers: number;

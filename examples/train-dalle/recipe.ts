@@ -1,6 +1,7 @@
 /** All that decides about the result, beside the data. */
 import { z } from 'zod';
 import { GleanerError } from '../../src/schema/index.ts';
+import { PATCH } from './model.ts';
 
 const count = z.int().positive();
 const Training = z.strictObject({
@@ -11,26 +12,32 @@ const Training = z.strictObject({
   rate: z.number().positive(),
 });
 
-const Recipe = z.strictObject({
-  seed: z.int().nonnegative(),
-  /** Side in pixels of what squares are cut out of at random: one eighth more, so that no picture is seen twice alike. */
-  from: count,
-  vq: z.strictObject({ side: count.multipleOf(8), width: count, codes: count, dims: count }),
-  vqTraining: Training,
-  text: z.strictObject({ merges: count, tokens: count }),
-  transformer: z.strictObject({ layers: count, width: count, heads: count }),
-  transformerTraining: Training.extend({
-    /** Share of captions that are left out, so that there is something to guide away from. */
-    captionDropout: z.number().min(0).max(1),
-  }),
-  writing: z.strictObject({ guidance: z.number(), temperature: z.number().positive(), topK: count }),
-  /** Rows of the sheet, pictures written for each, and how many of them are shown. */
-  sheet: z.strictObject({ captions: count, candidates: count, shown: count }),
-  /** Captions whose following is measured, and pictures written for each. */
-  following: z.strictObject({ captions: count, pictures: count }),
-  /** Most held-out pictures that are measured. */
-  heldOut: count,
-});
+const Recipe = z
+  .strictObject({
+    seed: z.int().nonnegative(),
+    /** Side in pixels of what squares are cut out of at random, so that no picture is seen twice alike. */
+    from: count,
+    vq: z.strictObject({ side: count.multipleOf(PATCH), width: count, codes: count, dims: count }),
+    vqTraining: Training,
+    text: z.strictObject({ merges: count, tokens: count }),
+    transformer: z.strictObject({ layers: count, width: count, heads: count }),
+    transformerTraining: Training.extend({
+      /** Share of captions that are left out, so that there is something to guide away from. */
+      captionDropout: z.number().min(0).max(1),
+    }),
+    writing: z.strictObject({ guidance: z.number(), temperature: z.number().positive(), topK: count }),
+    /** Rows of the sheet, pictures written for each, and how many of them are shown. */
+    sheet: z.strictObject({ captions: count, candidates: count, shown: count }),
+    /** Captions whose following is measured, and pictures written for each. */
+    following: z.strictObject({ captions: count, pictures: count }),
+    /** Most held-out pictures that are measured. */
+    heldOut: count,
+  })
+  .refine(({ from, vq }) => from >= vq.side, { path: ['from'], error: 'is less than vq.side' })
+  .refine(({ transformer: { width, heads } }) => width % heads === 0, {
+    path: ['transformer', 'heads'],
+    error: 'has to divide the width',
+  });
 export type Recipe = z.infer<typeof Recipe>;
 
 export const RECIPE: Recipe = {

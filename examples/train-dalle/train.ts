@@ -3,12 +3,10 @@
  * codes, then a transformer to foresee a caption and the codes of its picture; then it writes pictures for captions that it
  * never saw. Stopped at any moment, the same command goes on.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { Batch } from '../../src/loader/index.ts';
-import { GleanerError } from '../../src/schema/index.ts';
+import { GleanerError, refusedBySystem } from '../../src/schema/index.ts';
 import {
   type Feeds,
   Parameters,
@@ -22,45 +20,45 @@ import { Codebook } from './codebook.ts';
 import { heldOut, type OpenPictures, openRelease } from './data.ts';
 import { codesOf, type TransformerSize, transformerLoss, vqLoss } from './model.ts';
 import { floats, integers, openLikelihood, openVq } from './networks.ts';
+import { HELP, readOptions, type TrainOptions } from './options.ts';
 import { cut, psnr } from './pictures.ts';
 import { stepLines } from './progress.ts';
-import { RECIPE, type Recipe, recipeWith } from './recipe.ts';
+import type { Recipe } from './recipe.ts';
 import { report } from './report.ts';
 import { CaptionTokens, learnTokens } from './text.ts';
-
-export interface TrainOptions {
-  /** Folder of a finished run. */
-  readonly dir: string;
-  /** Gets checkpoints, samples and figures. */
-  readonly out: string;
-  readonly recipe: Recipe;
-  /** Folder of the CLIP that ranks. */
-  readonly model: string;
-  /** Pictures are written for these; none: for an object of the training set before colours that are new to it. */
-  readonly captions: readonly string[];
-  readonly say: (line: string) => void;
-  /** Seconds between checkpoints. */
-  readonly every: number;
-  /** Threads of onnxruntime; the last bits of sums depend on it. */
-  readonly threads: number;
-}
 
 /** Codes are restarted every so many steps, until so much of the training is over. */
 const RESTART = { every: 20, until: 0.7 };
 /** Captions that byte pairs are learnt from, at most. */
 const MOST_CAPTIONS = 100_000;
 
-export async function train(options: TrainOptions): Promise<void> {
-  const { dir, out, recipe, say } = options;
+type Say = (line: string) => void;
+
+/**
+ * Trains, or goes on with it, then writes pictures and measures.
+ * @throws GleanerError as `splitRun`, `openLoader`, `Trainer` and `loadClip`: SPLIT_EMPTY, DAMAGED, RUN_MISMATCH where `out` holds a
+ * training of another recipe, TRAINING_FAILED where a loss is no number or explodes
+ */
+export async function train(options: TrainOptions, say: Say): Promise<void> {
+  const { dir, out, recipe } = options;
   mkdirSync(out, { recursive: true });
   const open = await openRelease(dir, recipe, say);
   const captions = await captionsOf(open);
   const tokens = new CaptionTokens(learnTokens(captions, recipe.text.merges), recipe.text.tokens);
   say(`${captions.length} training pictures, ${tokens.vocabulary} text tokens`);
-  await using vqTrainer = await trainVq(options, open);
-  await using transformerTrainer = await trainTransformer(options, open, vqTrainer.parameters, tokens);
+  await using vqTrainer = await trainVq(options, say, open);
+  await using transformerTrainer = await trainTransformer(options, say, open, vqTrainer.parameters, tokens);
   const size = sizeOf(recipe, tokens);
-  await report({ ...options, open, trainCaptions: captions, tokens, size, vqTrainer, transformerTrainer });
+  await report({
+    ...options,
+    say,
+    open,
+    trainCaptions: captions,
+    tokens,
+    size,
+    vqTrainer,
+    transformerTrainer,
+  });
 }
 
 async function captionsOf(open: OpenPictures): Promise<string[]> {
@@ -80,7 +78,7 @@ const sizeOf = ({ vq, transformer }: Recipe, tokens: CaptionTokens): Transformer
   ...{ imageTokens: codesOf(vq), codes: vq.codes },
 });
 
-async function trainVq(options: TrainOptions, open: OpenPictures): Promise<Trainer> {
+async function trainVq(options: TrainOptions, say: Say, open: OpenPictures): Promise<Trainer> {
   const { out, recipe, threads } = options;
   const { seed, from, vq, vqTraining } = recipe;
   const parameters = new Parameters(seed);
@@ -94,7 +92,7 @@ async function trainVq(options: TrainOptions, open: OpenPictures): Promise<Train
     every: Infinity,
     threads,
   });
-  await go(options, trainer, 'autoencoder', vqTraining, open, {
+  await go(options, say, trainer, 'autoencoder', vqTraining, open, {
     feeds: async ({ images }, rng) => ({ pixels: cut(images, from, vq.side, rng) }),
     after: ({ step, outputs }) => {
       book.count(integers(outputs.codes));
@@ -110,6 +108,7 @@ async function trainVq(options: TrainOptions, open: OpenPictures): Promise<Train
 
 async function trainTransformer(
   options: TrainOptions,
+  say: Say,
   open: OpenPictures,
   vqWeights: Parameters,
   tokens: CaptionTokens,
@@ -131,7 +130,7 @@ async function trainTransformer(
   const heldCodes = await autoencoder.encode(held.pixels);
   const heldText = tokens.encode(held.texts);
   await using likelihood = await openLikelihood(trainer.parameters, size);
-  await go(options, trainer, 'transformer', training, open, {
+  await go(options, say, trainer, 'transformer', training, open, {
     feeds: async ({ images, texts }, rng) => {
       const captions = texts.map((text) => (rng.chance(training.captionDropout) ? undefined : text));
       const text = tokens.encode(captions);
@@ -159,7 +158,8 @@ const scheduleOf = ({ steps, rate }: Recipe['vqTraining'], decay: number): Sched
 
 /** Takes the steps that are left, and says how it goes. */
 async function go(
-  { recipe: { seed }, say, every }: TrainOptions,
+  { recipe: { seed }, every }: TrainOptions,
+  say: Say,
   trainer: Trainer,
   title: string,
   { batch: batchSize, steps }: Recipe['vqTraining'],
@@ -187,64 +187,22 @@ async function go(
   }
 }
 
-const HELP = `Usage: npm run train:dalle -- DIR --out FOLDER [options]
-
-Trains a DALL-E on a release (the folder of a finished 'gleaner run') and writes pictures with it. Started again it goes on.
-
-  --out FOLDER       gets checkpoints, samples.png, figures.json and curves
-  --seed N           of the weights, the batches and the samples (default ${RECIPE.seed})
-  --caption TEXT     write pictures for this caption; may be given again (default: objects before colours new to them)
-  --model FOLDER     a CLIP that ranks the samples (default models/gleaner-mini)
-  --recipe FILE      JSON with other values than those of examples/train-dalle/recipe.ts
-  --threads N        threads of onnxruntime (default 2)
-  --checkpoint S     seconds between checkpoints (default 60)
-`;
-
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      out: { type: 'string' },
-      seed: { type: 'string' },
-      caption: { type: 'string', multiple: true, default: [] },
-      model: { type: 'string', default: DEFAULT_MODEL },
-      recipe: { type: 'string' },
-      threads: { type: 'string', default: '2' },
-      checkpoint: { type: 'string', default: '60' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) return void process.stdout.write(HELP);
-  const [dir, ...more] = positionals;
-  if (dir === undefined || more.length > 0 || values.out === undefined)
-    throw new GleanerError('USAGE', {
-      problem: 'give one folder of a run, and --out FOLDER. --help says more.',
-    });
-  const numberOf = (name: string, text: string) => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= 0 && text !== '') return value;
-    throw new GleanerError('USAGE', { problem: `--${name} is a whole number, not '${text}'.` });
-  };
-  const recipe =
-    values.recipe === undefined ? RECIPE : recipeWith(readFileSync(values.recipe, 'utf8'), values.recipe);
-  const began = performance.now();
-  await train({
-    ...{ dir, out: values.out, captions: values.caption, model: values.model },
-    recipe: values.seed === undefined ? recipe : { ...recipe, seed: numberOf('seed', values.seed) },
-    threads: numberOf('threads', values.threads),
-    every: numberOf('checkpoint', values.checkpoint),
-    say: (line) => console.log(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`),
-  });
-}
-
-const DEFAULT_MODEL = fileURLToPath(new URL('../../models/gleaner-mini', import.meta.url));
-
 if (import.meta.main) {
   try {
-    await main();
+    const options = readOptions(process.argv.slice(2));
+    const say = (line: string) =>
+      console.log(`[${(performance.now() / 1000).toFixed(0)} s, cpu ${cpuSeconds().toFixed(0)} s] ${line}`);
+    if (options === undefined) process.stdout.write(HELP);
+    else await train(options, say);
   } catch (error) {
-    if (!(error instanceof GleanerError)) throw error;
-    console.error(error.message);
-    process.exitCode = error.exitCode;
+    const known = error instanceof GleanerError ? error : refusedBySystem(error);
+    if (!known) throw error;
+    console.error(`train:dalle: ${known.message}`);
+    process.exitCode = known.exitCode;
   }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }

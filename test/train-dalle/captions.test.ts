@@ -3,6 +3,7 @@ import { Rng } from '../../examples/autodiff/index.ts';
 import { backgroundColour, parseCaption, recombine } from '../../examples/train-dalle/captions.ts';
 import { type Captioned, measureFollowing } from '../../examples/train-dalle/following.ts';
 import { drawText } from '../../examples/train-dalle/font.ts';
+import { readOptions } from '../../examples/train-dalle/options.ts';
 import { cut, psnr, toRgb } from '../../examples/train-dalle/pictures.ts';
 import { recipeWith } from '../../examples/train-dalle/recipe.ts';
 import { CaptionTokens, learnTokens } from '../../examples/train-dalle/text.ts';
@@ -132,6 +133,33 @@ it('takes a recipe with other values, and names one that cannot be', () => {
   const recipe = recipeWith('{"vq":{"codes":32},"seed":7}', 'tiny.json');
   expect([recipe.seed, recipe.vq.codes, recipe.vq.side]).toEqual([7, 32, 64]);
   expect(() => recipeWith('{"vq":{"side":60}}', 'tiny.json')).toThrow(/^tiny\.json: vq\.side: .*8/);
+  expect(() => recipeWith('{"transformer":{"heads":5}}', 'tiny.json')).toThrow(
+    /transformer\.heads: has to divide/,
+  );
   expect(() => recipeWith('{"vqq":1}', 'tiny.json')).toThrow(/^tiny\.json: recipe: .*vqq/);
   expect(() => recipeWith('{', 'tiny.json')).toThrow(/^tiny\.json: is no JSON\.$/);
+});
+
+it('reads the command line, and says what is wrong with it in one line', () => {
+  const options = readOptions([
+    'run',
+    '--out',
+    'x',
+    '--seed',
+    '7',
+    '--caption',
+    'a cat',
+    '--caption',
+    'a dog',
+  ]);
+  expect(options).toMatchObject({ dir: 'run', out: 'x', recipe: { seed: 7 }, captions: ['a cat', 'a dog'] });
+  expect(readOptions(['--help'])).toBeUndefined();
+  const refused: [string[], RegExp][] = [
+    [[], /^Give one folder/],
+    [['run'], /^--out is missing/],
+    [['run', '--out', 'x', '--seed', 'one'], /^--seed is a whole number of at least 0, not 'one'/],
+    [['run', '--out', 'x', '--sede', '1'], /--sede/],
+    [['run', '--out', 'x', '--recipe', 'nowhere.json'], /^nowhere\.json: no such file/],
+  ];
+  for (const [args, message] of refused) expect(() => readOptions(args), args.join(' ')).toThrow(message);
 });

@@ -35,9 +35,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
+const say = (line: string) => void lines.push(line);
 const options = (out: string) => ({
   ...{ dir, out: join(root, out), recipe: RECIPE, model: MODEL, captions: [], threads: 1, every: 3600 },
-  say: (line: string) => void lines.push(line),
 });
 const weightsOf = async (out: string) =>
   ['vq', 'transformer'].map((name) => {
@@ -63,7 +63,7 @@ async function killAt(out: string, moment: RegExp): Promise<string> {
 
 describe('training on shapes', { timeout: 300_000 }, () => {
   it('learns what they look like, and that captions matter', async () => {
-    await train(options('whole'));
+    await train(options('whole'), say);
     const figures = Figures.parse(JSON.parse(await readFile(join(root, 'whole', 'figures.json'), 'utf8')));
     expect(figures.autoencoder.psnr).toBeGreaterThan(12); // before training it is 7.6
     const { matched, shuffled, none } = figures.nats;
@@ -81,7 +81,7 @@ describe('training on shapes', { timeout: 300_000 }, () => {
     await killAt('killed', /autoencoder \d+\//);
     await killAt('killed', /transformer \d+\//);
     lines.length = 0;
-    await train(options('killed'));
+    await train(options('killed'), say);
     expect(lines).toContainEqual(expect.stringMatching(/^autoencoder: done before/));
     expect(await weightsOf('killed')).toEqual(await weightsOf('whole'));
     for (const name of ['samples.png', 'transformer.svg'])
@@ -91,7 +91,7 @@ describe('training on shapes', { timeout: 300_000 }, () => {
   it('refuses a folder of another recipe, a broken shard and an empty split, and keeps what is there', async () => {
     const before = await weightsOf('whole');
     const another = { ...RECIPE, vqTraining: { ...RECIPE.vqTraining, steps: 51 } };
-    await expect(train({ ...options('whole'), recipe: another })).rejects.toMatchObject({
+    await expect(train({ ...options('whole'), recipe: another }, say)).rejects.toMatchObject({
       code: 'RUN_MISMATCH',
     });
     expect(await weightsOf('whole')).toEqual(before);
@@ -100,10 +100,10 @@ describe('training on shapes', { timeout: 300_000 }, () => {
       empty,
       SPLITS.map(() => 'test'),
     );
-    await expect(train({ ...options('x'), dir: empty })).rejects.toMatchObject({ code: 'SPLIT_EMPTY' });
+    await expect(train({ ...options('x'), dir: empty }, say)).rejects.toMatchObject({ code: 'SPLIT_EMPTY' });
     const broken = join(root, 'broken');
     await writeShapes(broken, SPLITS);
     await truncate(join(broken, 'release', 'images', '00000.tar'), 9000);
-    await expect(train({ ...options('y'), dir: broken })).rejects.toMatchObject({ code: 'DAMAGED' });
+    await expect(train({ ...options('y'), dir: broken }, say)).rejects.toMatchObject({ code: 'DAMAGED' });
   });
 });

@@ -20,21 +20,32 @@ export function parseCaption(caption: string): ColourCaption | undefined {
   return { caption, object: object.toLowerCase(), colour: colour.toLowerCase() };
 }
 
+/** A caption of the training set, and the colour in its picture's corners, named or not. */
+export interface SeenCaption {
+  readonly caption: string;
+  readonly seen: string;
+}
+
 /**
- * Puts another colour into captions of the training set. The object is one of it; that object before that colour is not.
+ * Puts another colour into captions of the training set: one that its object was never seen before, whether or not the
+ * caption said so.
  * @returns at most `count`, the colours in turn where the object lets them, each object once; none where captions name no backgrounds
  */
-export function recombine(captions: readonly string[], count: number, rng: Rng): ColourCaption[] {
-  const seen = captions.flatMap((caption) => parseCaption(caption) ?? []);
-  const colours = [...new Set(seen.map(({ colour }) => colour))].sort();
-  const pairs = new Set(seen.map(({ object, colour }) => `${colour} ${object}`));
-  const byObject = new Map(seen.map((one) => [one.object, one]));
+export function recombine(all: readonly SeenCaption[], count: number, rng: Rng): ColourCaption[] {
+  const named = all.flatMap(({ caption }) => parseCaption(caption) ?? []);
+  const colours = [...new Set(named.map(({ colour }) => colour))].sort();
+  const byObject = new Map(named.map((one) => [one.object, one]));
+  const texts = all.map(({ caption, seen }) => ({ text: caption.toLowerCase(), seen }));
   const made: ColourCaption[] = [];
   for (const one of rng.sample([...byObject.values()])) {
     if (made.length >= count) break;
+    const of = texts.filter(({ text }) => text.includes(one.object));
+    const known = ({ text, seen }: { text: string; seen: string }, colour: string) =>
+      seen === colour || text.includes(`${colour} background`);
     const start = made.length % colours.length;
-    const fresh = (colour: string) => !pairs.has(`${colour} ${one.object}`);
-    const colour = [...colours.slice(start), ...colours.slice(0, start)].find(fresh);
+    const colour = [...colours.slice(start), ...colours.slice(0, start)].find(
+      (name) => !of.some((caption) => known(caption, name)),
+    );
     if (colour === undefined) continue;
     const at = one.caption.toLowerCase().lastIndexOf(`${one.colour} background`);
     const caption = one.caption.slice(0, at) + colour + one.caption.slice(at + one.colour.length);

@@ -48,7 +48,7 @@ export const RECIPE: Recipe = {
   text: { merges: 1500, tokens: 24 },
   transformer: { layers: 4, width: 192, heads: 3 },
   transformerTraining: { batch: 16, steps: 3000, rate: 1.5e-3, captionDropout: 0.1 },
-  writing: { guidance: 3, temperature: 1, topK: 128 },
+  writing: { guidance: 3, temperature: 0.7, topK: 64 },
   sheet: { captions: 8, candidates: 32, shown: 6 },
   following: { captions: 100, pictures: 4 },
   heldOut: 512,

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { type ClipModel, loadClip } from '../../src/clip/index.ts';
 import { curvesSvg } from '../autodiff/curves.ts';
 import { Rng, seedOf, type Trainer } from '../autodiff/index.ts';
-import { backgroundColour, type ColourCaption, parseCaption, recombine } from './captions.ts';
+import {
+  backgroundColour,
+  type ColourCaption,
+  parseCaption,
+  recombine,
+  type SeenCaption,
+} from './captions.ts';
 import { heldOut, type OpenPictures } from './data.ts';
 import { type Captioned, dot, measureFollowing, rows } from './following.ts';
 import { drawGrid, type GridRow } from './grid.ts';
@@ -26,7 +32,7 @@ export interface Trained {
   readonly say: (line: string) => void;
   readonly open: OpenPictures;
   /** Of the training split. */
-  readonly trainCaptions: readonly string[];
+  readonly trainCaptions: readonly SeenCaption[];
   readonly tokens: CaptionTokens;
   readonly size: TransformerSize;
   readonly vqTrainer: Trainer;

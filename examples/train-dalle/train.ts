@@ -16,6 +16,8 @@ import {
   seedOf,
   Trainer,
 } from '../autodiff/index.ts';
+import { COLOUR_NAMES } from '../train-embedded/colours.ts';
+import { backgroundColour, type SeenCaption } from './captions.ts';
 import { Codebook } from './codebook.ts';
 import { heldOut, type OpenPictures, openRelease } from './data.ts';
 import { codesOf, type TransformerSize, transformerLoss, vqLoss } from './model.ts';
@@ -29,7 +31,7 @@ import { CaptionTokens, learnTokens } from './text.ts';
 
 /** Codes are restarted every so many steps, until so much of the training is over. */
 const RESTART = { every: 20, until: 0.7 };
-/** Captions that byte pairs are learnt from, at most. */
+/** Captions that are looked at before the training, at most. */
 const MOST_CAPTIONS = 100_000;
 
 type Say = (line: string) => void;
@@ -43,8 +45,9 @@ export async function train(options: TrainOptions, say: Say): Promise<void> {
   const { dir, out, recipe } = options;
   mkdirSync(out, { recursive: true });
   const open = await openRelease(dir, recipe, say);
-  const captions = await captionsOf(open);
-  const tokens = new CaptionTokens(learnTokens(captions, recipe.text.merges), recipe.text.tokens);
+  const captions = await captionsOf(open, recipe);
+  const texts = captions.map(({ caption }) => caption);
+  const tokens = new CaptionTokens(learnTokens(texts, recipe.text.merges), recipe.text.tokens);
   say(`${captions.length} training pictures, ${tokens.vocabulary} text tokens`);
   await using vqTrainer = await trainVq(options, say, open);
   await using transformerTrainer = await trainTransformer(options, say, open, vqTrainer.parameters, tokens);
@@ -61,11 +64,17 @@ export async function train(options: TrainOptions, say: Say): Promise<void> {
   });
 }
 
-async function captionsOf(open: OpenPictures): Promise<string[]> {
-  const captions: string[] = [];
+/** Captions of the training split, with the colours of their pictures' corners. */
+async function captionsOf(open: OpenPictures, { from, vq: { side } }: Recipe): Promise<SeenCaption[]> {
+  const captions: SeenCaption[] = [];
   await using loader = await open('train', 64, { epochs: 1 });
-  for await (const { texts } of loader) {
-    captions.push(...texts);
+  for await (const { images, texts } of loader) {
+    const pixels = cut(images, from, side);
+    const each = 3 * side * side;
+    texts.forEach((caption, i) => {
+      const one = pixels.subarray(i * each, (i + 1) * each);
+      captions.push({ caption, seen: backgroundColour(one, side, COLOUR_NAMES) });
+    });
     if (captions.length >= MOST_CAPTIONS) break;
   }
   return captions;

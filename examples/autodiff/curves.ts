@@ -86,12 +86,15 @@ export function curvesSvg({ title, x, y, series, most = 200 }: CurvePlot): strin
     throw new RangeError(`${title}: nothing to draw`);
   const extent = (axis: 0 | 1) => {
     const values = all.map((point) => point[axis]);
-    return niceTicks(Math.min(0, ...values), Math.max(...values));
+    return [Math.min(0, ...values), Math.max(...values)] as const;
   };
-  const [xs, ys] = [extent(0), extent(1)];
-  const scale = (ticks: readonly number[], from: number, to: number) => (value: number) =>
-    from + ((value - ticks[0]!) / (ticks.at(-1)! - ticks[0]!)) * (to - from);
-  const [toX, toY] = [scale(xs, AREA.left, AREA.right), scale(ys, AREA.bottom, AREA.top)];
+  const [right, ys] = [extent(0)[1], niceTicks(...extent(1))];
+  // The lines go to the right edge, where their names are; heights end at a line of the grid.
+  const xs = niceTicks(...extent(0)).filter((tick) => tick <= right);
+  const scale = (low: number, high: number, from: number, to: number) => (value: number) =>
+    from + ((value - low) / (high - low || 1)) * (to - from);
+  const toX = scale(xs[0]!, right, AREA.left, AREA.right);
+  const toY = scale(ys[0]!, ys.at(-1)!, AREA.bottom, AREA.top);
   const text = (at: readonly [number, number], words: string, kind: string, anchor = 'start') =>
     `<text x="${fixed(at[0])}" y="${fixed(at[1])}" class="${kind}" text-anchor="${anchor}">${escaped(words)}</text>`;
   const grid = ys.map(

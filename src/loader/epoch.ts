@@ -48,9 +48,11 @@ async function* readEpoch(
   // Where there are fewer shards than shares, each goes through all of them.
   const whole = shards.length >= share.count;
   const mine = whole ? all.filter((_, i) => i % share.count === share.index) : all;
+  // Counted on from shard to shard: the first samples of short shards would all be the first shares'.
+  let number = from.sample;
   for (let shard = from.shard; shard < mine.length; shard++) {
-    const { byte, sample: passed } = shard === from.shard ? from : FIRST;
-    let number = passed;
+    const byte = shard === from.shard ? from.byte : 0;
+    const passed = number;
     const wants = (n: number) => whole || (passed + n) % share.count === share.index;
     for await (const { sample, place } of readShard(mine[shard] ?? 0, byte, options, wants)) {
       number++;

@@ -17,7 +17,7 @@ import { beginning, FIRST, type LoaderState, type Place, resumed } from './state
 const ENCODED_BYTES = 64 << 20;
 /** Pictures that are ready ahead of the batch that is put together, in bytes, at most. */
 const READY_BYTES = 256 << 20;
-/** Pictures that are under way for each thread, at least. */
+/** Pictures that are under way for each thread, where there is room. */
 const A_THREAD = 8;
 
 /**
@@ -127,7 +127,8 @@ class Batches {
     epochs: number,
   ): AsyncGenerator<Prepared, void, undefined> {
     const { batchSize } = this.#options;
-    const ready = Math.min(batchSize, Math.floor(READY_BYTES / this.#sampleBytes));
+    const room = Math.floor(READY_BYTES / this.#sampleBytes);
+    const window = Math.max(1, workers, Math.min(room, Math.max(batchSize, A_THREAD * workers)));
     const budget = new ByteBudget(ENCODED_BYTES);
     const prepare = async (step: Step): Promise<Prepared> => {
       const image = toDecode(step);
@@ -139,11 +140,8 @@ class Batches {
         budget.adjust(-bytes);
       }
     };
-    return mapOrdered(
-      steps(this.#state, epochs, this.#epochs),
-      Math.max(ready, A_THREAD * workers),
-      prepare,
-      (step) => budget.reserve(toDecode(step)?.length ?? 0),
+    return mapOrdered(steps(this.#state, epochs, this.#epochs), window, prepare, (step) =>
+      budget.reserve(toDecode(step)?.length ?? 0),
     );
   }
 
@@ -188,12 +186,15 @@ class Batches {
     const { batchSize, dropLast = true, from } = this.#options;
     const { withoutImage, withoutText, undecodable } = this.#counts;
     const found = this.#keys.length;
-    const few = found > 0 && dropLast;
+    const left = withoutImage + withoutText + undecodable;
+    let problem = 'there is no sample in it';
+    if (left > 0)
+      problem = `no sample has a picture that can be decoded, and a text (${withoutImage} have no picture, ${withoutText} no text, ${undecodable} are undecodable)`;
+    if (found > 0 && dropLast)
+      problem = `an epoch has ${found} samples, fewer than a batch of ${batchSize}: make it smaller`;
     return new GleanerError('DATASET_EMPTY', {
       path: typeof from === 'string' ? from : (from[0] ?? ''),
-      problem: few
-        ? `an epoch has ${found} samples, fewer than a batch of ${batchSize}: make it smaller`
-        : `no sample has a picture that can be decoded, and a text (${withoutImage} have no picture, ${withoutText} no text, ${undecodable} are undecodable)`,
+      problem,
     });
   }
 }

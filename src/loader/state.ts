@@ -11,7 +11,7 @@ const count = z.int().min(0);
 const placeSchema = z.tuple([count, count, count]).readonly();
 export type Place = z.infer<typeof placeSchema>;
 
-/** Where a loader reads on: number of a shard in the epoch's order, byte in it, samples of it that were gone over. */
+/** Where a loader reads on: number of a shard in the epoch's order, byte in it, samples of the epoch that were gone over. */
 const positionSchema = z.object({ shard: count, byte: count, sample: count }).readonly();
 export type Position = z.infer<typeof positionSchema>;
 

@@ -11,9 +11,8 @@ const MAX_NAMES = 1_000_000;
 export function expandBraces(pattern: string): string[] {
   const brace = firstBrace(pattern);
   if (!brace) return [pattern];
-  const { start, end, parts } = brace;
+  const { start, end, parts: middles } = brace;
   const [head, rest] = [pattern.slice(0, start), expandBraces(pattern.slice(end + 1))];
-  const middles = parts ?? [pattern.slice(start, end + 1)];
   if (middles.length * rest.length > MAX_NAMES)
     throw new GleanerError('USAGE', {
       problem: `${pattern}: stands for more than ${MAX_NAMES.toLocaleString('en')} names. Name fewer.`,
@@ -21,12 +20,10 @@ export function expandBraces(pattern: string): string[] {
   return middles.flatMap((middle) => rest.map((tail) => head + middle + tail));
 }
 
-/** The first pair of braces, and what it stands for; no parts where it is none of a pattern. */
+/** The first pair of braces that is a pattern, and what it stands for. */
 function firstBrace(
   pattern: string,
-):
-  | { readonly start: number; readonly end: number; readonly parts: readonly string[] | undefined }
-  | undefined {
+): { readonly start: number; readonly end: number; readonly parts: readonly string[] } | undefined {
   for (let start = pattern.indexOf('{'); start >= 0; start = pattern.indexOf('{', start + 1)) {
     let depth = 0;
     const cuts = [start];
@@ -35,7 +32,9 @@ function firstBrace(
       if (pattern[at] === ',' && depth === 1) cuts.push(at);
       if (pattern[at] === '}' && --depth === 0) {
         cuts.push(at);
-        return { start, end: at, parts: partsOf(pattern, cuts) };
+        const parts = partsOf(pattern, cuts);
+        if (parts) return { start, end: at, parts };
+        break;
       }
     }
   }

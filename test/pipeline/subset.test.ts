@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ import {
   retryRunLocally,
   runLocally,
   type SubsetOptions,
+  splitRun,
   subsetRun,
 } from '../../src/executors/index.ts';
 import { runLedgers, verifyRun } from '../../src/pipeline/index.ts';
@@ -299,6 +300,29 @@ describe('a subset', () => {
     expect(await treeOf(dir)).toEqual(before);
   });
 
+  it('has the pairs of a split, which share neither URL, bytes, picture nor caption with those of another', async () => {
+    const shares = 'train=0.7,test=0.3';
+    const summary = await splitRun({ dir: parent, shares, seed: 3, distance: 0 });
+    const table = await readTable(join(parent, 'split', 'split.parquet'));
+    expect(table.map(({ uid, key }) => [uid, key])).toEqual(pairs.map(({ row }) => [row.uid, row.key]));
+    const keysOf = (name: string) => {
+      const ids = new Set(table.filter(({ split }) => split === name).map(({ SAMPLE_ID }) => SAMPLE_ID));
+      const rows = pairs.map(({ row }) => row).filter(({ SAMPLE_ID }) => ids.has(SAMPLE_ID));
+      return new Set(
+        rows.flatMap((row) => [row.URL, row.sha256, row.phash, String(row.TEXT).toLowerCase()].map(String)),
+      );
+    };
+    expect(keysOf('train').intersection(keysOf('test'))).toEqual(new Set());
+    expect(JSON.parse(await readFile(join(parent, 'split', 'split.json'), 'utf8'))).toEqual(summary);
+    const dirs = [await subset('train', { split: 'train' }), await subset('test', { split: 'test' })];
+    const uids = await Promise.all(dirs.map(async (dir) => uidsOf(await readRelease(dir))));
+    expect(uids.map(({ length }) => length)).toEqual([summary.splits.train?.rows, summary.splits.test?.rows]);
+    expect(uids.flat().toSorted()).toEqual(uidsOf(pairs).toSorted());
+    for (const dir of dirs) expect(await verified(dir)).toEqual([]);
+    await expect(subset('train', { split: 'test' })).rejects.toThrow(/another split \(--split\)/);
+    await rm(join(parent, 'split'), { recursive: true });
+  });
+
   describe('is refused in one line, and nothing is written', () => {
     const refused = async (given: Partial<SubsetOptions>, exitCode: number, line: RegExp) => {
       const before = await readdir(folder);
@@ -337,6 +361,17 @@ describe('a subset', () => {
       await refused({ sample: pairs.length + 1 }, 1, line);
       const where = 'WIDTH > 100000';
       await refused({ where, sample: 2 }, 1, /2 pairs are to be drawn, but the condition leaves only 0/);
+    });
+
+    it('where the split is none, or would be empty', async () => {
+      await refused({ split: 'train' }, 1, /holds no finished split\. Make one with 'gleaner split'/);
+      await expect(splitRun({ dir: parent, shares: 'train=0.9999,test=0.0001' })).rejects.toMatchObject({
+        exitCode: 1,
+        message: expect.stringMatching(
+          /parent: split 'test' is empty: \d+ rows are \d+ groups; give it a larger share/,
+        ),
+      });
+      expect(await readdir(parent)).not.toContain('split');
     });
 
     it('where options are missing, or do not go together', async () => {

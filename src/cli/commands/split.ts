@@ -5,6 +5,9 @@ import { asJson, type CommandContext, newCommand } from '../command.ts';
 import { ProgressLines, withProgress } from '../progress.ts';
 import { naturalNumber } from '../run-options.ts';
 
+/** A group with so much of all pairs is worth a word. */
+const LARGE = 0.05;
+
 interface SplitFlags {
   readonly shares?: string;
   readonly seed?: number;
@@ -61,6 +64,11 @@ function formatSplit({ rows, groups, largestGroup, splits, joined }: SplitSummar
     `${formatCount(rows)} pairs in ${formatCount(groups)} groups, the largest of ${formatCount(largestGroup)}`,
     `pairs like another by ${by.join(', ')}`,
     ...lines,
+    ...(largestGroup > LARGE * rows
+      ? [
+          'A large group is most often of flat pictures, whose hashes are alike: a smaller --distance parts it.',
+        ]
+      : []),
     `Written to ${dir}/split\n`,
   ].join('\n');
 }

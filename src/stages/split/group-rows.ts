@@ -13,7 +13,7 @@ import { type RecordSorter, Scratch, type Storage, withSource } from '../../stor
 import { UnionFind } from './union-find.ts';
 
 /** What joins rows into a group. */
-export const JOINS = ['url', 'bytes', 'caption', 'picture'] as const;
+const JOINS = ['url', 'bytes', 'caption', 'picture'] as const;
 export type Join = (typeof JOINS)[number];
 
 /** Rows in groups: of two groups no two rows are alike. */

@@ -14,7 +14,7 @@ export const SPLIT_FILE = 'split/split.parquet';
 export const SPLIT_SUMMARY_FILE = 'split/split.json';
 
 /** Columns of split.parquet, a row a row of the release, in its order. */
-export const SPLIT_COLUMNS = [
+const SPLIT_COLUMNS = [
   { name: 'SAMPLE_ID', type: 'int64' },
   { name: 'uid', type: 'string' },
   { name: 'key', type: 'string' },

@@ -72,7 +72,6 @@ export async function report(trained: Trained): Promise<void> {
       recipe,
       trainPictures: trainCaptions.length,
       ...{ autoencoder: vq, nats, following, captions },
-      seconds: { autoencoder: vqTrainer.seconds, transformer: transformerTrainer.seconds },
     };
     writeFileSync(join(out, 'figures.json'), `${JSON.stringify(figures, null, 1)}\n`);
   } finally {

@@ -84,7 +84,7 @@ describe('training on shapes', { timeout: 300_000 }, () => {
     await train(options('killed'), say);
     expect(lines).toContainEqual(expect.stringMatching(/^autoencoder: done before/));
     expect(await weightsOf('killed')).toEqual(await weightsOf('whole'));
-    for (const name of ['samples.png', 'transformer.svg'])
+    for (const name of ['samples.png', 'figures.json', 'transformer.svg'])
       expect(await readFile(join(root, 'killed', name))).toEqual(await readFile(join(root, 'whole', name)));
   });
 

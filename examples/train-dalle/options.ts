@@ -33,7 +33,7 @@ pictures with it. Stopped at any moment, the same command goes on.
   --model FOLDER     a CLIP that ranks the samples (default models/gleaner-mini)
   --recipe FILE      JSON with other values than those of examples/train-dalle/recipe.ts
   --threads N        of onnxruntime (default 2)
-  --checkpoint S     seconds between checkpoints (default 60)
+  --checkpoint-every SECONDS    (default 60)
 
   npm run train:dalle -- out/large --out out/dalle
   npm run train:dalle -- out/large --out out/dalle --caption "a drawing of a squid on a red background"
@@ -57,7 +57,7 @@ export function readOptions(args: readonly string[]): TrainOptions | undefined {
     ...{ dir, out: values.out, captions: values.caption, model: values.model },
     recipe: values.seed === undefined ? recipe : { ...recipe, seed: wholeNumber('seed', values.seed, 0) },
     threads: wholeNumber('threads', values.threads, 1),
-    every: wholeNumber('checkpoint', values.checkpoint, 0),
+    every: wholeNumber('checkpoint-every', values['checkpoint-every'], 0),
   };
 }
 
@@ -76,7 +76,7 @@ function parsed(args: readonly string[]) {
         },
         recipe: { type: 'string' },
         threads: { type: 'string', default: '2' },
-        checkpoint: { type: 'string', default: '60' },
+        'checkpoint-every': { type: 'string', default: '60' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -9,12 +9,16 @@ import type { Batch } from '../../src/loader/index.ts';
 import { GleanerError, refusedBySystem } from '../../src/schema/index.ts';
 import {
   type Feeds,
+  keepStopped,
   Parameters,
   Rng,
   type Schedule,
   type StepReport,
+  sayWithTime,
   seedOf,
+  stepLines,
   Trainer,
+  watchForStop,
 } from '../autodiff/index.ts';
 import { COLOUR_NAMES } from '../train-embedded/colours.ts';
 import { backgroundColour, type SeenCaption } from './captions.ts';
@@ -24,7 +28,6 @@ import { codesOf, type TransformerSize, transformerLoss, vqLoss } from './model.
 import { floats, integers, openLikelihood, openVq } from './networks.ts';
 import { HELP, readOptions, type TrainOptions } from './options.ts';
 import { cut, psnr } from './pictures.ts';
-import { stepLines } from './progress.ts';
 import type { Recipe } from './recipe.ts';
 import { report } from './report.ts';
 import { CaptionTokens, learnTokens } from './text.ts';
@@ -50,7 +53,9 @@ export async function train(options: TrainOptions, say: Say): Promise<void> {
   const tokens = new CaptionTokens(learnTokens(texts, recipe.text.merges), recipe.text.tokens);
   say(`${captions.length} training pictures, ${tokens.vocabulary} text tokens`);
   await using vqTrainer = await trainVq(options, say, open);
+  if (!vqTrainer.finished) return keepStopped(vqTrainer, say);
   await using transformerTrainer = await trainTransformer(options, say, open, vqTrainer.parameters, tokens);
+  if (!transformerTrainer.finished) return keepStopped(transformerTrainer, say);
   const size = sizeOf(recipe, tokens);
   await report({
     ...options,
@@ -165,7 +170,7 @@ const scheduleOf = ({ steps, rate }: Recipe['vqTraining'], decay: number): Sched
   ...{ steps, rate, decay, warmUp: Math.min(100, Math.ceil(steps / 10)) },
 });
 
-/** Takes the steps that are left, and says how it goes. */
+/** Takes the steps that are left, or those until Ctrl-C, and says how it goes. */
 async function go(
   { recipe: { seed }, every }: TrainOptions,
   say: Say,
@@ -182,6 +187,7 @@ async function go(
   if (trainer.finished) return say(`${title}: done before, ${steps} steps`);
   const line = stepLines(title, trainer.step, steps, batchSize, say);
   let saved = performance.now();
+  using stop = watchForStop();
   await using loader = await open('train', batchSize, { state: trainer.data });
   for await (const batch of loader) {
     const feeds = await work.feeds(batch, new Rng(seedOf(title, seed, trainer.step)));
@@ -192,26 +198,19 @@ async function go(
       trainer.save();
       saved = performance.now();
     }
-    if (trainer.finished) return;
+    if (trainer.finished || stop.asked()) return;
   }
 }
 
 if (import.meta.main) {
   try {
     const options = readOptions(process.argv.slice(2));
-    const say = (line: string) =>
-      console.log(`[${(performance.now() / 1000).toFixed(0)} s, cpu ${cpuSeconds().toFixed(0)} s] ${line}`);
     if (options === undefined) process.stdout.write(HELP);
-    else await train(options, say);
+    else await train(options, sayWithTime);
   } catch (error) {
     const known = error instanceof GleanerError ? error : refusedBySystem(error);
     if (!known) throw error;
     console.error(`train:dalle: ${known.message}`);
     process.exitCode = known.exitCode;
   }
-}
-
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }

@@ -49,7 +49,7 @@ const weightsOf = async (out: string) =>
 /** Runs the command, and kills it as it says what `moment` matches. @returns what it said */
 async function killAt(out: string, moment: RegExp): Promise<string> {
   const args = [SCRIPT, dir, '--out', join(root, out), '--recipe', join(root, 'tiny.json')];
-  const child = spawn(process.execPath, [...args, '--threads', '1', '--checkpoint', '0']);
+  const child = spawn(process.execPath, [...args, '--threads', '1', '--checkpoint-every', '0']);
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {

@@ -25,6 +25,21 @@ const ModelProto = protobuf.parse(schemaText, { keepCase: true }).root.lookupTyp
 /** A plain number is a whole one. */
 export type Attribute = number | { readonly float: number } | { readonly string: string } | readonly number[];
 
+interface Node {
+  readonly op_type: string;
+  readonly name: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  readonly attribute?: readonly object[];
+}
+
+interface Initializer {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly data_type: number;
+  readonly raw_data: Uint8Array;
+}
+
 function attributeProto(name: string, value: Attribute): object {
   if (typeof value === 'number') return { name, i: value, type: 2 };
   if ('float' in value) return { name, f: value.float, type: 1 };
@@ -32,7 +47,7 @@ function attributeProto(name: string, value: Attribute): object {
   return { name, ints: [...value], type: 7 };
 }
 
-function valueInfo(name: string, type: ElementType, shape: Shape): object {
+function valueInfo(name: string, type: ElementType, shape: Shape) {
   const dim = shape.map((size) => (typeof size === 'number' ? { dim_value: size } : { dim_param: size }));
   return { name, type: { tensor_type: { elem_type: ELEMENT_TYPE[type], shape: { dim } } } };
 }
@@ -40,10 +55,10 @@ function valueInfo(name: string, type: ElementType, shape: Shape): object {
 /** One graph under construction. Every method that makes a value returns its name. */
 export class GraphBuilder {
   readonly #name: string;
-  readonly #nodes: object[] = [];
-  readonly #initializers: object[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #initializers: Initializer[] = [];
   readonly #inputs: object[] = [];
-  readonly #outputs: object[] = [];
+  readonly #outputs: ReturnType<typeof valueInfo>[] = [];
   #made = 0;
 
   constructor(name: string) {
@@ -127,10 +142,11 @@ export class GraphBuilder {
 
   /** The model's bytes. */
   toModel(docString = ''): Uint8Array {
+    const { nodes, used } = this.#needed();
     const graph = {
       name: this.#name,
-      node: this.#nodes,
-      initializer: this.#initializers,
+      node: nodes,
+      initializer: this.#initializers.filter(({ name }) => used.has(name)),
       input: this.#inputs,
       output: this.#outputs,
     };
@@ -142,6 +158,20 @@ export class GraphBuilder {
       opset_import: [{ domain: '', version: OPSET }],
     };
     return ModelProto.encode(ModelProto.fromObject(model)).finish();
+  }
+
+  /**
+   * Nodes that an output hangs on, and the values they use. onnxruntime would run the others too: a gradient by
+   * the data, which nobody asks for, is as large a matrix product as that by the first layer's weights.
+   */
+  #needed(): { nodes: Node[]; used: ReadonlySet<string> } {
+    const used = new Set(this.#outputs.map(({ name }) => name));
+    const nodes = this.#nodes.toReversed().filter(({ input, output }) => {
+      if (!output.some((name) => used.has(name))) return false;
+      for (const name of input) used.add(name);
+      return true;
+    });
+    return { nodes: nodes.reverse(), used };
   }
 
   #unique(prefix: string): string {

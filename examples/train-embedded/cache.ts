@@ -5,26 +5,23 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 const FOLDER = new URL('./.cache/', import.meta.url);
 
 /**
- * The values computed before for the same key, or those of `compute`.
+ * The bytes computed before for the same key, or those of `compute`.
  *
- * @param key - Everything that the values depend on; its hash is in the file's name.
+ * @param key - Everything that the bytes depend on; its hash is in the file's name.
  */
-export async function cachedFloats(
+export async function cachedBytes(
   name: string,
   key: readonly (string | Uint8Array)[],
-  compute: () => Promise<Float32Array>,
-): Promise<Float32Array> {
+  compute: () => Promise<Uint8Array>,
+): Promise<Uint8Array> {
   const hash = createHash('sha256');
   for (const part of key) hash.update(part).update('\0');
-  const file = new URL(`${name}-${hash.digest('hex').slice(0, 16)}.f32`, FOLDER);
-  if (existsSync(file)) {
-    const bytes = readFileSync(file);
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  }
-  const values = await compute();
+  const file = new URL(`${name}-${hash.digest('hex').slice(0, 16)}.u8`, FOLDER);
+  if (existsSync(file)) return readFileSync(file);
+  const bytes = await compute();
   mkdirSync(FOLDER, { recursive: true });
   const partial = new URL(`${file.href}.partial`);
-  writeFileSync(partial, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  writeFileSync(partial, bytes);
   renameSync(partial, file);
-  return values;
+  return bytes;
 }

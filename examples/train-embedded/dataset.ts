@@ -1,15 +1,12 @@
-/** Training data: drawings with what can be said of them, and features of several views of each. */
+/** Training data: drawings with what can be said of them, and features of several views of each, as bytes. */
 
-import { Rng, seedOf } from '../autodiff/rng.ts';
 import { countWords, learnMerges } from './bpe.ts';
-import { cachedFloats } from './cache.ts';
+import { cachedBytes } from './cache.ts';
 import { describe, type Subject, TEMPLATE_WORDS } from './captions.ts';
 import { coloursOf } from './colours.ts';
 import { type Drawing, renderDrawing } from './drawings.ts';
-import { type FeatureExtractor, featureCount } from './features.ts';
-import { type FilterBank, IMAGE_SIZE } from './patches.ts';
-import { writePixelValues } from './resize.ts';
-import { backgroundName, composeScene, SCENE_STYLES, type SceneStyle } from './scenes.ts';
+import type { FeatureExtractor, ScaleBank } from './features.ts';
+import { backgroundName, drawViews, pixelValuesOf, VIEW_STYLES, type ViewStyleName } from './views.ts';
 
 /** A drawing and what can be said of it. */
 export interface Example {
@@ -19,7 +16,6 @@ export interface Example {
 
 /** Side in pixels at which a drawing's colours are counted. */
 const COLOUR_SIZE = 32;
-const CHUNK = 64;
 
 export function exampleOf(drawing: Drawing): Example {
   return { drawing, subject: describe(drawing, coloursOf(renderDrawing(drawing, COLOUR_SIZE))) };
@@ -32,116 +28,99 @@ export function learnVocabulary(examples: readonly Example[], merges: number) {
   return learnMerges(countWords([...texts, ...templates]), merges);
 }
 
-type StyleName = keyof typeof SCENE_STYLES;
-/** One seed for each drawing and view, so that neither the order nor the choice of drawings matters. */
-const viewRng = ({ set, id }: Drawing, style: StyleName, view: number): Rng =>
-  new Rng(seedOf('view', set, id, style, view));
-
-/** Pixel values [drawings, 3, 64, 64] of one view of each drawing. */
-export async function pixelsOf(
-  drawings: readonly Drawing[],
-  style: StyleName,
-  view: number,
-): Promise<Float32Array> {
-  const values = 3 * IMAGE_SIZE ** 2;
-  const pixels = new Float32Array(drawings.length * values);
-  for (const [i, drawing] of drawings.entries()) {
-    const scene = await composeScene(drawing, SCENE_STYLES[style], viewRng(drawing, style, view));
-    writePixelValues(scene, IMAGE_SIZE, pixels, i * values);
-  }
-  return pixels;
-}
-
-/** Features of several views of every example, standardised. */
+/** Features of several views of every example. */
 export interface Dataset {
   readonly examples: readonly Example[];
   readonly views: number;
   readonly width: number;
-  /** [views, examples, width] */
-  readonly features: Float32Array;
+  /** In units of their column, rounded; [views, examples, width] */
+  readonly features: Uint8Array;
+  /** What 1 stands for, [width] */
+  readonly units: Float32Array;
   /** Colour of the background of each view of each example, where it has a name; [views, examples]. */
   readonly backgrounds: readonly (string | null)[];
-  /** Of each feature over all views, before it was standardised. */
+  /** Of each feature over all views, [width]. */
   readonly mean: Float32Array;
   readonly deviation: Float32Array;
 }
 
-async function viewFeatures(
-  drawings: readonly Drawing[],
-  style: StyleName,
-  view: number,
-  extract: FeatureExtractor,
-  width: number,
-): Promise<Float32Array> {
-  const features = new Float32Array(drawings.length * width);
-  for (let from = 0; from < drawings.length; from += CHUNK) {
-    const pixels = await pixelsOf(drawings.slice(from, from + CHUNK), style, view);
-    features.set(await extract(pixels), from * width);
-  }
-  return features;
+/** Units in which the largest value of each column of a sample is 255. @param rows - [n, width] */
+export function unitsOf(rows: Float32Array, width: number): Float32Array {
+  const units = new Float32Array(width).fill(1e-6);
+  for (let i = 0; i < rows.length; i++) units[i % width] = Math.max(units[i % width]!, rows[i]! / 255);
+  return units;
 }
 
-/** Mean and standard deviation of each column; then the columns are standardised in place. */
-function standardize(rows: Float32Array, width: number): { mean: Float32Array; deviation: Float32Array } {
-  const count = rows.length / width;
+/** Features as bytes; what is above 255 units becomes 255. @param rows - [n, width], not negative */
+export function toBytes(rows: Float32Array, units: Float32Array): Uint8Array {
+  return Uint8Array.from(rows, (value, i) => Math.min(255, Math.round(value / units[i % units.length]!)));
+}
+
+/** Mean and standard deviation of each column. */
+function momentsOf(bytes: Uint8Array, units: Float32Array): Pick<Dataset, 'mean' | 'deviation'> {
+  const width = units.length;
+  const count = bytes.length / width;
   const [sum, squares] = [new Float64Array(width), new Float64Array(width)];
-  for (let r = 0; r < rows.length; r += width) {
+  for (let r = 0; r < bytes.length; r += width) {
     for (let i = 0; i < width; i++) {
-      const v = rows[r + i]!;
+      const v = bytes[r + i]!;
       sum[i]! += v;
       squares[i]! += v * v;
     }
   }
-  const mean = Float32Array.from(sum, (s) => s / count);
+  const mean = units.map((unit, i) => (unit * sum[i]!) / count);
   // 0.001 keeps a feature that is nearly always 0 from being blown up
-  const deviation = Float32Array.from(
-    squares,
-    (s, i) => Math.sqrt(Math.max(0, s / count - mean[i]! ** 2)) + 1e-3,
-  );
-  for (let r = 0; r < rows.length; r += width) {
-    for (let i = 0; i < width; i++) rows[r + i] = (rows[r + i]! - mean[i]!) / deviation[i]!;
-  }
+  const deviation = units.map((unit, i) => {
+    const variance = squares[i]! / count - (sum[i]! / count) ** 2;
+    return unit * Math.sqrt(Math.max(0, variance)) + 1e-3;
+  });
   return { mean, deviation };
 }
 
-/**
- * Computes the features of one view of each example for each style of scene in `styles`.
- *
- * @param extract - The extractor of `bank`; what it gives is kept between runs.
- */
+/** Drawings at a time. */
+const CHUNK = 64;
+
+/** How features are computed. */
+export interface FeatureSource {
+  readonly banks: readonly ScaleBank[];
+  /** The extractor of these. */
+  readonly extract: FeatureExtractor;
+  readonly units: Float32Array;
+}
+
+/** Computes the features of one view of each example for each style in `styles`; they are kept between runs. */
 export async function loadDataset(
   examples: readonly Example[],
-  styles: readonly StyleName[],
-  extract: FeatureExtractor,
-  bank: FilterBank,
+  styles: readonly ViewStyleName[],
+  { banks, extract, units }: FeatureSource,
   report: (view: number) => void,
 ): Promise<Dataset> {
-  const width = featureCount(bank.count);
-  const bankBytes = new Uint8Array(bank.filters.buffer, bank.filters.byteOffset, bank.filters.byteLength);
-  const drawings = examples.map((e) => e.drawing);
-  const bySet = [...Map.groupBy(drawings, (d) => d.set)]; // examples come set by set
-  const features = new Float32Array(styles.length * examples.length * width);
+  const width = units.length;
+  const source = JSON.stringify(banks.map(({ scale, bank }) => [scale, [...bank.filters]]));
+  const bySet = [...Map.groupBy(examples, ({ drawing }) => drawing.set)]; // examples come set by set
+  const features = new Uint8Array(styles.length * examples.length * width);
+  const backgrounds: (string | null)[] = [];
   let at = 0;
   for (const [view, style] of styles.entries()) {
     for (const [set, part] of bySet) {
-      const compute = () => viewFeatures(part, style, view, extract, width);
-      const ids = part.map((d) => d.id).join();
-      const scene = JSON.stringify([SCENE_STYLES[style], String(SCENE_STYLES[style].place)]);
-      const found = await cachedFloats(
-        `${set}-${style}-${view}`,
-        [ids, String(view), scene, bankBytes],
-        compute,
-      );
+      const compute = async () => {
+        const bytes = new Uint8Array(part.length * width);
+        for (let from = 0; from < part.length; from += CHUNK) {
+          const drawings = part.slice(from, from + CHUNK).map(({ drawing }) => drawing);
+          const views = drawViews(drawings, style, view);
+          bytes.set(toBytes(await extract(pixelValuesOf(views)), units), from * width);
+        }
+        return bytes;
+      };
+      const ids = part.map(({ drawing }) => drawing.id).join();
+      const key = [ids, String(view), JSON.stringify(VIEW_STYLES[style]), source];
+      const found = await cachedBytes(`${set}-${style}-${view}`, key, compute);
       features.set(found, at);
       at += found.length;
     }
+    backgrounds.push(...examples.map(({ drawing }) => backgroundName(drawing, style, view)));
     report(view);
   }
-  const backgrounds = styles.flatMap((style, view) =>
-    drawings.map((drawing) =>
-      backgroundName(SCENE_STYLES[style] as SceneStyle, viewRng(drawing, style, view)),
-    ),
-  );
-  const { mean, deviation } = standardize(features, width);
-  return { examples, views: styles.length, width, features, backgrounds, mean, deviation };
+  const { mean, deviation } = momentsOf(features, units);
+  return { examples, views: styles.length, width, features, units, backgrounds, mean, deviation };
 }

@@ -1,17 +1,18 @@
 /** The trained encoder as two ONNX files with the inputs and outputs of a CLIP exported for transformers.js. */
 
+import type { Parameters } from '../autodiff/index.ts';
 import { GraphBuilder } from '../autodiff/onnx.ts';
 import type { BpeEncoder } from './bpe.ts';
-import { addFeatures } from './features.ts';
-import type { Head, HeadShape } from './head.ts';
-import { type FilterBank, IMAGE_SIZE } from './patches.ts';
+import { addFeatures, type ScaleBank } from './features.ts';
+import type { HeadShape } from './head.ts';
+import { IMAGE_SIZE } from './patches.ts';
 
 /** Everything that turns pixels and token ids into embeddings. */
 export interface Encoder {
-  readonly bank: FilterBank;
+  readonly banks: readonly ScaleBank[];
   readonly mean: Float32Array;
   readonly deviation: Float32Array;
-  readonly head: Head;
+  readonly head: Parameters;
   readonly shape: HeadShape;
 }
 
@@ -34,16 +35,17 @@ function matMulInt8(g: GraphBuilder, value: string, weight: Float32Array, column
 }
 
 /** pixel_values [batch, 3, 64, 64] (0..1) → image_embeds [batch, dims], of length 1. */
-export function visionModel({ bank, mean, deviation, head, shape }: Encoder): Uint8Array {
+export function visionModel({ banks, mean, deviation, head, shape }: Encoder): Uint8Array {
   const { dims, hidden, features } = shape;
   const g = new GraphBuilder('gleaner-mini vision');
   const pixels = g.input('pixel_values', 'float32', ['batch_size', 3, IMAGE_SIZE, IMAGE_SIZE]);
-  const centred = g.op('Sub', [addFeatures(g, pixels, bank), g.floats([features], mean)]);
+  const centred = g.op('Sub', [addFeatures(g, pixels, banks), g.floats([features], mean)]);
   const x = g.op('Div', [centred, g.floats([features], deviation)]);
-  const bias = g.floats([dims + hidden], head.bias);
-  const p = g.op('Add', [matMulInt8(g, x, head.weight, dims + hidden), bias]);
+  const bias = g.floats([dims + hidden], head.get('bias').value);
+  const p = g.op('Add', [matMulInt8(g, x, head.get('weight').value, dims + hidden), bias]);
   const columns = (from: number, to: number) => g.op('Slice', [p, g.ints(from), g.ints(to), g.ints(1)]);
-  const fromHidden = matMulInt8(g, g.op('Relu', [columns(dims, dims + hidden)]), head.out, dims);
+  const active = g.op('Relu', [columns(dims, dims + hidden)]);
+  const fromHidden = matMulInt8(g, active, head.get('out').value, dims);
   const { unit } = g.normalizeRows(g.op('Add', [columns(0, dims), fromHidden]));
   g.output('image_embeds', unit, 'float32', ['batch_size', dims]);
   return g.toModel('gleaner-mini: a small contrastive encoder that knows emoji. Not CLIP.');
@@ -58,14 +60,15 @@ export function textModel({ head, shape }: Encoder, { startId, endId }: BpeEncod
   const g = new GraphBuilder('gleaner-mini text');
   const ids = g.input('input_ids', 'int64', ['batch_size', 'sequence_length']);
   const mask = g.input('attention_mask', 'int64', ['batch_size', 'sequence_length']);
+  const [embedding, tokenWeight] = [head.get('embedding').value, head.get('tokenWeight').value];
   const rows = new Float32Array(tokens * dims);
   const scales = new Float32Array(tokens);
   for (let t = 0; t < tokens; t++) {
-    const weight = t === startId || t === endId ? 0 : Math.exp(head.tokenWeight[t]!);
+    const weight = t === startId || t === endId ? 0 : Math.exp(tokenWeight[t]!);
     let largest = 0;
-    for (let i = t * dims; i < (t + 1) * dims; i++) largest = Math.max(largest, Math.abs(head.embedding[i]!));
+    for (let i = t * dims; i < (t + 1) * dims; i++) largest = Math.max(largest, Math.abs(embedding[i]!));
     const unit = largest / 127 || 1;
-    for (let i = t * dims; i < (t + 1) * dims; i++) rows[i] = head.embedding[i]! / unit;
+    for (let i = t * dims; i < (t + 1) * dims; i++) rows[i] = embedding[i]! / unit;
     scales[t] = weight * unit;
   }
   const packed = g.constant({ type: 'int8', dims: [tokens, dims], data: Int8Array.from(rows, Math.round) });

@@ -47,8 +47,16 @@ function figures({ test, control, otherSeeds, leftOut }: Metrics): string {
 export function modelCard(metrics: Metrics): string {
   const { recipe, training, test } = metrics;
   const { varied } = test;
-  const { steps, batch, rate, warmUp, decay, sigmoidWeight } = recipe.schedule;
+  const { batch, sigmoid, schedule } = recipe;
+  const { steps, rate, warmUp, decay } = schedule;
   const seen = varied.gallery - varied.heldOut;
+  const scales = recipe.scales.map(
+    ({ shrink, filters, fields }) =>
+      `${filters} filters at ${shrink === 1 ? 'full size' : `1/${shrink} of the size`}, ${fields} × ${fields} fields`,
+  );
+  const views = [...Map.groupBy(recipe.views, (view) => view)].map(
+    ([view, { length }]) => `${length} ${view}`,
+  );
   const chance = (k: number) => ((100 * k) / seen).toFixed(2);
   return `---
 license: apache-2.0
@@ -88,10 +96,10 @@ The weights are under Apache-2.0. They were computed from the drawings above, ch
 
 ## Recipe
 
-1. **Features, without labels.** A picture is cut into 30 × 30 patches of 6 × 6 pixels; each patch is normalised ((p − mean) / √(var + 0.01)) and compared with ${recipe.filters} filters, found by whitening and spherical k-means on ${thousands(recipe.filterPatches)} patches of ${thousands(recipe.filterPictures)} pictures (Coates, Ng and Lee, AISTATS 2011); relu(response − 0.8), averaged over 4 × 4 fields; beside them colour means of 6 × 6 fields. ${thousands(featureCount(recipe.filters))} numbers, standardised, frozen.
+1. **Features, without labels.** A picture is cut into overlapping patches of 6 × 6 pixels at ${recipe.scales.length} scales (${scales.join('; ')}); each patch is normalised ((p − mean) / √(var + 0.01)) and compared with its scale's filters, found by whitening and spherical k-means on ${thousands(recipe.filterPatches)} patches of ${thousands(recipe.filterPictures)} pictures (Coates, Ng and Lee, AISTATS 2011); relu(response − 0.8), averaged over overlapping fields; beside them colour means of 6 × 6 fields. ${thousands(featureCount(recipe.scales))} numbers, standardised, frozen.
 2. **Pictures.** One linear layer from there to ${recipe.dims}, and beside it a hidden layer of ${thousands(recipe.hidden)} (relu) whose output starts at zero.
 3. **Texts.** BPE in CLIP's form (${thousands(512 + recipe.merges + 2)} tokens, learnt from the names and keywords); a bag of tokens: each has a vector and a weight, a text is their weighted sum. Word order plays no part.
-4. **Training.** ${recipe.views.length} views of each drawing (${recipe.views.join(', ')}): on white or on varied backgrounds, moved, turned, tinted, through JPEG. Batches of ${batch} different emoji, one random caption each (name, keywords, colours, group, in templates; now and then the background's colour, or common filler words); captions that also fit other drawings of the batch count as right for them. InfoNCE with a learnt scale, plus ${sigmoidWeight} × a sigmoid loss with its boundary fixed at cosine 0.3 and equal weight for matched and mismatched pairs: that is what gives the customary threshold of 0.3 a meaning here. AdamW, rate ${rate}, ${warmUp} warm-up steps and linear decay, weight decay ${decay}, feature dropout 0.2, ${thousands(steps)} steps.
+4. **Training.** ${recipe.views.length} views of each drawing (${views.join(', ')}): moved, turned, bent, mirrored where that changes nothing, lit from a side, tinted, blurred, on white or on varied backgrounds. Batches of ${batch} different emoji, one random caption each (name, keywords, colours, group, in templates; now and then the background's colour, or common filler words); captions that also fit other drawings of the batch count as right for them. InfoNCE with a learnt scale, plus a sigmoid loss with its boundary fixed at cosine 0.3 (matched pairs weigh ${sigmoid.matched}, mismatched ${sigmoid.mismatched}): that is what gives the customary threshold of 0.3 a meaning here. AdamW, rate ${rate}, ${warmUp} warm-up steps and cosine decay, weight decay ${decay}, feature dropout 0.2, ${thousands(steps)} steps.
 5. **Export.** Matrices at 8 bits with a scale for each column, unpacked when the model is loaded.
 
 ## Figures
@@ -104,7 +112,7 @@ ${figures(metrics)}
 - "without noto, on noto": the same recipe on four styles, measured on the fifth (1,614 pictures). This is the figure for a style that looks like none of those trained on; Fluent Emoji shares outlines with Fluent Emoji Flat, which is trained on. Below 0.3 fall more of its right captions.
 - "control": the same training with the captions dealt out at random among the emoji: what is left when a caption says nothing about its picture. Its captions never mention the background.
 
-How sure: by the size of the gallery alone, R@1 on varied backgrounds is ± ${margin(varied.textToImage.at1, seen)} points, R@10 ± ${margin(varied.textToImage.at10, seen)}, "kept" ± ${margin(varied.pairs.kept, seen)} (95 %). Fluent Emoji was never trained on, but it is not untouched: the recipe comes from an earlier study that was measured on it too, and this one was measured on it once before, after which captions with filler words were added because wordy sentences scored below 0.3. Learning rate and weight of the sigmoid loss were compared on noto left out, and made no difference beyond chance.
+How sure: by the size of the gallery alone, R@1 on varied backgrounds is ± ${margin(varied.textToImage.at1, seen)} points, R@10 ± ${margin(varied.textToImage.at10, seen)}, "kept" ± ${margin(varied.pairs.kept, seen)} (95 %). Fluent Emoji was never trained on, but it is not untouched: captions and losses come from an earlier study that was measured on it too, and from an earlier model, after which captions with filler words were added because wordy sentences scored below 0.3. Views, scales, learning rate and steps were chosen on noto left out, and this recipe was measured on Fluent Emoji once.
 
 ## Limits
 
@@ -116,6 +124,6 @@ How sure: by the size of the gallery alone, R@1 on varied backgrounds is ± ${ma
 
 ## Make it again
 
-\`npm run train:embedded\` in gleaner's repository (\`examples/train-embedded/\`): about ${Math.round(training.cpuSeconds / 60)} CPU-minutes on two cores of a 2.6 GHz Xeon with AVX-512. Every random choice is seeded; two runs of 60 steps gave the same losses and figures. \`npm run train:embedded -- --control\`, \`-- --another-seed 2\` and \`-- --leave-out noto\` give the other rows of the table. \`metrics.json\` holds the recipe and every figure of this page.
+\`npm run train:embedded\` in gleaner's repository (\`examples/train-embedded/\`): about ${Math.round(training.cpuSeconds / 60)} CPU-minutes on two cores of a 2.6 GHz Xeon with AVX-512. Every random choice is seeded; a run that is killed goes on from its checkpoint to the same weights. \`npm run train:embedded -- --control\`, \`-- --another-seed 2\` and \`-- --leave-out noto\` give the other rows of the table. \`metrics.json\` holds the recipe and every figure of this page.
 `;
 }

@@ -69,7 +69,7 @@ function configJson({ encoder, trained }: ModelParts): object {
     model_type: 'clip',
     architectures: ['CLIPModel'],
     projection_dim: dims,
-    logit_scale_init_value: Number(trained.head.logScale[0]!.toFixed(4)),
+    logit_scale_init_value: Number(trained.head.get('logScale').value[0]!.toFixed(4)),
     text_config: {
       model_type: 'clip_text_model',
       vocab_size: encoder.size,

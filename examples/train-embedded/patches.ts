@@ -25,21 +25,21 @@ export interface FilterBank {
 /**
  * Cuts random patches out of pictures and normalises each: less its mean, over the root of its variance.
  *
- * @param pixels - [pictures, 3, 64, 64]
+ * @param pixels - [pictures, 3, side, side]
  * @returns [count, 108]
  */
-export function samplePatches(pixels: Float32Array, count: number, rng: Rng): Float32Array {
-  const plane = IMAGE_SIZE * IMAGE_SIZE;
+export function samplePatches(pixels: Float32Array, side: number, count: number, rng: Rng): Float32Array {
+  const plane = side * side;
   const pictures = pixels.length / (3 * plane);
   const patches = new Float32Array(count * PATCH_VALUES);
   for (let i = 0; i < count; i++) {
     const patch = patches.subarray(i * PATCH_VALUES, (i + 1) * PATCH_VALUES);
-    const corner = rng.int(IMAGE_SIZE - PATCH + 1) * IMAGE_SIZE + rng.int(IMAGE_SIZE - PATCH + 1);
+    const corner = rng.int(side - PATCH + 1) * side + rng.int(side - PATCH + 1);
     const from = rng.int(pictures) * 3 * plane + corner;
     let at = 0;
     for (let c = 0; c < 3; c++) {
       for (let y = 0; y < PATCH; y++) {
-        for (let x = 0; x < PATCH; x++) patch[at++] = pixels[from + c * plane + y * IMAGE_SIZE + x]!;
+        for (let x = 0; x < PATCH; x++) patch[at++] = pixels[from + c * plane + y * side + x]!;
       }
     }
     const mean = patch.reduce((sum, v) => sum + v, 0) / PATCH_VALUES;

@@ -4,13 +4,25 @@ import type { Progress } from './trainer.ts';
 /** Steps between two lines. */
 const EVERY = 100;
 
+/** Processor seconds of this process. */
+export function processSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 export class ProgressLines {
   readonly #start = performance.now();
 
-  /** Processor seconds of this process, all threads together. */
+  #earlierSeconds = 0;
+
+  /** Counts what earlier processes spent on the same training. */
+  add(cpuSeconds: number): void {
+    this.#earlierSeconds += cpuSeconds;
+  }
+
+  /** Processor seconds of this training, all threads together. */
   cpuSeconds(): number {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
+    return this.#earlierSeconds + processSeconds();
   }
 
   say(text: string): void {

@@ -1,10 +1,10 @@
 /** The recipe of gleaner-mini: every choice in one place, with where it comes from. */
 import type { IconSet } from './drawings.ts';
-import type { SCENE_STYLES } from './scenes.ts';
-import type { Schedule } from './trainer.ts';
+import type { Scale } from './features.ts';
+import type { HeadRecipe } from './trainer.ts';
+import type { ViewStyleName } from './views.ts';
 
-export interface Recipe {
-  readonly seed: number;
+export interface Recipe extends HeadRecipe {
   /** Styles trained on. */
   readonly sets: readonly IconSet[];
   /** The style that it is measured on and never trained on. */
@@ -13,15 +13,16 @@ export interface Recipe {
   readonly heldOutShare: number;
   /** BPE merges; with 512 byte symbols and 2 special tokens a vocabulary of 4,096. */
   readonly merges: number;
-  readonly filters: number;
+  /** Patch filters. */
+  readonly scales: readonly Scale[];
+  /** Patches that the filters of each scale are learnt from. */
   readonly filterPatches: number;
   /** Pictures that the filters are learnt from. */
   readonly filterPictures: number;
   /** One view of each drawing for each of these. */
-  readonly views: readonly (keyof typeof SCENE_STYLES)[];
+  readonly views: readonly ViewStyleName[];
   readonly hidden: number;
   readonly dims: number;
-  readonly schedule: Schedule;
 }
 
 export const RECIPE: Recipe = {
@@ -30,11 +31,17 @@ export const RECIPE: Recipe = {
   testSet: 'fluent-emoji',
   heldOutShare: 0.03,
   merges: 3582,
-  filters: 320,
+  scales: [
+    { shrink: 1, filters: 224, stride: 2, fields: 4 },
+    { shrink: 2, filters: 128, stride: 2, fields: 3 },
+    { shrink: 4, filters: 64, stride: 1, fields: 3 },
+  ],
   filterPatches: 40_000,
   filterPictures: 1024,
-  views: ['plain', 'cropped', 'cropped', 'varied', 'varied'],
+  views: ['plain', ...Array.from({ length: 5 }, () => ['white', 'varied', 'varied'] as const).flat()],
   hidden: 1024,
   dims: 512, // as CLIP ViT-B/32's
-  schedule: { steps: 3000, batch: 256, rate: 1e-3, warmUp: 50, decay: 0.2, sigmoidWeight: 4 },
+  batch: 256,
+  sigmoid: { matched: 1.5, mismatched: 3 },
+  schedule: { steps: 2400, rate: 2e-3, warmUp: 50, decay: 0.2 },
 };

@@ -6,39 +6,44 @@
  *   --leave-out SET     train without this style instead, measure on it, and add those figures to the model card
  *   --steps N           with --leave-out: fewer training steps, and add nothing: for choosing between recipes
  */
+import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { Rng, seedOf } from '../autodiff/rng.ts';
 import { openMatMul } from '../autodiff/runtime.ts';
+import type { Backdrop } from './backdrops.ts';
 import { Batches } from './batches.ts';
 import { BpeEncoder } from './bpe.ts';
-import { type Dataset, exampleOf, learnVocabulary, loadDataset, pixelsOf } from './dataset.ts';
-import { type IconSet, loadDrawings } from './drawings.ts';
+import { type Dataset, exampleOf, learnVocabulary, loadDataset, unitsOf } from './dataset.ts';
+import { type Drawing, type IconSet, loadDrawings } from './drawings.ts';
 import { openEmbedder } from './embedder.ts';
 import { evaluate, type Gallery, type Measures } from './evaluate.ts';
 import { type Encoder, textModel, visionModel } from './export.ts';
-import { featureCount, openFeatureExtractor } from './features.ts';
+import { featureCount, learnScales, openFeatureExtractor, type ScaleBank } from './features.ts';
 import { type Metrics, readMetrics, writeMetrics, writeModelFolder } from './model-folder.ts';
-import { type FilterBank, learnFilterBank, samplePatches } from './patches.ts';
 import { ProgressLines } from './progress.ts';
 import { RECIPE, type Recipe } from './recipe.ts';
+import { scenesOf } from './scenes.ts';
 import { trainHead } from './trainer.ts';
+import { drawViews, pixelValuesOf } from './views.ts';
 
 const FOLDER = new URL('../../models/gleaner-mini/', import.meta.url);
 const progress = new ProgressLines();
 
 interface Data {
   readonly encoder: BpeEncoder;
-  readonly bank: FilterBank;
+  readonly banks: readonly ScaleBank[];
   readonly dataset: Dataset;
   readonly galleries: { readonly varied: Gallery; readonly white: Gallery };
 }
 
-async function learnBank(recipe: Recipe, drawings: Parameters<typeof pixelsOf>[0]): Promise<FilterBank> {
+/** Filters learnt from views that are not trained on, and the units in which features of these are bytes. */
+async function learnFeatures(recipe: Recipe, drawings: readonly Drawing[]) {
   const rng = new Rng(seedOf('filters', recipe.seed));
   const pictures = rng.sample(drawings, recipe.filterPictures);
-  const pixels = await pixelsOf(pictures, 'varied', recipe.views.length);
-  const patches = samplePatches(pixels, recipe.filterPatches, rng);
-  return learnFilterBank(patches, recipe.filters, await openMatMul(), rng);
+  const pixels = pixelValuesOf(drawViews(pictures, 'varied', recipe.views.length));
+  const banks = await learnScales(pixels, recipe.scales, recipe.filterPatches, await openMatMul(), rng);
+  const extract = await openFeatureExtractor(banks);
+  return { banks, extract, units: unitsOf(await extract(pixels), featureCount(recipe.scales)) };
 }
 
 async function prepare(recipe: Recipe): Promise<Data> {
@@ -53,36 +58,36 @@ async function prepare(recipe: Recipe): Promise<Data> {
   );
 
   const encoder = new BpeEncoder(learnVocabulary(examples, recipe.merges));
-  const bank = await learnBank(
-    recipe,
-    examples.map((e) => e.drawing),
-  );
-  progress.say(`${encoder.size} tokens, ${bank.count} patch filters`);
+  const drawings = examples.map((e) => e.drawing);
+  const { banks, extract, units } = await learnFeatures(recipe, drawings);
+  progress.say(`${encoder.size} tokens, ${units.length} features`);
 
-  const extract = await openFeatureExtractor(bank);
-  const dataset = await loadDataset(examples, recipe.views, extract, bank, (view) =>
-    progress.say(`features of view ${view + 1} of ${recipe.views.length}: ${recipe.views[view]}`),
-  );
-  const gallery = async (style: 'test-varied' | 'test-white'): Promise<Gallery> => {
-    const pixels = await pixelsOf(
+  const report = (view: number) =>
+    progress.say(`features of view ${view + 1} of ${recipe.views.length}: ${recipe.views[view]}`);
+  const dataset = await loadDataset(examples, recipe.views, { banks, extract, units }, report);
+  const gallery = async (backdrop: Backdrop): Promise<Gallery> => ({
+    examples: test,
+    pixels: await scenesOf(
       test.map((e) => e.drawing),
-      style,
-      0,
-    );
-    return { examples: test, pixels, heldOut };
-  };
-  const galleries = { varied: await gallery('test-varied'), white: await gallery('test-white') };
+      backdrop,
+    ),
+    heldOut,
+  });
+  const galleries = { varied: await gallery('varied'), white: await gallery('white') };
   progress.say(`test pictures: ${test.length} of ${recipe.testSet}`);
-  return { encoder, bank, dataset, galleries };
+  return { encoder, banks, dataset, galleries };
 }
 
-async function train({ encoder, bank, dataset }: Data, recipe: Recipe, shuffled: boolean): Promise<Encoder> {
+async function train({ encoder, banks, dataset }: Data, recipe: Recipe, shuffled: boolean): Promise<Encoder> {
   const { hidden, dims, schedule, seed } = recipe;
-  const shape = { features: featureCount(bank.count), hidden, dims, tokens: encoder.size };
-  const batches = new Batches(dataset, encoder, new Rng(seedOf('batches', seed)), shuffled);
+  const shape = { features: dataset.width, hidden, dims, tokens: encoder.size };
+  const batches = new Batches(dataset, encoder, seed, shuffled);
   const report = progress.ofSteps(shuffled ? 'control' : 'training', schedule.steps);
-  const head = await trainHead(batches, shape, schedule, new Rng(seedOf('weights', seed)), report);
-  return { bank, mean: dataset.mean, deviation: dataset.deviation, head, shape };
+  const all = { ...recipe, shuffled };
+  const path = fileURLToPath(new URL(`./.cache/${seedOf(JSON.stringify(all))}.safetensors`, import.meta.url));
+  const { head, cpuSeconds } = await trainHead(batches, shape, recipe, report, { path, recipe: all });
+  progress.add(cpuSeconds);
+  return { banks, mean: dataset.mean, deviation: dataset.deviation, head, shape };
 }
 
 /** Measures the exported graphs, as onnxruntime runs them. */

@@ -1,53 +1,67 @@
-/** Trains a head: AdamW over the steps of {@link openStepper}, with a warm-up and a linear decay. */
-import { AdamW } from '../autodiff/adamw.ts';
-import type { Rng } from '../autodiff/rng.ts';
+/** Trains a head on batches; it goes on where its checkpoint is. */
+import { z } from 'zod';
+import { Parameters, type Schedule, Trainer } from '../autodiff/index.ts';
 import type { Batches } from './batches.ts';
-import { HEAD_KEYS, type Head, type HeadShape, newHead } from './head.ts';
-import { type Losses, openStepper } from './stepper.ts';
+import { type HeadShape, type SigmoidWeights, trainingLoss } from './head.ts';
+import { processSeconds } from './progress.ts';
 
-export interface Schedule {
-  readonly steps: number;
+/** What decides about the trained head beside its data. */
+export interface HeadRecipe {
+  readonly seed: number;
+  readonly schedule: Schedule;
+  /** Pairs a step. */
   readonly batch: number;
-  /** Highest learning rate, reached after `warmUp` steps. */
-  readonly rate: number;
-  readonly warmUp: number;
-  /** Weight decay of matrices; vectors have none. */
-  readonly decay: number;
-  /** Weight of the sigmoid loss beside the contrastive one. */
-  readonly sigmoidWeight: number;
+  readonly sigmoid: SigmoidWeights;
 }
 
-/** Learning rate at a step: linear warm-up, then linear decay to 2 % of the highest. */
-function rateAt(step: number, { steps, rate, warmUp }: Schedule): number {
-  return rate * Math.min(1, step / warmUp) * (0.02 + 0.98 * (1 - step / steps));
-}
-
-export interface Progress extends Losses {
+export interface Progress {
   /** From 1. */
   readonly step: number;
   readonly rate: number;
+  readonly contrastive: number;
+  readonly sigmoid: number;
 }
 
-const MATRICES: ReadonlySet<keyof Head> = new Set(['weight', 'out', 'embedding']);
+export interface Checkpoint {
+  readonly path: string;
+  /** All that decides about the result, the data's side included. */
+  readonly recipe: unknown;
+  /** Seconds between two. @default 60 */
+  readonly every?: number;
+}
 
+/** What a checkpoint says of the time before it. */
+const Spent = z.object({ cpuSeconds: z.number() });
+
+/**
+ * Trains a head.
+ *
+ * @returns its weights, and what processes before this one spent on it, in processor seconds
+ * @throws GleanerError as Trainer does
+ */
 export async function trainHead(
   batches: Batches,
   shape: HeadShape,
-  schedule: Schedule,
-  rng: Rng,
+  { seed, schedule, batch, sigmoid }: HeadRecipe,
   report: (progress: Progress) => void,
-): Promise<Head> {
-  const head = newHead(shape, rng);
-  const stepper = await openStepper(head, shape, schedule.sigmoidWeight);
-  const optimizers = HEAD_KEYS.map((key) => {
-    const decay = MATRICES.has(key) ? schedule.decay : 0;
-    return { key, adamW: new AdamW(head[key], { beta1: 0.9, beta2: 0.98, decay }) };
+  checkpoint?: Checkpoint,
+): Promise<{ readonly head: Parameters; readonly cpuSeconds: number }> {
+  const head = new Parameters(seed);
+  const build = trainingLoss(shape, batch, sigmoid);
+  await using trainer = await Trainer.open({
+    build,
+    parameters: head,
+    schedule,
+    recipe: null,
+    ...checkpoint,
   });
-  for (let step = 0; step < schedule.steps; step++) {
-    const losses = await stepper.run(batches.next(schedule.batch));
-    const rate = rateAt(step, schedule);
-    for (const { key, adamW } of optimizers) adamW.step(stepper.gradients[key], rate);
-    report({ step: step + 1, rate, ...losses });
+  const cpuSeconds = Spent.safeParse(trainer.data).data?.cpuSeconds ?? 0;
+  while (!trainer.finished) {
+    const { step, rate, outputs } = await trainer.take(batches.at(trainer.step, batch), {
+      cpuSeconds: cpuSeconds + processSeconds(),
+    });
+    const number = (name: string) => Number(outputs[name]?.[0]);
+    report({ step, rate, contrastive: number('contrastive'), sigmoid: number('sigmoid') });
   }
-  return head;
+  return { head, cpuSeconds };
 }

@@ -48,56 +48,87 @@ test('k-means finds filters that answer to the edges in the pictures', async () 
   const pixels = new Float32Array(8 * 3 * 64 * 64);
   for (let i = 0; i < pixels.length; i++) pixels[i] = Math.floor((i % 64) / 4) % 2 === 0 ? 0.2 : 0.8;
   const noisy = pixels.map((v) => v + rng.normal(0.02));
-  const bank = await learnFilterBank(samplePatches(noisy, 2000, rng), 6, await openMatMul(), rng);
+  const bank = await learnFilterBank(samplePatches(noisy, 64, 2000, rng), 6, await openMatMul(), rng);
   expect([bank.count, bank.filters.length, bank.offsets.length]).toEqual([6, 6 * PATCH_VALUES, 6]);
   expect(bank.filters.every(Number.isFinite)).toBe(true);
-  const extract = await openFeatureExtractor(bank);
+  const scale = { shrink: 1, filters: 6, stride: 2, fields: 4 };
+  const extract = await openFeatureExtractor([{ scale, bank }]);
   const striped = await extract(noisy.subarray(0, 3 * 64 * 64));
   const flat = await extract(new Float32Array(3 * 64 * 64).fill(0.5));
   const energy = (features: Float32Array) => features.subarray(0, 6 * 16).reduce((a, b) => a + b, 0);
   expect(energy(striped)).toBeGreaterThan(2 * energy(flat) + 0.1);
 });
 
-test('the feature graph does what its definition says, patch by patch', async () => {
+test('the feature graph does what its definition says, patch by patch, at every scale', async () => {
   const rng = new Rng(7);
-  const bank: FilterBank = {
-    count: 3,
-    filters: randoms(3 * PATCH_VALUES, rng).map((v) => v - 0.5),
-    offsets: randoms(3, rng).map((v) => v - 0.5),
-  };
+  const bankOf = (count: number): FilterBank => ({
+    count,
+    filters: randoms(count * PATCH_VALUES, rng).map((v) => v - 0.5),
+    offsets: randoms(count, rng).map((v) => v - 0.5),
+  });
+  const large = { scale: { shrink: 1, filters: 3, stride: 2, fields: 4 }, bank: bankOf(3) };
+  const small = { scale: { shrink: 4, filters: 2, stride: 1, fields: 3 }, bank: bankOf(2) };
   const pixels = randoms(3 * 64 * 64, rng);
-  const features = await (await openFeatureExtractor(bank))(pixels);
-  expect(features.length).toBe(featureCount(3));
-  const response = (filter: number, row: number, column: number): number => {
-    const patch: number[] = [];
-    for (let c = 0; c < 3; c++) {
-      for (let y = 0; y < 6; y++) {
-        for (let x = 0; x < 6; x++) patch.push(pixels[(c * 64 + row * 2 + y) * 64 + column * 2 + x]!);
-      }
-    }
-    const mean = patch.reduce((a, b) => a + b) / 108;
-    const variance = patch.reduce((a, b) => a + (b - mean) ** 2, 0) / 107;
-    const dot = patch.reduce(
-      (a, b, i) => a + ((b - mean) / Math.sqrt(variance + 0.01)) * bank.filters[filter * 108 + i]!,
-      0,
-    );
-    return Math.max(0, dot - bank.offsets[filter]! - 0.8);
-  };
-  const field = (filter: number, fieldRow: number, fieldColumn: number): number => {
+  const features = await (await openFeatureExtractor([large, small]))(pixels);
+  expect(features.length).toBe(featureCount([large.scale, small.scale]));
+  /** The picture at a quarter of its size: means of 4 × 4 pixels. */
+  const quarter = Float32Array.from({ length: 3 * 16 * 16 }, (_, i) => {
+    const [c, row, column] = [Math.floor(i / 256), Math.floor(i / 16) % 16, i % 16];
     let sum = 0;
-    for (let y = 0; y < 9; y++) {
-      for (let x = 0; x < 9; x++) sum += response(filter, fieldRow * 7 + y, fieldColumn * 7 + x);
-    }
-    return sum / 81;
+    for (let y = 0; y < 4; y++)
+      for (let x = 0; x < 4; x++) sum += pixels[(c * 64 + row * 4 + y) * 64 + column * 4 + x]!;
+    return sum / 16;
+  });
+  const responseIn =
+    (picture: Float32Array, side: number, stride: number, bank: FilterBank) =>
+    (filter: number, row: number, column: number): number => {
+      const patch: number[] = [];
+      for (let c = 0; c < 3; c++) {
+        for (let y = 0; y < 6; y++) {
+          for (let x = 0; x < 6; x++)
+            patch.push(picture[(c * side + row * stride + y) * side + column * stride + x]!);
+        }
+      }
+      const mean = patch.reduce((a, b) => a + b) / 108;
+      const variance = patch.reduce((a, b) => a + (b - mean) ** 2, 0) / 107;
+      const dot = patch.reduce(
+        (a, b, i) => a + ((b - mean) / Math.sqrt(variance + 0.01)) * bank.filters[filter * 108 + i]!,
+        0,
+      );
+      return Math.max(0, dot - bank.offsets[filter]! - 0.8);
+    };
+  /** Mean of a field of `kernel` × `kernel` responses, the first of which is at (row, column). */
+  const meanOf = (
+    response: ReturnType<typeof responseIn>,
+    filter: number,
+    [row, column]: readonly [number, number],
+    kernel: number,
+  ): number => {
+    let sum = 0;
+    for (let y = 0; y < kernel; y++)
+      for (let x = 0; x < kernel; x++) sum += response(filter, row + y, column + x);
+    return sum / kernel ** 2;
   };
+  // 30 × 30 places in 4 × 4 fields: 9 × 9 places, 7 apart
+  const atFullSize = responseIn(pixels, 64, 2, large.bank);
   for (const [filter, y, x] of [
     [0, 0, 0],
     [1, 3, 2],
     [2, 1, 3],
   ] as const) {
-    expect(features[filter * 16 + y * 4 + x]).toBeCloseTo(field(filter, y, x), 4);
+    const field = meanOf(atFullSize, filter, [y * 7, x * 7], 9);
+    expect(features[filter * 16 + y * 4 + x]).toBeCloseTo(field, 4);
+  }
+  // 11 × 11 places in 3 × 3 fields: 5 × 5 places, 3 apart
+  const atQuarter = responseIn(quarter, 16, 1, small.bank);
+  for (const [filter, y, x] of [
+    [0, 0, 2],
+    [1, 2, 1],
+  ] as const) {
+    const field = meanOf(atQuarter, filter, [y * 3, x * 3], 5);
+    expect(features[3 * 16 + filter * 9 + y * 3 + x]).toBeCloseTo(field, 4);
   }
   let blue = 0; // colour field (row 5, column 0) of the third channel: 14 × 14 pixels from (50, 0)
   for (let y = 50; y < 64; y++) for (let x = 0; x < 14; x++) blue += pixels[(2 * 64 + y) * 64 + x]! / 196;
-  expect(features[3 * 16 + 2 * 36 + 5 * 6]).toBeCloseTo(blue, 5);
+  expect(features[3 * 16 + 2 * 9 + 2 * 36 + 5 * 6]).toBeCloseTo(blue, 5);
 });

@@ -3,14 +3,14 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Rng } from '../../examples/autodiff/rng.ts';
-import { exampleOf, pixelsOf } from '../../examples/train-embedded/dataset.ts';
+import { exampleOf } from '../../examples/train-embedded/dataset.ts';
 import { loadDrawings } from '../../examples/train-embedded/drawings.ts';
 import { openModelFolder } from '../../examples/train-embedded/embedder.ts';
 import { type Embedder, evaluate } from '../../examples/train-embedded/evaluate.ts';
 import { modelCard } from '../../examples/train-embedded/model-card.ts';
 import type { Metrics } from '../../examples/train-embedded/model-folder.ts';
 import { writePixelValues } from '../../examples/train-embedded/resize.ts';
-import { composeScene, SCENE_STYLES } from '../../examples/train-embedded/scenes.ts';
+import { composeScene, scenesOf } from '../../examples/train-embedded/scenes.ts';
 import { loadClip } from '../../src/clip/index.ts';
 
 const FOLDER = new URL('../../models/gleaner-mini/', import.meta.url);
@@ -63,7 +63,7 @@ describe('figures', () => {
 
   test('hold on 200 drawings of the style never trained on', async () => {
     const drawings = new Rng(9).sample(loadDrawings('fluent-emoji'), 200);
-    const pixels = await pixelsOf(drawings, 'test-varied', 1);
+    const pixels = await scenesOf(drawings, 'varied', 1);
     const gallery = { examples: drawings.map(exampleOf), pixels, heldOut: new Set<string>() };
     const measured = await evaluate(embedder, gallery);
     expect(measured.pairs.auc).toBeGreaterThan(0.95);
@@ -75,7 +75,7 @@ describe('the code that loads a CLIP', () => {
   test('loads it and gives the same embeddings', async () => {
     const clip = await loadClip(fileURLToPath(FOLDER));
     const drawing = loadDrawings('fluent-emoji').find((d) => d.id === 'red-apple')!;
-    const picture = await composeScene(drawing, SCENE_STYLES['test-varied'], new Rng(3));
+    const picture = await composeScene(drawing, 'varied', new Rng(3));
     const pixels = new Float32Array(3 * 64 * 64);
     writePixelValues(picture, 64, pixels, 0);
     const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, v, i) => sum + v * b[i]!, 0);

@@ -14,6 +14,7 @@ export {
 export { DYNAMIC, Graph } from './graph.ts';
 export { attention, causalMask, layerNorm, linear, transformer } from './layers.ts';
 export { filled, normal, ones, Parameters, zeros } from './parameters.ts';
+export { keepStopped, sayWithTime, stepLines, watchForStop } from './progress.ts';
 export { Rng, seedOf } from './rng.ts';
 export { type BuildLoss, type Feeds, type Forward, openForward, openStep } from './step.ts';
 export { concat, Tensor } from './tensor.ts';

@@ -59,7 +59,7 @@ export interface StepReport {
 const Meta = z.object({
   recipe: z.unknown(),
   step: z.int().nonnegative(),
-  data: z.unknown(),
+  data: z.unknown().optional(), // left out of the JSON where nothing was given
   curves: z.record(z.string(), z.array(z.tuple([z.number(), z.number()]))),
   seconds: z.number(),
 });

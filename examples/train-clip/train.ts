@@ -1,7 +1,16 @@
 /** Trains a CLIP from scratch on a release, measures and exports it: `npm run train:clip -- --help`. */
 import { join } from 'node:path';
 import { refusedBySystem } from '../../src/schema/index.ts';
-import { Parameters, Rng, seedOf, Trainer } from '../autodiff/index.ts';
+import {
+  keepStopped,
+  Parameters,
+  Rng,
+  sayWithTime,
+  seedOf,
+  stepLines,
+  Trainer,
+  watchForStop,
+} from '../autodiff/index.ts';
 import type { BpeEncoder } from '../train-embedded/bpe.ts';
 import { augment } from './augment.ts';
 import { learnTokens, tokensOf } from './captions.ts';
@@ -31,9 +40,7 @@ type Say = (line: string) => void;
  * @throws GleanerError as the loader, `splitRun` and `Trainer`: SPLIT_EMPTY, DATASET_EMPTY, DAMAGED, RUN_MISMATCH where --out
  * holds a training of another recipe or data, TRAINING_FAILED
  */
-export async function train(options: Options, print: Say): Promise<void> {
-  const began = performance.now();
-  const say: Say = (line) => print(`[${((performance.now() - began) / 1000).toFixed(0)} s] ${line}`);
+export async function train(options: Options, say: Say): Promise<void> {
   const data = await prepare(options, say);
   const { out, seed, steps, batch, rate, size, control } = options;
   const { tokens, training, inMemory } = data;
@@ -53,10 +60,7 @@ export async function train(options: Options, print: Say): Promise<void> {
   const goesOn = trainer.step > 0 ? `; goes on at step ${trainer.step}` : '';
   say(`${parameters.count} weights, ${tokens.size} tokens${goesOn}`);
   if (!trainer.finished && !(await takeSteps(trainer, data, options, say))) {
-    trainer.save();
-    say(`stopped at step ${trainer.step}; the same command goes on from there`);
-    process.exitCode = 130;
-    return;
+    return keepStopped(trainer, say);
   }
   await look(trainer, data, size);
   const model = join(out, 'model');
@@ -122,7 +126,7 @@ async function takeSteps(trainer: Trainer, data: Data, options: Options, say: Sa
   const { texts } = training;
   const captionOf = (key: string, text: string) =>
     control ? texts[seedOf('control', seed, key) % texts.length]! : text;
-  const progress = progressOf(say, trainer.step, steps, batch);
+  const line = stepLines('step', trainer.step, steps, batch, say);
   const every = Math.max(1, Math.ceil(steps / LOOKS));
   const state = trainer.step > 0 && { state: trainer.data };
   using stop = watchForStop();
@@ -135,7 +139,8 @@ async function takeSteps(trainer: Trainer, data: Data, options: Options, say: Sa
       pixels: augment(pairs.images, source.side, size.side, rng),
       ...tokensOf(tokens, captions, () => rng.chance(TOKEN_DROPOUT)),
     };
-    progress(await trainer.take(feeds, pairs.state));
+    const report = await trainer.take(feeds, pairs.state);
+    line(report, `temperature ${(1 / Number(report.outputs.scale?.[0])).toFixed(3)}`);
     if (trainer.finished || stop.asked()) break;
   }
   return trainer.finished;
@@ -158,40 +163,11 @@ async function measure(folder: string, { test, known }: Data, size: Size): Promi
   }
 }
 
-/** Whether Ctrl-C was pressed; pressed again, it ends the process at once. */
-function watchForStop(): { asked(): boolean } & Disposable {
-  let first: number | undefined;
-  const press = () => {
-    const now = performance.now();
-    // npm hands the terminal's signal on, so that one press may come twice.
-    if (first !== undefined && now - first > 1000) process.exit(130);
-    first ??= now;
-  };
-  process.on('SIGINT', press);
-  return { asked: () => first !== undefined, [Symbol.dispose]: () => void process.off('SIGINT', press) };
-}
-
-/** Says every few seconds where the training stands. */
-function progressOf(say: Say, first: number, steps: number, batchSize: number) {
-  const start = performance.now();
-  let said = start;
-  return ({ step, loss, rate, outputs }: Awaited<ReturnType<Trainer['take']>>) => {
-    const now = performance.now();
-    if (now - said < 10_000 && step !== steps) return;
-    said = now;
-    const perStep = (now - start) / 1000 / (step - first);
-    const temperature = 1 / Number(outputs.scale?.[0] ?? 1);
-    say(
-      `step ${step}/${steps}: loss ${loss.toFixed(3)}, temperature ${temperature.toFixed(3)}, rate ${rate.toExponential(1)}, ${(batchSize / perStep).toFixed(0)} pictures/s, ${Math.ceil(perStep * (steps - step))} s left`,
-    );
-  };
-}
-
 if (import.meta.main) {
   try {
     const options = readOptions(process.argv.slice(2));
     if (!options) process.stdout.write(HELP);
-    else await train(options, console.log);
+    else await train(options, sayWithTime);
   } catch (error) {
     const known = refusedBySystem(error);
     if (!known) throw error;

@@ -59,6 +59,15 @@ it('finds the line, and goes on from its checkpoint as if nothing had been', asy
   expect(readSafetensors(path).arrays.get('w')?.value).toEqual(whole.parameters.get('w').value);
 });
 
+it('goes on where steps said nothing of their data', async () => {
+  const path = join(await folder(), 'line.safetensors');
+  await using first = await open(path);
+  await first.take(pointsOf(0));
+  first.save();
+  await using second = await open(path);
+  expect([second.step, second.data]).toEqual([1, undefined]);
+});
+
 it('writes what the format says: a header as long as its first eight bytes say, then the numbers', async () => {
   const path = join(await folder(), 'line.safetensors');
   await using trainer = await open(path);

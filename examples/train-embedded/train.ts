@@ -8,6 +8,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { GleanerError, refusedBySystem } from '../../src/schema/index.ts';
 import { Rng, seedOf } from '../autodiff/rng.ts';
 import { openMatMul } from '../autodiff/runtime.ts';
 import type { Backdrop } from './backdrops.ts';
@@ -110,21 +111,44 @@ function summary({ textToImage: t, imageToText: i, pairs: p, groups, queries }: 
   ].join('; ');
 }
 
+/** The command line's values. @throws GleanerError USAGE */
+function readValues() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        control: { type: 'boolean', default: false },
+        'another-seed': { type: 'string' },
+        'leave-out': { type: 'string' },
+        steps: { type: 'string' },
+      },
+    });
+    return values;
+  } catch (cause) {
+    throw new GleanerError(
+      'USAGE',
+      {
+        problem: `${cause instanceof Error ? cause.message : cause} (examples/train-embedded/README.md lists options)`,
+      },
+      { cause },
+    );
+  }
+}
+
+/** A whole number above 0, where one is given. @throws GleanerError USAGE */
+function countOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new GleanerError('USAGE', { problem: `--${name} takes a whole number above 0, not ${text}` });
+}
+
 function parseOptions() {
-  const { values } = parseArgs({
-    options: {
-      control: { type: 'boolean', default: false },
-      'another-seed': { type: 'string' },
-      'leave-out': { type: 'string' },
-      steps: { type: 'string' },
-    },
-  });
+  const values = readValues();
   const leaveOut = RECIPE.sets.find((set) => set === values['leave-out']);
   if (values['leave-out'] !== undefined && leaveOut === undefined) {
-    throw new RangeError(`--leave-out takes one of ${RECIPE.sets.join(', ')}, not ${values['leave-out']}`);
+    const problem = `--leave-out takes one of ${RECIPE.sets.join(', ')}, not ${values['leave-out']}`;
+    throw new GleanerError('USAGE', { problem });
   }
-  const anotherSeed = values['another-seed'] === undefined ? undefined : Number(values['another-seed']);
-  const steps = values.steps === undefined ? undefined : Number(values.steps);
+  const anotherSeed = countOf('another-seed', values['another-seed']);
+  const steps = countOf('steps', values.steps);
   return { control: values.control, anotherSeed, leaveOut, steps };
 }
 
@@ -136,18 +160,26 @@ async function run(recipe: Recipe, shuffled: boolean) {
   return { data, trained, ...(await measure(trained, data, title)) };
 }
 
-/** Adds figures of a second training to those of the model that this very recipe made. */
-function amend(change: (metrics: Metrics) => Metrics): void {
+/** The figures of the model that this very recipe made. @throws GleanerError where the model is of another */
+function madeBefore(): Metrics {
   const metrics = readMetrics(FOLDER);
   if (metrics === null || !isDeepStrictEqual(metrics.recipe, JSON.parse(JSON.stringify(RECIPE)))) {
-    throw new Error(`${FOLDER.pathname} is not of this recipe: run npm run train:embedded first`);
+    const problem = `${fileURLToPath(FOLDER)} is not of this recipe: run npm run train:embedded first`;
+    throw new GleanerError('USAGE', { problem });
   }
-  writeMetrics(FOLDER, change(metrics));
-  progress.say(`added to ${FOLDER.pathname}`);
+  return metrics;
+}
+
+/** Adds figures of a second training to those of the model. */
+function amend(change: (metrics: Metrics) => Metrics): void {
+  writeMetrics(FOLDER, change(madeBefore()));
+  progress.say(`added to ${fileURLToPath(FOLDER)}`);
 }
 
 async function main(): Promise<void> {
   const { control, anotherSeed, leaveOut, steps } = parseOptions();
+  // Said before a quarter of an hour of work, not after it.
+  if (control || anotherSeed !== undefined || (leaveOut !== undefined && steps === undefined)) madeBefore();
   if (leaveOut !== undefined) {
     const sets = RECIPE.sets.filter((set) => set !== leaveOut);
     const schedule = { ...RECIPE.schedule, steps: steps ?? RECIPE.schedule.steps };
@@ -184,7 +216,14 @@ async function main(): Promise<void> {
     leftOut: [],
   };
   writeModelFolder(FOLDER, { vision, text, encoder: data.encoder, trained, metrics });
-  progress.say(`written: ${FOLDER.pathname}`);
+  progress.say(`written: ${fileURLToPath(FOLDER)}`);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  const known = refusedBySystem(error);
+  if (!known) throw error;
+  process.stderr.write(`train:embedded: ${known.message}\n`);
+  process.exitCode = known.exitCode;
+}

@@ -34,12 +34,14 @@ export class ProgressLines {
   ofSteps(title: string, steps: number): (progress: Progress) => void {
     const start = performance.now();
     let [contrastive, sigmoid, since] = [0, 0, 0];
+    let before: number | undefined; // steps of earlier processes
     return (p) => {
+      before ??= p.step - 1;
       contrastive += p.contrastive;
       sigmoid += p.sigmoid;
       since += 1;
       if (p.step % EVERY !== 0 && p.step !== steps) return;
-      const perStep = (performance.now() - start) / 1000 / p.step;
+      const perStep = (performance.now() - start) / 1000 / (p.step - before);
       const losses = `contrastive ${(contrastive / since).toFixed(3)} sigmoid ${(sigmoid / since).toFixed(3)}`;
       const eta = `${(1 / perStep).toFixed(1)} steps/s, ${Math.ceil(perStep * (steps - p.step))} s left`;
       this.say(`${title} ${p.step}/${steps}: ${losses}, rate ${p.rate.toExponential(1)}, ${eta}`);

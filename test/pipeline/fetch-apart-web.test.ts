@@ -132,7 +132,7 @@ describe('a run from the web that is fetched apart', () => {
         // Pictures 22 and 23 have more pixels.
         image: { minBytes: 20, maxPixels: 500 * 216, formats: ['jpeg'] },
         harvest: { pairsPerTask: 6, recordTime: false },
-        score: { minSimilarity: 0.2, batchSize: 4 },
+        score: { minSimilarity: 0.15, batchSize: 4 },
         release: { parts: 2 },
         safety: { knownContent },
       },

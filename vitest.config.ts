@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/blocked.ts'],
     // Tests of native code and of browsers each get a process of their own.
     pool: 'forks',
     // One more than cores: some tests mostly wait, for leases and for what has to time out.

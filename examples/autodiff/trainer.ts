@@ -153,9 +153,14 @@ export class Trainer implements AsyncDisposable {
   /**
    * One step on a batch.
    * @param data where the data goes on behind this batch, as JSON
+   * @param finish what belongs to the step, notes and changes to weights: done before a checkpoint is written
    * @throws GleanerError TRAINING_FAILED where the loss is no number any more or explodes; the last checkpoint stays
    */
-  async take(feeds: Feeds, data: unknown = undefined): Promise<StepReport> {
+  async take(
+    feeds: Feeds,
+    data: unknown = undefined,
+    finish?: (report: StepReport) => unknown,
+  ): Promise<StepReport> {
     const { schedule } = this.#options;
     const { loss, outputs } = await this.#step.run(feeds);
     const norm = this.#norm();
@@ -166,9 +171,11 @@ export class Trainer implements AsyncDisposable {
     this.#done += 1;
     this.#data = data;
     this.note('loss', loss);
+    const report = { step: this.#done, loss, rate, norm, outputs };
+    await finish?.(report);
     const { every = 60 } = this.#options;
     if (this.finished || performance.now() - this.#saved >= 1000 * every) this.save();
-    return { step: this.#done, loss, rate, norm, outputs };
+    return report;
   }
 
   /** Writes the checkpoint. */

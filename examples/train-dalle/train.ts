@@ -93,7 +93,7 @@ const sizeOf = ({ vq, transformer }: Recipe, tokens: CaptionTokens): Transformer
 });
 
 async function trainVq(options: TrainOptions, say: Say, open: OpenPictures): Promise<Trainer> {
-  const { out, recipe, threads } = options;
+  const { out, recipe, threads, every } = options;
   const { seed, from, vq, vqTraining } = recipe;
   const parameters = new Parameters(seed);
   const book = new Codebook(parameters, vq);
@@ -103,10 +103,9 @@ async function trainVq(options: TrainOptions, say: Say, open: OpenPictures): Pro
     schedule: scheduleOf(vqTraining, 0.01),
     recipe: { seed, from, vq, vqTraining },
     path: join(out, 'vq.safetensors'),
-    every: Infinity,
-    threads,
+    ...{ every, threads },
   });
-  await go(options, say, trainer, 'autoencoder', vqTraining, open, {
+  await go(seed, say, trainer, 'autoencoder', vqTraining, open, {
     feeds: async ({ images }, rng) => ({ pixels: cut(images, from, vq.side, rng) }),
     after: ({ step, outputs }) => {
       book.count(integers(outputs.codes));
@@ -127,7 +126,7 @@ async function trainTransformer(
   vqWeights: Parameters,
   tokens: CaptionTokens,
 ): Promise<Trainer> {
-  const { out, recipe, threads } = options;
+  const { out, recipe, threads, every } = options;
   const { seed, from, vq, transformerTraining: training } = recipe;
   const size = sizeOf(recipe, tokens);
   const trainer = await Trainer.open({
@@ -136,15 +135,14 @@ async function trainTransformer(
     schedule: scheduleOf(training, 0.1),
     recipe: { seed, from, vq, vqTraining: recipe.vqTraining, size, training, text: recipe.text },
     path: join(out, 'transformer.safetensors'),
-    every: Infinity,
-    threads,
+    ...{ every, threads },
   });
   await using autoencoder = await openVq(vqWeights, vq);
   const held = await heldOut(open, 'validation', VALIDATION, recipe);
   const heldCodes = await autoencoder.encode(held.pixels);
   const heldText = tokens.encode(held.texts);
   await using likelihood = await openLikelihood(trainer.parameters, size);
-  await go(options, say, trainer, 'transformer', training, open, {
+  await go(seed, say, trainer, 'transformer', training, open, {
     feeds: async ({ images, texts }, rng) => {
       const captions = texts.map((text) => (rng.chance(training.captionDropout) ? undefined : text));
       const text = tokens.encode(captions);
@@ -172,7 +170,7 @@ const scheduleOf = ({ steps, rate }: Recipe['vqTraining'], decay: number): Sched
 
 /** Takes the steps that are left, or those until Ctrl-C, and says how it goes. */
 async function go(
-  { recipe: { seed }, every }: TrainOptions,
+  seed: number,
   say: Say,
   trainer: Trainer,
   title: string,
@@ -180,24 +178,17 @@ async function go(
   open: OpenPictures,
   work: {
     feeds(batch: Batch, rng: Rng): Promise<Feeds>;
-    /** What belongs to the step before it is kept. @returns what is said of it */
+    /** What belongs to the step. @returns what is said of it */
     after(report: StepReport): string | Promise<string>;
   },
 ): Promise<void> {
   if (trainer.finished) return say(`${title}: done before, ${steps} steps`);
   const line = stepLines(title, trainer.step, steps, batchSize, say);
-  let saved = performance.now();
   using stop = watchForStop();
   await using loader = await open('train', batchSize, { state: trainer.data });
   for await (const batch of loader) {
     const feeds = await work.feeds(batch, new Rng(seedOf(title, seed, trainer.step)));
-    const report = await trainer.take(feeds, batch.state);
-    line(report, await work.after(report));
-    // Not by the trainer itself: what `after` does to the weights belongs to the step.
-    if (trainer.finished || performance.now() - saved >= 1000 * every) {
-      trainer.save();
-      saved = performance.now();
-    }
+    await trainer.take(feeds, batch.state, async (report) => line(report, await work.after(report)));
     if (trainer.finished || stop.asked()) return;
   }
 }

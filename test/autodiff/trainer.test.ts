@@ -25,12 +25,12 @@ const pointsOf = (step: number) => {
   const x = Float32Array.from({ length: 8 }, (_, i) => Math.sin(step * 8 + i));
   return { x, y: x.map((v) => 2 * v - 1) };
 };
-const open = (path?: string, recipe = 'line') =>
+const open = (path?: string, recipe = 'line', { steps = SCHEDULE.steps, every = 60 } = {}) =>
   Trainer.open({
     build: line,
     parameters: new Parameters(3),
-    schedule: SCHEDULE,
-    recipe,
+    schedule: { ...SCHEDULE, steps },
+    ...{ recipe, every },
     ...(path !== undefined && { path }),
   });
 async function go(trainer: Trainer, until: number): Promise<number[]> {
@@ -57,6 +57,18 @@ it('finds the line, and goes on from its checkpoint as if nothing had been', asy
   for (const { name, value } of whole.parameters.all())
     expect([...second.parameters.get(name).value]).toEqual([...value]);
   expect(readSafetensors(path).arrays.get('w')?.value).toEqual(whole.parameters.get('w').value);
+});
+
+it('keeps with a step what finished it, the last one too', async () => {
+  const path = join(await folder(), 'line.safetensors');
+  await using first = await open(path, 'line', { steps: 1, every: 3600 });
+  const noted = await first.take(pointsOf(0), 0, ({ step }) => {
+    first.parameters.get('w').value[0] = 7;
+    first.note('seen', step);
+  });
+  expect([noted.step, first.finished]).toEqual([1, true]);
+  await using second = await open(path, 'line', { steps: 1 });
+  expect([second.parameters.get('w').value[0], second.curves.seen]).toEqual([7, [[1, 1]]]);
 });
 
 it('goes on where steps said nothing of their data', async () => {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -6,6 +7,8 @@ export default defineConfig({
     setupFiles: ['test/support/blocked.ts'],
     // Tests of native code and of browsers each get a process of their own.
     pool: 'forks',
+    // What Node compiled is kept: half of the time that a command of a test takes to start.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
     // One more than cores: some tests mostly wait, for leases and for what has to time out.
     maxWorkers: 3,
     testTimeout: 120_000,

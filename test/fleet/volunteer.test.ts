@@ -95,7 +95,7 @@ describe('a volunteer of a fleet whose runs lie in an object store', () => {
     // A worker of the fleet audits it, and does the rest.
     await using worker = await Worker.open({
       database: fleet.postgres.url,
-      ...{ workers: 2, cache: join(fleet.folder, 'trusted'), log: 'text', exitWhenIdleMs: 10_000 },
+      ...{ workers: 2, cache: join(fleet.folder, 'trusted'), log: 'text' },
     });
     const stop = new AbortController();
     const working = worker.work(stop.signal);

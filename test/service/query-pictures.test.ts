@@ -92,7 +92,7 @@ describe('a decoder that does not survive its picture', () => {
   const HANGS = Buffer.of(2);
 
   test('costs that one query; others and later ones are answered', async () => {
-    const decoder = new PictureDecoder({ preprocessing, file, processes: 2, timeoutMs: 300 });
+    const decoder = new PictureDecoder({ preprocessing, file, processes: 2, timeoutMs: 3000 });
     const pictures = [DIES, Buffer.of(7), HANGS, DIES, Buffer.of(8), Buffer.of(9)];
     const outcomes = await Promise.all(pictures.map((picture) => decoder.decode(picture)));
     expect(outcomes.map((outcome) => (outcome.kept ? outcome.value.data[0] : outcome.detail))).toEqual([

@@ -7,17 +7,20 @@ import { Worker } from 'node:worker_threads';
 
 /** Blocked for so long is blocked for ever: the time limit of a test is less than half of it. */
 const LIMIT_MS = 5 * 60_000;
+/** What a file may take in all: nothing limits the time in which it is loaded. `npm run chaos` takes half an hour. */
+const FILE_LIMIT_MS = 45 * 60_000;
 const BEAT_MS = 10_000;
 
 /** Plain JavaScript, since it is begun for each file. It sleeps until a beat comes, or does not. */
 const WATCH = `
 const { Session } = require('node:inspector');
 const { writeSync } = require('node:fs');
-const { beats, limit } = require('node:worker_threads').workerData;
+const { beats, limit, fileLimit } = require('node:worker_threads').workerData;
 let seen = 0;
-while (Atomics.wait(beats, 0, seen, limit) !== 'timed-out') seen = Atomics.load(beats, 0);
+while (Atomics.wait(beats, 0, seen, limit) !== 'timed-out' && performance.now() < fileLimit)
+  seen = Atomics.load(beats, 0);
 const end = (where) => {
-  writeSync(2, 'blocked for ' + limit / 1000 + ' s, and ended: ' + where + '\\n');
+  writeSync(2, 'a test file did nothing for ' + limit / 1000 + ' s or took over ' + fileLimit / 1000 + ' s, and was ended: ' + where + '\\n');
   process.kill(process.pid, 'SIGKILL');
 };
 const session = new Session();
@@ -34,4 +37,4 @@ setInterval(() => {
   Atomics.add(beats, 0, 1);
   Atomics.notify(beats, 0);
 }, BEAT_MS).unref();
-new Worker(WATCH, { eval: true, workerData: { beats, limit: LIMIT_MS } }).unref();
+new Worker(WATCH, { eval: true, workerData: { beats, limit: LIMIT_MS, fileLimit: FILE_LIMIT_MS } }).unref();

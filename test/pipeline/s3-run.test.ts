@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openLoader } from '../../src/loader/index.ts';
 import { verifyRun } from '../../src/pipeline/index.ts';
 import { openStorage } from '../../src/storage/index.ts';
 import { makeSmallCrawl, type SmallCrawl } from '../support/crawl.ts';
@@ -87,6 +88,32 @@ describe('a run on S3', () => {
     expect(stdout).toMatch(/taken down on .* asked for/);
     expect(await gleaner(['verify', remote])).toMatchObject({ code: 0 });
   }, 240_000);
+
+  it('is parted for training, read by the loader and made a subset of by a split as one in a folder', async () => {
+    const shares = ['--shares', 'train=0.7,test=0.3', '--distance', '0', '--seed', '3'];
+    const read = async (out: string) => {
+      const split = { file: `${out}/split/split.parquet`, name: 'test' };
+      const options = { batchSize: 4, imageSize: 8, epochs: 1, dropLast: false, workers: 1 };
+      await using loader = await openLoader({ from: out, split, ...options });
+      const keys: string[] = [];
+      for await (const batch of loader) keys.push(...batch.keys);
+      return keys;
+    };
+    const subset = async (out: string) => {
+      const options = ['--split', 'test', '--workers', '1', '--out', `${out}-test`];
+      expect(await gleaner(['subset', out, ...options])).toMatchObject({ code: 0 });
+      const tree = await storedTree(openStorage(`${out}-test`), 'release');
+      return Object.entries(tree).filter(([path]) => /\.(parquet|npy|tar)$/.test(path));
+    };
+    const all = [];
+    for (const out of [local, remote]) {
+      const made = await gleaner(['split', out, ...shares]);
+      expect(made.code, made.stderr).toBe(0);
+      all.push([await storedTree(openStorage(out), 'split'), await read(out), await subset(out)]);
+    }
+    expect(all[1]).toEqual(all[0]);
+    expect(all[0]?.[1]).not.toHaveLength(0);
+  }, 120_000);
 
   it('is what a subset is made of, and earlier runs are seen there', async () => {
     const subset = `s3://${server.bucket}/subset`;

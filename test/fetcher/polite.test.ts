@@ -405,11 +405,11 @@ describe('limits', () => {
 
   it('the time for one URL does not run while it waits for a slot', async () => {
     const server = await serve((_, response) => {
-      setTimeout(() => response.end(PIXELS), 60);
+      setTimeout(() => response.end(PIXELS), 200);
     });
-    // Together they need 300 ms and more, each alone 60.
-    const source = webSource([server], { concurrency: 1, totalTimeoutMs: 250 });
-    const results = await Promise.all([1, 2, 3, 4, 5].map(() => source.get(server.origin)));
+    // Together they need 2 s and more, each alone 200 ms.
+    const source = webSource([server], { concurrency: 1, totalTimeoutMs: 1500 });
+    const results = await Promise.all(Array.from({ length: 10 }, () => source.get(server.origin)));
     expect(results.every(({ kept }) => kept)).toBe(true);
   });
 

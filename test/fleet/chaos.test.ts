@@ -12,7 +12,8 @@ import { fileStorage, openStorage } from '../../src/storage/index.ts';
 import { makeSmallCrawl, type SmallCrawl } from '../support/crawl.ts';
 import { type Postgres, startPostgres } from '../support/postgres.ts';
 import { type S3Server, startS3, useS3 } from '../support/s3-server.ts';
-import { releaseOf, Workers } from './fleet.ts';
+import { storedTree } from '../support/s3-tree.ts';
+import { Workers } from './fleet.ts';
 
 /** Troubles of each kind; `npm run chaos` makes more of them. */
 const TROUBLES = Number(process.env.GLEANER_KILLS ?? 2);
@@ -47,7 +48,7 @@ extract: { hostBlocklists: [${JSON.stringify(join(folder, 'hosts.txt'))}] }
 `,
   );
   await runLocally({ ...named(), out: join(folder, 'local') });
-  expected = await releaseOf(fileStorage(join(folder, 'local')));
+  expected = await storedTree(fileStorage(join(folder, 'local')), 'release');
   expect(Object.keys(expected)).toContain('metadata/metadata_2.parquet');
 }, 120_000);
 afterAll(async () => {
@@ -65,7 +66,7 @@ async function stateOf(run: string): Promise<string | undefined> {
 /** Nothing lost, nothing twice: the release of a local run, and ledgers and checksums that fit. */
 async function expectWhole(location: string, context: string): Promise<void> {
   const storage = openStorage(location);
-  expect(await releaseOf(storage), context).toEqual(expected);
+  expect(await storedTree(storage, 'release'), context).toEqual(expected);
   expect((await verifyRun(storage)).problems, context).toEqual([]);
   const harvests = (await storage.list('harvest')).map((path) => path.split('/')[1]?.slice(0, 5));
   const folders = new Set((await storage.list('harvest')).map((path) => path.split('/')[1]));

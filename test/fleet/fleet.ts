@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Storage } from '../../src/storage/index.ts';
 import { ROOT } from '../support/gleaner.ts';
 
 /** Workers in processes of their own, as an operator begins them. */
@@ -50,14 +48,4 @@ export class Workers implements AsyncDisposable {
       }),
     );
   }
-}
-
-/** The files of a release with the SHA-256 of each, by their paths in it. */
-export async function releaseOf(storage: Storage): Promise<Record<string, string>> {
-  const tree: Record<string, string> = {};
-  for (const path of await storage.list('release'))
-    tree[path.slice('release/'.length)] = createHash('sha256')
-      .update(await storage.read(path))
-      .digest('hex');
-  return tree;
 }

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +9,7 @@ import { verifyRun } from '../../src/pipeline/index.ts';
 import { fileStorage, openStorage } from '../../src/storage/index.ts';
 import { ROOT } from '../support/gleaner.ts';
 import { startS3, useS3 } from '../support/s3-server.ts';
+import { storedTree } from '../support/s3-tree.ts';
 import { treeOf } from '../support/tree.ts';
 import { IMAGES, startVolunteerFleet, TASKS, type VolunteerFleet } from './volunteer-fleet.ts';
 
@@ -106,12 +106,7 @@ describe('a volunteer of a fleet whose runs lie in an object store', () => {
     stop.abort();
     await working;
     const storage = openStorage(out);
-    const released: Record<string, string> = {};
-    for (const path of await storage.list('release'))
-      released[path.slice('release/'.length)] = createHash('sha256')
-        .update(await storage.read(path))
-        .digest('hex');
-    expect(released).toEqual(expected);
+    expect(await storedTree(storage, 'release')).toEqual(expected);
     expect((await verifyRun(storage)).problems).toEqual([]);
     const states = await fleet.database.query(
       'SELECT state, count(*)::int AS n FROM gleaner.volunteer_lease WHERE run = $1 GROUP BY state',

@@ -46,6 +46,11 @@ describe('a run on S3', () => {
     const inputs = ['--wat', ...crawl.wats.map(at), '--images-from', at(crawl.archive)];
     return gleaner(['run', '--recipe', recipe, ...inputs, '--out', out, '--workers', '2']);
   };
+  /** Pairs, embeddings and images of a release, by the digests of their files. */
+  const dataOf = async (out: string) => {
+    const tree = await storedTree(openStorage(out), 'release');
+    return Object.entries(tree).filter(([path]) => /\.(parquet|npy|tar)$/.test(path));
+  };
   const onS3 = (path: string) => `s3://${server.bucket}/crawl/${basename(path)}`;
 
   it('with its inputs there, leaves byte for byte what one in a folder leaves', async () => {
@@ -102,8 +107,7 @@ describe('a run on S3', () => {
     const subset = async (out: string) => {
       const options = ['--split', 'test', '--workers', '1', '--out', `${out}-test`];
       expect(await gleaner(['subset', out, ...options])).toMatchObject({ code: 0 });
-      const tree = await storedTree(openStorage(`${out}-test`), 'release');
-      return Object.entries(tree).filter(([path]) => /\.(parquet|npy|tar)$/.test(path));
+      return dataOf(`${out}-test`);
     };
     const all = [];
     for (const out of [local, remote]) {
@@ -122,11 +126,7 @@ describe('a run on S3', () => {
     expect(await gleaner(['subset', local, ...where, '--out', join(folder, 'subset')])).toMatchObject({
       code: 0,
     });
-    const of = async (out: string) => {
-      const tree = await storedTree(openStorage(out), 'release');
-      return Object.entries(tree).filter(([path]) => /\.(parquet|npy|tar)$/.test(path));
-    };
-    expect(await of(subset)).toEqual(await of(join(folder, 'subset')));
+    expect(await dataOf(subset)).toEqual(await dataOf(join(folder, 'subset')));
     expect((await gleaner(['subset', remote, ...where, '--out', `${remote}/x`])).stderr).toMatch(/is inside/);
     const wats = ['--wat', ...crawl.wats.map(onS3)];
     const pairs = `s3://${server.bucket}/pairs`;

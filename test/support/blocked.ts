@@ -17,10 +17,14 @@ const { Session } = require('node:inspector');
 const { writeSync } = require('node:fs');
 const { beats, limit, fileLimit } = require('node:worker_threads').workerData;
 let seen = 0;
-while (Atomics.wait(beats, 0, seen, limit) !== 'timed-out' && performance.now() < fileLimit)
+let beat = 'ok';
+while (beat !== 'timed-out' && performance.now() < fileLimit) {
+  beat = Atomics.wait(beats, 0, seen, limit);
   seen = Atomics.load(beats, 0);
+}
+const why = beat === 'timed-out' ? 'blocked for ' + limit / 1000 + ' s' : 'not done after ' + fileLimit / 1000 + ' s';
 const end = (where) => {
-  writeSync(2, 'a test file did nothing for ' + limit / 1000 + ' s or took over ' + fileLimit / 1000 + ' s, and was ended: ' + where + '\\n');
+  writeSync(2, 'a test file is ' + why + ', and was ended: ' + where + '\\n');
   process.kill(process.pid, 'SIGKILL');
 };
 const session = new Session();
